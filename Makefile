@@ -1,0 +1,76 @@
+# make repro   install, run the study, print its findings
+# make test    install, run the tests
+# Needs Python 3.11 or later, git and make; everything else comes into .venv from requirements.lock.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export OMP_NUM_THREADS := 1
+export DVC_NO_ANALYTICS := 1
+export UV_HTTP_TIMEOUT := 120
+
+# Stages or tests side by side, such as `make repro JOBS=4`; by default one for each core.
+JOBS ?=
+
+.PHONY: help repro test quick check figures lock install clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+	@echo "make check   lint, format, types, tests"
+	@echo "make quick   the tests without the slow ones"
+	@echo "make figures draw the figures, and run what they need"
+	@echo "make lock    pin the newest versions that requirements.in allows"
+	@echo "make clean   delete the environment and the caches of tools, no results"
+
+repro: install
+	@python -m protoviz repro $(if $(JOBS),--jobs $(JOBS))
+
+# All in some minutes on two cores; the miniature study (`slow`) takes about half of them.
+test: install
+	@python -m pytest --numprocesses $(or $(JOBS),auto) --maxprocesses 8 --dist loadgroup
+
+quick: install
+	@python -m pytest --numprocesses $(or $(JOBS),auto) --maxprocesses 8 --dist loadgroup -m "not slow"
+
+check: install
+	ruff check
+	ruff format --check
+	mypy
+	@$(MAKE) --no-print-directory test
+
+figures: install
+	@dvc repro figures
+
+lock: install
+	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade --no-emit-index-url \
+		--custom-compile-command "make lock" --quiet requirements.in --output-file requirements.lock
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache *.egg-info build
+	find protoviz stages tests -name __pycache__ -type d -exec rm -rf {} +
+
+install: .venv/installed
+
+# uv, by its hash in the lock file, installs the rest by theirs.
+.venv/installed: requirements.lock pyproject.toml
+	@git rev-parse --is-inside-work-tree >/dev/null 2>&1 || { \
+		echo "$(CURDIR): expected a git clone, found none (or no git); clone the repository, DVC needs it" >&2; exit 1; }
+	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+		if $$python -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; python=; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "python3: expected Python 3.11 or later with venv, found $$(python3 --version 2>&1); install it" >&2; exit 1; \
+	fi; \
+	if [ ! -x $(BIN)/python ] || ! $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+		echo "Installing into .venv (some 6 GB, once) ..."; rm -rf .venv; $$python -m venv .venv; \
+	fi
+	@awk '/^[^ #]/ {ours = /^uv==/} ours && !/^ *#/' requirements.lock > .venv/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 5 --timeout 60 \
+		--require-hashes --no-deps -r .venv/uv.txt
+	@uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@uv pip install --quiet --python $(BIN)/python --offline --no-build-isolation --no-deps --editable .
+	@touch $@

@@ -1,0 +1,71 @@
+"""How a process computes: the device, one thread, deterministic kernels, a calm allocator.
+
+Called once at the start of a stage, before the work; importing this module changes nothing.
+"""
+
+import ctypes
+import os
+from importlib import metadata
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from protoviz import __version__
+from protoviz.errors import StudyError
+
+# glibc's malloc.h: parameter numbers of mallopt.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+
+
+def prepare(device: str, threads: int) -> torch.device:
+    """Set this process up and return the device to compute on.
+
+    The number of threads belongs to the parameters of the study, since it changes how sums are
+    rounded: with it fixed, one machine gives the same hashes whether stages run alone or side by
+    side. Several processes of one thread are faster than one process of several.
+
+    Args:
+        device: "cpu", "cuda", "cuda:1", ..., or "auto" (a GPU where there is one).
+        threads: threads for torch and for BLAS.
+
+    Raises:
+        StudyError: a GPU was asked for and there is none.
+    """
+    torch.set_num_threads(threads)
+    threadpool_limits(threads)
+    _keep_freed_memory()
+    # The same flag as use_deterministic_algorithms, which would import a compiler first: 5 s a process.
+    torch.set_deterministic_debug_mode("error")
+    # Otherwise every new tensor is filled with NaN: 9 % of a step, to guard what is never read.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for the line above
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise StudyError(
+            "params.yaml: compute.device",
+            expected="a GPU, as the parameter says 'cuda'",
+            found="none that torch can see",
+            remedy="set it to 'auto' or 'cpu'",
+        )
+    return torch.device(device)
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on, for the attributes of what is written."""
+    return {"protoviz": __version__} | {name: metadata.version(name) for name in ("torch", "numpy", "zarr")}
+
+
+def _keep_freed_memory() -> None:
+    """Keep large blocks in the process instead of giving them back to the system after each step.
+
+    Loops over small nets free and ask again for the same megabytes at every step; glibc would map
+    and unmap them each time (20-30 % of the run time on two x86 cores).
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):  # not glibc: leave its allocator alone
+        return
+    mallopt(M_MMAP_MAX, 0)
+    mallopt(M_TRIM_THRESHOLD, 1 << 30)
+    mallopt(M_TOP_PAD, 64 << 20)

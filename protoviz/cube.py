@@ -1,0 +1,295 @@
+"""The cube of prototypes on disk, in the order of its life: template, validated shards, check, reading.
+
+    create       shapes, coordinates, chunks and attributes are fixed, before any work is spent
+    write_shard  all units of one (condition, run, repeat, epoch), checked against the template
+    validate     nothing is missing
+    open_cube    an xarray Dataset that reads only what is asked for
+
+A shard file holds all units of one (repeat, epoch) and has one writer. Coordinates, never file
+names, carry identity. To read a cube, xarray alone is enough:
+
+    cube = xr.open_zarr("data/cube.zarr", chunks=None).set_xindex(["layer", "channel"])
+"""
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+import zarr
+from numpy.typing import NDArray
+
+from protoviz import files, schema, stores
+from protoviz.errors import StudyError
+
+_REMAKE = "remove the store and run `make repro`, which makes it anew"
+
+
+@dataclass(frozen=True)
+class Template:
+    """The extent of a cube.
+
+    Args:
+        conditions, runs, repeats, epochs: the labels along the first four dimensions.
+        layers: layer -> number of its channels, in the order of the network.
+        size: height and width of the images, px.
+        components: numbers in a latent.
+        trace: values in an activation trace.
+    """
+
+    conditions: tuple[str, ...]
+    runs: tuple[int, ...]
+    repeats: tuple[int, ...]
+    epochs: tuple[int, ...]
+    layers: Mapping[str, int]
+    size: int
+    components: int
+    trace: int
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """Dimension -> extent."""
+        return {
+            schema.CONDITION: len(self.conditions),
+            schema.RUN: len(self.runs),
+            schema.REPEAT: len(self.repeats),
+            schema.EPOCH: len(self.epochs),
+            schema.UNIT: sum(self.layers.values()),
+            schema.Y: self.size,
+            schema.X: self.size,
+            schema.RGB: 3,
+            schema.COMPONENT: self.components,
+            schema.STEP: self.trace,
+        }
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the arrays before compression."""
+        shape = self.shape
+        return sum(int(np.prod([shape[d] for d in v.dims])) * v.dtype.itemsize for v in schema.CUBE.variables)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """All prototypes of one (condition, run, repeat, epoch); the first axis is the unit.
+
+    Args:
+        image: uint8 (U, size, size, 3).
+        latent: float16 (U, components).
+        activation: float32 (U,).
+        activation_trace: float32 (U, trace).
+        status: uint8 (U,), values of `schema.Status`.
+    """
+
+    image: NDArray[np.uint8]
+    latent: NDArray[np.float16]
+    activation: NDArray[np.float32]
+    activation_trace: NDArray[np.float32]
+    status: NDArray[np.uint8]
+
+
+class Address(NamedTuple):
+    """Which shard: the labels, not the positions."""
+
+    condition: str
+    run: int
+    repeat: int
+    epoch: int
+
+    def __str__(self) -> str:
+        return f"condition {self.condition}, run {self.run}, repeat {self.repeat}, epoch {self.epoch}"
+
+
+def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) -> None:
+    """Lay out an empty cube: all shapes, coordinates, chunks and attributes.
+
+    Args:
+        path: a folder that does not exist yet.
+        template: the extent.
+        attributes: what the whole is made with (title, parameters, digests, versions): JSON values.
+
+    Raises:
+        StudyError: the attributes are not JSON.
+    """
+    path = Path(path)
+    layer, channel = schema.unit_labels(template.layers)
+    values: dict[str, Any] = {
+        schema.CONDITION: np.array(template.conditions, dtype=schema.TEXT),
+        schema.RUN: np.array(template.runs, dtype=schema.INTEGER),
+        schema.REPEAT: np.array(template.repeats, dtype=schema.INTEGER),
+        schema.EPOCH: np.array(template.epochs, dtype=schema.INTEGER),
+        schema.CHECKPOINT: np.array([schema.checkpoint_name(e) for e in template.epochs], dtype=schema.TEXT),
+        schema.LAYER: layer,
+        schema.CHANNEL: channel,
+    }
+    coordinates = {
+        axis.name: (axis.dims, values[axis.name], {"description": axis.description})
+        for axis in schema.CUBE.coordinates
+    }
+    described = {"title": schema.CUBE.title, **_json(attributes, str(path))}
+    stores.write(path, xr.Dataset(coords=coordinates, attrs=described))
+    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    chunk_units = schema.unit_chunk(template.layers.values())
+    for variable in schema.CUBE.variables:
+        shape = tuple(template.shape[dim] for dim in variable.dims)
+        shard = (1, 1, 1, 1, *shape[4:])
+        # One number a unit: too small to cut.
+        whole = variable.dims[-1] == schema.UNIT
+        group.create_array(
+            variable.name,
+            shape=shape,
+            dtype=variable.dtype,
+            chunks=shard if whole else (1, 1, 1, 1, chunk_units, *shape[5:]),
+            shards=None if whole else shard,
+            compressors=stores.COMPRESSOR,
+            fill_value=variable.fill,
+            dimension_names=variable.dims,
+            attributes=variable.attributes(),
+        )
+    stores.consolidate(path)
+
+
+def write_shard(path: str | Path, address: Address, shard: Shard) -> None:
+    """Write all prototypes of one (condition, run, repeat, epoch), after checking them.
+
+    Raises:
+        StudyError: the cube has no such shard, or shapes, types or values do not fit the template.
+    """
+    group = zarr.open_group(path, mode="r+")
+    position = _position(group, address, str(path))
+    arrays = {field.name: np.asarray(getattr(shard, field.name)) for field in fields(shard)}
+    for name, values in arrays.items():
+        _require_fit(name, values, _array(group, name), address)
+    _require_states(arrays, address)
+    with zarr.config.set({"array.write_empty_chunks": True}):  # a shard of zeros is a file, too
+        for name, values in arrays.items():
+            _array(group, name)[position] = values
+
+
+def open_cube(path: str | Path) -> xr.Dataset:
+    """Open a cube for reading; data are read when they are used.
+
+    Raises:
+        StudyError: there is no such cube.
+    """
+    if not (Path(path) / stores.METADATA).is_file():
+        raise files.missing(path)
+    cube: xr.Dataset = xr.open_zarr(path, chunks=None)
+    return cube.set_xindex([schema.LAYER, schema.CHANNEL])
+
+
+def validate(path: str | Path) -> None:
+    """Check that a cube is whole: all arrays and coordinates, every shard, no prototype missing.
+
+    Zarr gives fill values for a shard that is not there, without an error.
+
+    Raises:
+        StudyError: naming the first shard that is missing, unreadable or unfinished.
+    """
+    with open_cube(path) as cube:
+        for variable in schema.CUBE.variables:
+            array = cube.get(variable.name)
+            if array is None or array.dims != variable.dims or array.dtype != variable.dtype:
+                found = "none" if array is None else f"{array.dtype} {array.dims}"
+                expected = f"{variable.dtype} {variable.dims}"
+                raise StudyError(f"{path}: {variable.name}", expected=expected, found=found, remedy=_REMAKE)
+        for name in (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH):
+            labels = cube[name].to_numpy()
+            if len(set(labels.tolist())) != len(labels):
+                found = ", ".join(map(str, labels))
+                raise StudyError(f"{path}: {name}", expected="distinct labels", found=found, remedy=_REMAKE)
+        for position, address in addresses(cube):
+            where = f"{path}: {address}"
+            for variable in schema.CUBE.variables:
+                if not shard_file(Path(path), variable, position).is_file():
+                    found = f"no shard of {variable.name}"
+                    raise StudyError(where, expected="all its prototypes", found=found, remedy=_REMAKE)
+            try:
+                states = cube[schema.STATUS][position].to_numpy()
+            except (ValueError, RuntimeError) as error:
+                raise StudyError(
+                    where, expected="readable states", found=" ".join(str(error).split()), remedy=_REMAKE
+                ) from error
+            missing = int((states == schema.Status.MISSING).sum())
+            if missing:
+                found = f"{missing} of {states.size} missing"
+                raise StudyError(where, expected="all its prototypes", found=found, remedy=_REMAKE)
+
+
+def _json(attributes: Mapping[str, Any], where: str) -> dict[str, Any]:
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(attributes), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise StudyError(
+            f"{where}: attributes", expected="JSON values", found=str(error), remedy="give plain values"
+        ) from error
+    return plain
+
+
+def _array(group: zarr.Group, name: str) -> Any:
+    """An array of the store; zarr cannot tell its type from that of a group."""
+    return group[name]
+
+
+def _position(group: zarr.Group, address: Address, where: str) -> tuple[int, ...]:
+    position = []
+    for dim, label in zip(address._fields, address, strict=True):
+        labels = _array(group, dim)[:].tolist()
+        if label not in labels:
+            raise StudyError(
+                f"{where}: {dim}",
+                expected=f"one of {', '.join(map(str, labels))}",
+                found=repr(label),
+                remedy="write only what the template holds",
+            )
+        position.append(labels.index(label))
+    return tuple(position)
+
+
+def addresses(cube: xr.Dataset) -> Iterator[tuple[tuple[int, ...], Address]]:
+    """Position and labels of every shard."""
+    axes = [cube[dim].to_numpy().tolist() for dim in Address._fields]
+    for position in itertools.product(*(range(len(axis)) for axis in axes)):
+        yield position, Address(*(axis[i] for axis, i in zip(axes, position, strict=True)))
+
+
+def shard_file(path: Path, variable: schema.Variable, position: tuple[int, ...]) -> Path:
+    """The file of a shard: every later axis is whole, so its place along it is 0."""
+    inner = [0] * (len(variable.dims) - len(position))
+    return path.joinpath(variable.name, "c", *map(str, (*position, *inner)))
+
+
+def _require_fit(name: str, values: NDArray[Any], array: zarr.Array[Any], address: Address) -> None:
+    expected = f"{array.dtype} {tuple(array.shape[4:])}"
+    found = f"{values.dtype} {values.shape}"
+    if expected != found:
+        raise StudyError(
+            f"{name} of {address}", expected=expected, found=found, remedy="fit the template of the cube"
+        )
+
+
+def _require_states(arrays: Mapping[str, NDArray[Any]], address: Address) -> None:
+    """Every unit has a state, and what is called converged has finite numbers."""
+    status = arrays[schema.STATUS]
+    named = [int(state) for state in schema.Status if state is not schema.Status.MISSING]
+    for unit in np.flatnonzero(~np.isin(status, named))[:1]:
+        raise StudyError(
+            f"status of {address}, unit {unit}",
+            expected=f"one of {named}",
+            found=str(status[unit]),
+            remedy="give every prototype a state",
+        )
+    converged = status == schema.Status.CONVERGED
+    for name in (schema.ACTIVATION, schema.LATENT):
+        finite = np.isfinite(arrays[name]).reshape(len(status), -1).all(axis=1)
+        for unit in np.flatnonzero(converged & ~finite)[:1]:
+            raise StudyError(
+                f"{name} of {address}, unit {unit}",
+                expected="finite numbers, as it is called converged",
+                found="others",
+                remedy="call it diverged",
+            )

@@ -1,0 +1,27 @@
+"""The one error that users see: what was expected, what was found, where, and what to do."""
+
+from functools import partial
+from typing import Any
+
+
+class StudyError(Exception):
+    """Something about the user's parameters, files or machine stops a stage.
+
+    Printed as one line, without a traceback, by every stage and command.
+
+    Args:
+        where: the place, as the user would name it (a parameter, a file, an address such as
+            "clrjit run 1 epoch 8 layer3 channel 12").
+        expected: what would have been right.
+        found: what there is.
+        remedy: what to do about it, as an imperative.
+    """
+
+    def __init__(self, where: str, *, expected: str, found: str, remedy: str) -> None:
+        self.where, self.expected, self.found, self.remedy = where, expected, found, remedy
+        super().__init__(f"{where}: expected {expected}, found {found}; {remedy}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How to rebuild it in another process; exceptions otherwise know positional arguments only."""
+        rebuild = partial(StudyError, expected=self.expected, found=self.found, remedy=self.remedy)
+        return rebuild, (self.where,)

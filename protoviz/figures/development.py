@@ -1,0 +1,117 @@
+"""Units along training (G3, G8): a row for each unit, a column for each kept epoch."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from protoviz.errors import StudyError
+from protoviz.figures.pictures import Blocks, hatched, mosaic
+from protoviz.figures.sample import Drawn, Masks, Sample, missing_masks, missing_prototypes
+from protoviz.figures.style import HEADER, MARGIN, SOFT, Page, colours, count, styled
+
+LABELS = 1.3  # inches to the left of the pictures
+EPOCHS = 10  # at most so many columns for a condition
+COLUMNS = 12  # at most so many on a page
+
+
+@styled
+def development(
+    cube: xr.Dataset, masks: Masks, layer: str, units: Sequence[int], title: str, dpi: int
+) -> Figure:
+    """G3, G8: prototypes of some units over the kept epochs, for each condition; first run and repeat.
+
+    Masked; under each prototype stands the unit's response to it. Where more than `EPOCHS` epochs were
+    kept, as many of them are shown, evenly spread over the list.
+
+    Args:
+        cube: the prototypes (protoviz.cube.open_cube).
+        masks: the receptive fields of the first run by condition; None where there are none.
+        layer: the layer.
+        units: channels of the layer.
+        title: of the data set.
+        dpi: at which the figure will be saved.
+
+    Raises:
+        StudyError: there is no such layer, or a unit that it does not have.
+    """
+    sample = Sample(cube, masks)
+    _check(sample, layer, units)
+    conditions, kept = sample.conditions, sample.epochs
+    epochs = [kept[round(i)] for i in np.linspace(0, len(kept) - 1, min(len(kept), EPOCHS))]
+    across = max(1, min(len(conditions), COLUMNS // len(epochs)))
+    down = -(-len(conditions) // across)
+    room = max(2, sample.size // 4)  # pixels of a prototype, for the number under it
+    blocks = Blocks.fit(sample.size, len(epochs), across, dpi, gap=(room, 2), left=LABELS)
+    top = (HEADER + 0.8) * blocks.scale
+    step = blocks.height(len(units)) + 1.2 * blocks.scale  # from a row of blocks to the next
+    page = blocks.page(top + down * step - 0.9 * blocks.scale)
+
+    without: list[str] = []
+    dead = 0
+    for i, condition in enumerate(conditions):
+        left, above = blocks.left(i % across), top + i // across * step
+        heading = above - 0.45 * page.scale
+        page.text(left, heading, condition, 15, bold=True, colour=colours(conditions)[condition])
+        drawn = [sample.draw(condition, epoch, layer, units) for epoch in epochs]
+        _draw_block(page, blocks, drawn, [sample.checkpoint(epoch) for epoch in epochs], left, above)
+        if i % across == 0:
+            for k, unit in enumerate(units):
+                middle = above + k * blocks.step_y + blocks.tile / 2
+                page.text(MARGIN * page.scale, middle, f"unit {unit}", 12, va="center")
+        dead += sum(int((~part.alive).sum()) for part in drawn)
+        without += [
+            f"{condition} {sample.checkpoint(epoch)}"
+            for epoch, part in zip(epochs, drawn, strict=True)
+            if part.mask is None
+        ]
+    page.frame(
+        f"How units of {layer} develop",
+        f"The image that drives a unit most, within its receptive field. Run {sample.run}.",
+        [
+            title,
+            f"n = 1 run, 1 repeat, {count(len(units), 'unit')} for each condition",
+            "below each image: the unit's response to it, before the ReLU",
+            f"{len(epochs)} of {len(kept)} kept epochs" if len(epochs) < len(kept) else "",
+            missing_prototypes(dead),
+            missing_masks(without),
+        ],
+    )
+    return page.figure
+
+
+def _draw_block(
+    page: Page, blocks: Blocks, drawn: Sequence[Drawn], names: Sequence[str], left: float, top: float
+) -> None:
+    """The pictures of one condition, the names of the epochs above and the responses below them."""
+    columns = []
+    for j, (part, name) in enumerate(zip(drawn, names, strict=True)):
+        columns.append(np.where(part.alive[:, None, None, None], part.images, hatched(blocks.size)))
+        centre = left + j * blocks.step_x + blocks.tile / 2
+        page.text(centre, top - 0.12 * page.scale, name, 10.5, colour=SOFT, ha="center")
+        for k, (activation, alive) in enumerate(zip(part.activation, part.alive, strict=True)):
+            below = top + k * blocks.step_y + blocks.tile + 0.06 * page.scale
+            text = f"{activation:.1f}" if alive and np.isfinite(activation) else "none"
+            page.text(centre, below, text, 9, colour=SOFT, ha="center", va="top")
+    rows = np.stack(columns, axis=1)
+    blocks.draw(page, mosaic(rows.reshape(-1, *rows.shape[2:]), len(names), blocks.gap), left, top)
+
+
+def _check(sample: Sample, layer: str, units: Sequence[int]) -> None:
+    layers = sample.channels()
+    if layer not in layers:
+        raise StudyError(
+            "params.yaml: figures.development_layer",
+            expected=f"one of {', '.join(layers)}",
+            found=layer,
+            remedy="name one of these",
+        )
+    unknown = [unit for unit in units if unit not in layers[layer]]
+    if unknown:
+        raise StudyError(
+            "params.yaml: figures.development_units",
+            expected=f"units of {layer}, {min(layers[layer])} to {max(layers[layer])}",
+            found=", ".join(map(str, unknown)),
+            remedy="name units that exist, or another figures.development_layer",
+        )

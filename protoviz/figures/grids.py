@@ -1,0 +1,97 @@
+"""Grids of prototypes (G1): rows of the figure are layers, columns are conditions."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from protoviz.figures.pictures import BETWEEN, Blocks, enlarged, enlargement, hatched, mosaic
+from protoviz.figures.sample import Drawn, Masks, Sample, missing_masks, missing_prototypes
+from protoviz.figures.style import HEADER, MARGIN, SMALL, SOFT, Page, colours, count, styled
+
+LABELS = 1.6  # inches to the left of the grids
+
+
+@styled
+def prototype_grids(
+    cube: xr.Dataset, masks: Masks, grid_units: int, title: str, dpi: int, *, masked: bool = True
+) -> Figure:
+    """G1: prototypes of every layer and condition at the last epoch, first run, first repeat.
+
+    Where the masks of a layer leave only the middle of its images, that is shown enlarged.
+
+    Args:
+        cube: the prototypes (protoviz.cube.open_cube).
+        masks: the receptive fields of the first run by condition; None where there are none.
+        grid_units: prototypes shown of each layer, from channel 0; all where a layer has fewer.
+        title: of the data set.
+        dpi: at which the figure will be saved.
+        masked: whether to multiply each prototype with its layer's mask.
+    """
+    sample = Sample(cube, masks)
+    conditions, epoch, layers = sample.conditions, sample.epochs[-1], sample.channels()
+    shown = {layer: channels[:grid_units] for layer, channels in layers.items()}
+    columns = _columns(max(map(len, shown.values())), len(conditions))
+    blocks = Blocks.fit(sample.size, columns, len(conditions), dpi, gap=(2, 2), left=LABELS)
+    between, top = BETWEEN * blocks.scale, (HEADER + 0.5) * blocks.scale
+    heights = [blocks.height(-(-len(channels) // columns)) for channels in shown.values()]
+    page = blocks.page(top + sum(heights) + between * (len(heights) - 1))
+
+    for j, condition in enumerate(conditions):
+        place = top - 0.16 * page.scale
+        page.text(blocks.left(j), place, condition, 15, bold=True, colour=colours(conditions)[condition])
+    without: list[str] = []
+    dead, above, magnified = 0, top, False
+    for (layer, channels), height in zip(shown.items(), heights, strict=True):
+        drawn = {name: sample.draw(name, epoch, layer, channels, masked=masked) for name in conditions}
+        found = [part.mask for part in drawn.values() if part.mask is not None]
+        times = enlargement(found) if len(found) == len(conditions) else 1
+        for j, (name, part) in enumerate(drawn.items()):
+            _draw_grid(page, blocks, part, times, blocks.left(j), above)
+            dead += int((~part.alive).sum())
+            if masked and part.mask is None:
+                without.append(f"{name} {layer}")
+        magnified |= times > 1
+        _label(page, above, layer, len(channels), len(layers[layer]), times)
+        above += height + between
+    page.frame(
+        "Prototypes by layer" + (", each within its receptive field" if masked else ", in full"),
+        "The image that drives each unit most"
+        + (", times the mask of its layer." if masked else ".")
+        + f" {sample.checkpoint(epoch).capitalize()}, run {sample.run}.",
+        [
+            title,
+            f"n = 1 run, 1 repeat, {count(sum(map(len, shown.values())), 'unit')} for each condition",
+            "channels from 0, row by row",
+            "\u00d7: the middle of the images, enlarged" if magnified else "",
+            missing_prototypes(dead),
+            missing_masks(without),
+        ],
+    )
+    return page.figure
+
+
+def _columns(units: int, conditions: int) -> int:
+    """Columns of a grid, so that the page is wider than high: wide grids for one or two conditions.
+
+    A number that fills every row, if there is one within a factor of two.
+    """
+    aspect = 4 if conditions <= 2 else 1
+    wanted = min(float(units), np.sqrt(aspect * units))
+    full = [number for number in range(units, 0, -1) if units % number == 0]
+    best = min(full, key=lambda number: round(abs(np.log2(number / wanted)), 6))
+    return best if abs(np.log2(best / wanted)) <= 1 else int(np.ceil(wanted))
+
+
+def _draw_grid(page: Page, blocks: Blocks, part: Drawn, times: int, left: float, top: float) -> None:
+    images = part.images if part.mask is None else enlarged(part.images, part.mask, times)
+    whole = np.where(part.alive[:, None, None, None], images, hatched(blocks.size))
+    blocks.draw(page, mosaic(whole, blocks.columns, blocks.gap), left, top)
+
+
+def _label(page: Page, top: float, layer: str, shown: int, units: int, times: int) -> None:
+    left = MARGIN * page.scale
+    number = count(units, "unit") if shown == units else f"{shown} of {count(units, 'unit')}"
+    page.text(left, top + 0.17 * page.scale, layer, 13, bold=True)
+    page.text(
+        left, top + 0.4 * page.scale, number + (f", {times}\u00d7" if times > 1 else ""), SMALL, colour=SOFT
+    )

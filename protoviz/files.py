@@ -1,0 +1,125 @@
+"""Files that exist only when they are complete: written under a temporary name, then renamed."""
+
+import contextlib
+import csv
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from protoviz.errors import StudyError
+
+
+@contextlib.contextmanager
+def complete(target: str | Path) -> Iterator[Path]:
+    """A path to write a file or a directory to; it appears as `target` only if the block succeeds.
+
+    Whatever stood at `target` is replaced. On any failure nothing is left behind, so that no later
+    run trusts a half-written output.
+
+    Raises:
+        StudyError: the disk is full or not writable.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    remove(partial)
+    try:
+        yield partial
+        remove(target)
+        os.replace(partial, target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise StudyError(
+                str(target),
+                expected="a disk with room that can be written to",
+                found=str(error.strerror),
+                remedy="free some space or correct the permissions, then run the stage again",
+            ) from error
+        raise
+    finally:
+        remove(partial)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a directory tree, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def require_space(directory: str | Path, needed_bytes: int) -> None:
+    """Check, before any time is spent, that `needed_bytes` will fit where `directory` lies.
+
+    Raises:
+        StudyError: the file system has less room.
+    """
+    existing = Path(directory).resolve()
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < needed_bytes:
+        raise StudyError(
+            str(directory),
+            expected=f"{needed_bytes / 1e6:,.0f} MB of free disk",
+            found=f"{free / 1e6:,.0f} MB",
+            remedy="free some space, or make the study smaller in params.yaml",
+        )
+
+
+def sha256(path: str | Path) -> str:
+    """Hex digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON that reads well in a diff: indented, a newline at the end, no NaN."""
+    with complete(path) as partial:
+        partial.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        StudyError: there is no such file, or it is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError as error:
+        raise missing(path) from error
+    except json.JSONDecodeError as error:
+        raise StudyError(
+            str(path), expected="JSON", found=str(error), remedy="run the stage that writes it again"
+        ) from error
+
+
+def missing(path: str | Path) -> StudyError:
+    """The error for an input file that is not there."""
+    return StudyError(
+        str(path),
+        expected="a file made by an earlier stage",
+        found="nothing",
+        remedy="run `make repro`, which runs the stages in order",
+    )
+
+
+def write_csv(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows of equal keys as CSV with a header."""
+    rows = list(rows)
+    with complete(path) as partial, open(partial, "w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path: str | Path) -> list[dict[str, str]]:
+    """Read rows written by `write_csv`; every value is text."""
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,1 @@
+"""Training: augmentation, SimCLR, the linear probe, the generator."""

@@ -1,0 +1,229 @@
+"""SimCLR training (Chen et al. 2020) with lightly's loss and head under Lightning's Trainer (T1, T4-T8)."""
+
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytorch_lightning as lightning
+import torch
+from lightly.loss import NTXentLoss
+from lightly.models.modules.heads import SimCLRProjectionHead
+from pytorch_lightning.callbacks import TQDMProgressBar
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from protoviz import backbones, seeding
+from protoviz.errors import StudyError
+from protoviz.learning.augment import draw_views
+from protoviz.params import Augment, SimClr
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of training was: its mean loss per batch and its learning rate."""
+
+    epoch: int
+    loss: float
+    lr: float
+
+
+OnEpoch = Callable[[int, nn.Module], None]
+
+
+def train(
+    images: npt.NDArray[np.uint8],
+    network: backbones.ResNet18,
+    settings: SimClr,
+    augment: Augment,
+    *,
+    condition: str,
+    run: int,
+    device: torch.device,
+    on_epoch: OnEpoch,
+) -> list[Epoch]:
+    """Train a network in place.
+
+    The order of the images, the initial weights of the head and the random numbers of the views
+    depend on the run alone: conditions of one run see the same crops of the same images in the same
+    order, and differ in the augmentation that their names stand for and in nothing else.
+
+    Args:
+        images: uint8 (N, H, W, 3).
+        network: the backbone, with its initial weights.
+        settings: epochs, batch size, optimiser.
+        augment: how views are drawn.
+        condition: name of the condition, for messages.
+        run: seed of the run.
+        device: where to compute.
+        on_epoch: called with (epoch, network) before training as epoch 0, and after every epoch.
+
+    Returns:
+        One entry for each epoch, from 1.
+
+    Raises:
+        StudyError: there are fewer images than one batch, or the loss is no longer finite.
+    """
+    if len(images) < settings.batch_size:
+        raise StudyError(
+            f"{condition} run {run}",
+            expected=f"at least one batch of {settings.batch_size} images",
+            found=f"{len(images)}",
+            remedy="use more images or a smaller batch_size in params.yaml",
+        )
+    _quieten_lightning()
+    order = _EpochOrder(len(images), run)
+    loader = DataLoader(
+        _Rows(images),
+        sampler=order,
+        batch_size=settings.batch_size,
+        drop_last=True,
+        collate_fn=_as_batch,
+    )
+    module = _SimClr(network, settings, augment, condition, run)
+    recorder = _Recorder(module, on_epoch)
+    on_terminal = sys.stderr.isatty()
+    trainer = lightning.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        max_epochs=settings.epochs,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=on_terminal,
+        callbacks=[
+            recorder,
+            TQDMProgressBar() if on_terminal else _LogLines(f"{condition} run {run}", recorder),
+        ],
+    )
+    trainer.fit(module, loader)
+    return recorder.history
+
+
+class _SimClr(lightning.LightningModule):
+    """Two views of every image, pulled together against all others of the batch (NT-Xent)."""
+
+    def __init__(
+        self, network: backbones.ResNet18, settings: SimClr, augment: Augment, condition: str, run: int
+    ) -> None:
+        super().__init__()
+        self.network, self.settings, self.augment = network, settings, augment
+        self.address = (condition, run)
+        features = network.units["layer4"]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeding.seed("projection head", run))
+            self.head = SimCLRProjectionHead(features, features, settings.projection_dim)
+        self.loss = NTXentLoss(temperature=settings.temperature)
+
+    def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
+        """NT-Xent loss of one batch, uint8 (B, H, W, 3)."""
+        draws = torch.Generator(self.device)
+        draws.manual_seed(seeding.seed("views", self.address[1], self.current_epoch, batch_index))
+        first, second = (self.head(self.network(self._view(batch, draws))) for _ in range(2))
+        loss: Tensor = self.loss(first, second)
+        if not torch.isfinite(loss):
+            raise StudyError(
+                f"{self.address[0]} run {self.address[1]} epoch {self.current_epoch + 1}",
+                expected="a finite loss",
+                found=f"{loss.item()}",
+                remedy="lower train.lr in params.yaml",
+            )
+        return loss
+
+    def _view(self, batch: Tensor, draws: torch.Generator) -> Tensor:
+        return draw_views(batch, self.augment, self.settings.view_size, draws)
+
+    def configure_optimizers(self) -> Any:
+        """SGD over all parameters and a cosine to zero, stepped once an epoch (T4)."""
+        s = self.settings
+        optimizer = torch.optim.SGD(
+            self.parameters(), lr=s.lr, momentum=s.momentum, weight_decay=s.weight_decay
+        )
+        return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=s.epochs)]
+
+
+class _Recorder(lightning.Callback):
+    """Keeps the course of the loss, and hands the network out after every epoch."""
+
+    def __init__(self, module: _SimClr, on_epoch: OnEpoch) -> None:
+        self.module, self.on_epoch = module, on_epoch
+        self.history: list[Epoch] = []
+        self.losses: list[Tensor] = []
+        self.lr = module.settings.lr
+
+    def on_fit_start(self, *_: Any) -> None:
+        self.on_epoch(0, self.module.network)
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        self.losses.clear()
+        self.lr = trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_train_batch_end(self, _trainer: Any, _module: Any, outputs: Any, *_: Any) -> None:
+        self.losses.append(outputs["loss"].detach())
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        done = trainer.current_epoch + 1
+        self.history.append(Epoch(done, torch.stack(self.losses).double().mean().item(), self.lr))
+        self.on_epoch(done, self.module.network)
+
+
+class _LogLines(lightning.Callback):
+    """One line for every epoch, for logs: how far, how good, how long still."""
+
+    def __init__(self, what: str, recorder: _Recorder) -> None:
+        self.what, self.recorder, self.start = what, recorder, time.monotonic()
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        last, total = self.recorder.history[-1], self.recorder.module.settings.epochs
+        left = (time.monotonic() - self.start) / last.epoch * (total - last.epoch)
+        print(
+            f"{self.what}: epoch {last.epoch} of {total}, loss {last.loss:.3f}, {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+class _Rows(Dataset[npt.NDArray[np.uint8]]):
+    """The images, fetched a batch at a time: one gather instead of one copy for each image."""
+
+    def __init__(self, images: npt.NDArray[np.uint8]) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitems__(self, rows: list[int]) -> npt.NDArray[np.uint8]:
+        return self.images[rows]
+
+
+def _as_batch(rows: Any) -> Tensor:
+    return torch.from_numpy(rows)
+
+
+class _EpochOrder(Sampler[int]):
+    """A permutation for every epoch, from the address (run, epoch); Lightning calls `set_epoch`."""
+
+    def __init__(self, count: int, run: int) -> None:
+        self.count, self.run, self.epoch = count, run, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        order = seeding.generator("order of images", self.run, self.epoch).permutation(self.count)
+        return iter(order.tolist())
+
+
+def _quieten_lightning() -> None:
+    """Leave out Lightning's notices about hardware and about loader processes, which do not apply."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*log_every_n_steps.*|.*logging interval.*")

@@ -1,0 +1,287 @@
+"""The parameters of a study: typed, complete, and refused when they are not what they should be.
+
+Only the scripts in `stages/` and the command line read params.yaml; every function below them takes
+the section or the numbers it needs. An unknown key is an error, never ignored.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from protoviz.errors import StudyError
+from protoviz.refusals import explained, nested, refusal, yaml_problem
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    for value in values:
+        if values.count(value) > 1:
+            raise refusal("each entry once", f"{value!r} twice", "list it once")
+    return values
+
+
+class Section(BaseModel):
+    """A block of params.yaml: immutable, strict types, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Compute(Section):
+    """Where to compute. Both change how sums are rounded, so both belong to the study."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+    threads: Count
+
+
+class Images(Section):
+    """The data set: where it comes from and how much of it is used."""
+
+    source: Literal["procedural", "stl10", "cifar10", "folder"]
+    path: str | None
+    size: Annotated[int, Field(ge=16)]
+    seed: Annotated[int, Field(ge=0)]
+    unlabeled: Count | None
+    reference: Annotated[int, Field(ge=0)]
+    train: Count | None
+    test: Count | None
+
+    @model_validator(mode="after")
+    def _path_fits_source(self) -> Self:
+        if self.source == "procedural":
+            if self.path is not None:
+                raise refusal("null, as source procedural makes its own images", repr(self.path), at="path")
+            for name in ("unlabeled", "train", "test"):
+                if getattr(self, name) is None:
+                    raise refusal("a number, as source procedural has no end", "null", at=name)
+        elif self.path is None:
+            raise refusal(f"the folder in which the images of source {self.source} lie", "null", at="path")
+        return self
+
+
+class Augment(Section):
+    """How a view is drawn from an image. Names and meaning are those of lightly's SimCLRTransform."""
+
+    cj_prob: Probability = 0.8
+    cj_strength: Annotated[float, Field(ge=0)] = 1.0
+    cj_bright: Annotated[float, Field(ge=0)] = 0.8
+    cj_contrast: Annotated[float, Field(ge=0)] = 0.8
+    cj_sat: Annotated[float, Field(ge=0)] = 0.8
+    cj_hue: Annotated[float, Field(ge=0, le=0.5)] = 0.2
+    random_gray_scale: Probability = 0.2
+    min_scale: Annotated[float, Field(gt=0, le=1)] = 0.08
+    gaussian_blur: Probability = 0.5
+    sigmas: tuple[Positive, Positive] = (0.1, 2.0)
+    hf_prob: Probability = 0.5
+    vf_prob: Probability = 0.0
+    rr_prob: Probability = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pair(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("sigmas"), list):
+            values = {**values, "sigmas": tuple(values["sigmas"])}
+        return values
+
+    @model_validator(mode="after")
+    def _sigmas_ascend(self) -> Self:
+        if self.sigmas[0] > self.sigmas[1]:
+            raise refusal("two numbers in ascending order", str(list(self.sigmas)), at="sigmas")
+        return self
+
+
+class Backbone(Section):
+    """The network that is trained: a name in the registry of backbones, and its width."""
+
+    name: str
+    width: Count
+
+
+class SimClr(Section):
+    """One SimCLR training: SGD with momentum, a cosine schedule stepped every epoch, no warm-up."""
+
+    epochs: Count
+    view_size: Annotated[int, Field(ge=16)]
+    batch_size: Annotated[int, Field(ge=2)]
+    lr: Positive
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    temperature: Positive
+    projection_dim: Count
+
+
+class Train(SimClr):
+    """The training of an analysed network, and the epochs whose checkpoints are kept."""
+
+    keep: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)]
+
+    @model_validator(mode="after")
+    def _kept_epochs_exist(self) -> Self:
+        if max(self.keep) > self.epochs:
+            raise refusal(
+                f"epochs up to {self.epochs}, the last (train.epochs)",
+                str(max(self.keep)),
+                "remove it or raise train.epochs",
+                at="keep",
+            )
+        if self.keep != sorted(self.keep):
+            raise refusal("epochs in ascending order", str(self.keep), "sort them", at="keep")
+        if self.keep[0] != 0:
+            raise refusal(
+                "0 as the first, the untrained network, from which every measure starts",
+                str(self.keep[0]),
+                "add it",
+                at="keep",
+            )
+        return self
+
+
+class Reference(Section):
+    """The reference encoder: a network of its own seed, trained on images that no analysed network sees."""
+
+    seed: Annotated[int, Field(ge=0)]
+    backbone: Backbone
+    train: SimClr
+    augment: Augment
+
+
+class Generator(Section):
+    """The image prior that the pipeline trains: a decoder of whitened reference features."""
+
+    seed: Annotated[int, Field(ge=0)]
+    latent_size: Count
+    width: Count
+    steps: Count
+    batch_size: Count
+    lr: Positive
+    feature_weight: Annotated[float, Field(ge=0)]
+
+
+class Probe(Section):
+    """The linear read-outs of frozen features (E1..E5)."""
+
+    max_iter: Count
+    adam_lr: Positive
+    adam_epochs: Count
+    adam_batch_size: Count
+
+
+class ReceptiveFields(Section):
+    """How receptive fields are estimated: `noise` images, `probes` random sign vectors over channels."""
+
+    noise: Count
+    probes: Count
+
+
+class Synthesis(Section):
+    """How prototypes are made: a pool of random latents scored once, then Adam ascent."""
+
+    repeats: Count
+    pool: Count
+    top: Count
+    steps: Count
+    lr: Positive
+    batch_size: Count
+
+    @model_validator(mode="after")
+    def _top_fits_pool(self) -> Self:
+        if self.top > self.pool:
+            raise refusal(f"at most synthesis.pool, {self.pool}", str(self.top), at="top")
+        return self
+
+
+class Distances(Section):
+    """The spaces in which prototypes are compared; the first is the one that findings speak of."""
+
+    embedders: Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
+    batch_size: Count
+
+
+class Figures(Section):
+    """What the figures show: units of the development rows, prototypes for each grid."""
+
+    grid_units: Count
+    development_layer: str
+    development_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    dpi: Count
+
+
+RESERVED = ("findings", "reference")  # metrics/findings.json; the random numbers of the reference encoder
+
+ConditionName = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+
+
+class Params(Section):
+    """All of params.yaml. A condition holds only what differs from `augment`."""
+
+    title: str
+    compute: Compute
+    images: Images
+    conditions: Annotated[dict[ConditionName, dict[str, Any]], Field(min_length=1)]
+    runs: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)]
+    augment: Augment
+    backbone: Backbone
+    train: Train
+    reference: Reference
+    generator: Generator
+    probe: Probe
+    receptive_fields: ReceptiveFields
+    synthesis: Synthesis
+    distances: Distances
+    figures: Figures
+
+    @model_validator(mode="after")
+    def _conditions_are_augmentations(self) -> Self:
+        for name in self.conditions:
+            if name in RESERVED:
+                raise refusal("another name, as this one is taken", repr(name), "rename it", at="conditions")
+            try:
+                self.augmentation(name)
+            except ValidationError as error:
+                raise nested(error, f"conditions.{name}", Augment) from None
+        return self
+
+    def augmentation(self, condition: str) -> Augment:
+        """The augmentation of a condition: `augment` with what the condition says differently."""
+        return Augment.model_validate({**self.augment.model_dump(), **self.conditions[condition]})
+
+
+def load(path: str | Path) -> Params:
+    """Read and check params.yaml.
+
+    Raises:
+        StudyError: the file is missing, is not YAML, or holds an unknown key, a missing key, a wrong
+            type or a value that cannot be; the message names the first of them.
+    """
+    try:
+        # YAML 1.2, as DVC reads it: to YAML 1.1 parsers 1e-4 is a string and `on` a truth value.
+        raw = YAML(typ="safe").load(Path(path))
+    except FileNotFoundError as error:
+        raise StudyError(
+            str(path),
+            expected="the parameters of the study",
+            found="no such file",
+            remedy="run from the top of the repository, or restore it with `git checkout params.yaml`",
+        ) from error
+    except YAMLError as error:
+        raise StudyError(
+            str(path), expected="YAML", found=yaml_problem(error), remedy="correct the line"
+        ) from error
+    return parse(raw, str(path))
+
+
+def parse(raw: Any, where: str) -> Params:
+    """Check parameters that were read already.
+
+    Raises:
+        StudyError: as `load`.
+    """
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise explained(error, where, Params) from None

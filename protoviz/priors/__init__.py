@@ -1,0 +1,1 @@
+"""Image priors: differentiable maps from latents to images."""

@@ -1,0 +1,36 @@
+"""Progress of a long loop with the time left: a bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """Yield the items of a loop and show how far it is and how long it will take.
+
+    Args:
+        items: what the loop goes through.
+        what: the unit of work in the plural ("prototypes", "epochs").
+        total: how many there are, where `items` cannot tell.
+    """
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    if sys.stderr.isatty():
+        yield from tqdm(items, desc=what, total=total)
+        return
+    start = last = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if total and done < total and now - last > SECONDS_BETWEEN_LINES:
+            last = now
+            left = (now - start) / done * (total - done)
+            print(f"{what}: {done} of {total}, {left:.0f} s left", file=sys.stderr, flush=True)
+    print(f"{what}: done in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)

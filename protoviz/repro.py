@@ -1,0 +1,260 @@
+"""`make repro`: what is stale in the pipeline, on all cores, and then the findings.
+
+DVC knows what is stale and records it, but runs one stage after the other. Here each stage is still
+run by DVC (`dvc --wait-for-lock repro --single-item`), several side by side, so that the result is
+that of `dvc repro`.
+"""
+
+import multiprocessing
+import os
+import selectors
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from protoviz import files, layout, machine, params
+from protoviz.errors import StudyError
+from protoviz.scheduling import Schedule
+
+# What DVC says of itself around the output of a stage.
+CHATTER = (
+    "Running stage ",
+    "> ",
+    "Generating lock file",
+    "Updating lock file",
+    "Use `dvc push`",
+    "To track the changes",
+)
+SECONDS_TO_END = 10.0  # for a stage that was asked to stop
+
+
+def repro(jobs: int | None) -> None:
+    """Run what is stale, then print the findings and the figures.
+
+    Args:
+        jobs: stages side by side; by default as many as there are cores.
+
+    Raises:
+        StudyError: params.yaml is wrong, or a stage failed.
+    """
+    started = time.monotonic()
+    study = params.load(layout.PARAMS)
+    if jobs is None:
+        jobs = max(1, machine.cores() // study.compute.threads)
+    _prepare_environment(study.compute.threads)
+    needs = stale()
+    if needs:
+        run(Schedule(needs), min(jobs, len(needs)))
+        sort_lock_file()
+        print(f"\nThe study is up to date after {_duration(time.monotonic() - started)}.")
+    else:
+        print("Nothing to run: the study is up to date.")
+    _report()
+
+
+def stale() -> dict[str, list[str]]:
+    """The stages that are stale or come after one that is -> the stages that each needs, in dvc.yaml's order.
+
+    Raises:
+        StudyError: this is not the top of the repository, or DVC cannot read dvc.yaml.
+    """
+    if not Path("dvc.yaml").is_file():
+        raise StudyError(
+            str(Path.cwd()),
+            expected="the top of the repository, with dvc.yaml",
+            found="no such file",
+            remedy="change to it and run again",
+        )
+    import networkx
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            graph = repo.index.graph  # edges go from a stage to those it needs
+            changed = repo.status()
+    except DvcException as error:
+        raise StudyError(
+            "dvc.yaml",
+            expected="a pipeline that DVC can run",
+            found=" ".join(str(error).split()),
+            remedy="correct it",
+        ) from error
+    dirty = {stage for stage in graph if stage.addressing in changed}
+    for stage in list(dirty):
+        dirty |= networkx.ancestors(graph, stage)
+    order = [stage.addressing for stage in repo.index.stages]
+    needs = {stage.addressing: [need.addressing for need in graph.successors(stage)] for stage in dirty}
+    return {name: needs[name] for name in order if name in needs}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A stage that runs: its process and the end of the pipe from which its output is read."""
+
+    stage: str
+    process: ForkServerProcess
+    output: Connection
+
+
+def run(schedule: Schedule, jobs: int) -> None:
+    """Run all stages of a schedule, `jobs` side by side, and show their output line by line.
+
+    After a failure nothing new is started, and what runs is waited for. On Ctrl-C or SIGTERM all of
+    it is stopped.
+
+    Raises:
+        StudyError: a stage failed.
+    """
+    # Processes are forked from one that has loaded DVC once: a second saved for each stage.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["__main__", "protoviz.repro", "dvc.cli", "dvc.repo", "dvc.commands.repro"]
+    )
+    total = len(schedule.needs)
+    print(f"{_count(total, 'stage')} to run, {jobs} side by side.", flush=True)
+    running: list[Running] = []
+    failed: list[str] = []
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with selectors.DefaultSelector() as selector:
+            while True:
+                while len(running) < jobs and not failed and (stage := schedule.start(time.monotonic())):
+                    running.append(_start(context, stage))
+                    selector.register(running[-1].output, selectors.EVENT_READ, _lines(running[-1]))
+                if not running:
+                    break
+                for key, _ in selector.select():
+                    if next(key.data) is not None:
+                        continue
+                    selector.unregister(key.fileobj)
+                    ended = next(item for item in running if item.output is key.fileobj)
+                    running.remove(ended)
+                    if _succeeded(ended):
+                        schedule.finish(ended.stage, time.monotonic())
+                        print(_progress(ended.stage, schedule, total, jobs), flush=True)
+                    else:
+                        failed.append(ended.stage)
+                        waiting = f"; waiting for {_count(len(running), 'other stage')}" if running else ""
+                        print(f"{ended.stage} | failed{waiting}", file=sys.stderr, flush=True)
+    finally:
+        _stop(running)
+    if failed:
+        raise StudyError(
+            f"stage {' and '.join(failed)}",
+            expected="success",
+            found="the error printed above",
+            remedy="correct its cause and run `make repro` again; what is done is kept",
+        )
+
+
+def sort_lock_file() -> None:
+    """Bring dvc.lock into the order of dvc.yaml, so that it does not depend on which stage ended first."""
+    from dvc.repo import Repo
+    from dvc.utils.serialize import dump_yaml, load_yaml
+
+    with Repo() as repo, repo.lock:
+        lock = load_yaml("dvc.lock")
+        place = {stage.addressing: at for at, stage in enumerate(repo.index.stages)}
+        entries = sorted(lock["stages"].items(), key=lambda entry: place.get(entry[0], len(place)))
+        if entries != list(lock["stages"].items()):
+            with files.complete("dvc.lock") as partial:
+                dump_yaml(str(partial), {**lock, "stages": dict(entries)})
+
+
+def _prepare_environment(threads: int) -> None:
+    """What the processes of the stages inherit."""
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ[f"{library}_NUM_THREADS"] = str(threads)
+    os.environ["PATH"] = (
+        f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # `python` is ours
+    )
+    os.environ["PYTHONUNBUFFERED"] = "1"
+    os.environ["DVC_NO_ANALYTICS"] = "1"
+
+
+def _start(context: multiprocessing.context.ForkServerContext, stage: str) -> Running:
+    reader, writer = context.Pipe(duplex=False)
+    process = context.Process(target=_repro_single, args=(stage, writer), name=stage)
+    process.start()
+    writer.close()
+    os.set_blocking(reader.fileno(), False)
+    return Running(stage, process, reader)
+
+
+def _repro_single(stage: str, output: Connection) -> None:
+    """In the new process: one stage through DVC's own command line, its output to the pipe."""
+    os.setsid()  # Ctrl-C on the terminal is for the parent, which stops this whole group
+    for descriptor in (1, 2):
+        os.dup2(output.fileno(), descriptor)
+    output.close()
+    from dvc.cli import main
+
+    sys.exit(main(["--wait-for-lock", "repro", "--single-item", stage]))
+
+
+def _lines(running: Running) -> Iterator[str | None]:
+    """Print what has arrived, line by line, each time it is asked; None at the end."""
+    rest = b""
+    while True:
+        chunk = os.read(running.output.fileno(), 1 << 16)
+        *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+        for line in lines if chunk else [rest]:
+            text = line.decode(errors="replace").rstrip()
+            if text and not text.startswith(CHATTER):
+                print(f"{running.stage} | {text}", flush=True)
+        yield "" if chunk else None
+
+
+def _succeeded(ended: Running) -> bool:
+    ended.output.close()
+    ended.process.join()
+    return ended.process.exitcode == 0
+
+
+def _stop(running: list[Running]) -> None:
+    """End the groups of processes that still run: as by Ctrl-C, and after a while for good."""
+    deadline = time.monotonic() + SECONDS_TO_END
+    for end in (signal.SIGINT, signal.SIGKILL):
+        for item in running:
+            if item.process.is_alive() and item.process.pid:
+                try:
+                    os.killpg(item.process.pid, end)
+                except ProcessLookupError:
+                    continue
+        for item in running:
+            item.process.join(max(0.0, deadline - time.monotonic()))
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _progress(stage: str, schedule: Schedule, total: int, jobs: int) -> str:
+    done = len(schedule.done)
+    left = schedule.seconds_left(time.monotonic(), jobs)
+    rest = f", about {_duration(left)} left" if done < total and left is not None else ""
+    return f"[stage {done} of {total} done{rest}] {stage} in {_duration(schedule.done[stage])}"
+
+
+def _report() -> None:
+    """The table of the findings, and where the figures are."""
+    if layout.FINDINGS.is_file():
+        from protoviz import findings
+
+        print(f"\n{findings.table(files.read_json(layout.FINDINGS))}")
+    for figure in sorted(layout.FIGURES.glob("*.png")):
+        print(figure)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,85 @@
+"""Which stage of a graph to run next, and how long the rest will take. Pure; runs nothing."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+# Core-seconds of each stage of the default study, measured on two x86 cores. Only their ratios count,
+# for the order and for the time left; a stage that is not named takes 10.
+SECONDS = {"dataset": 25, "reference": 60, "generator": 90, "train": 65, "synthesize": 90, "figures": 20}
+OTHERWISE = 10
+
+
+@dataclass
+class Schedule:
+    """The stages of one run of the pipeline: waiting, running, done.
+
+    Args:
+        needs: stage -> the stages that must be done before it. Those not among the keys are done.
+    """
+
+    needs: Mapping[str, Iterable[str]]
+    waiting: list[str] = field(init=False)
+    running: dict[str, float] = field(init=False, default_factory=dict)
+    done: dict[str, float] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.needs = {
+            stage: {need for need in needs if need in self.needs} for stage, needs in self.needs.items()
+        }
+        chains = longest_chains(self.needs)
+        # The one that holds up most comes first, so that no core is idle at the end; ties keep their order.
+        self.waiting = sorted(self.needs, key=lambda stage: -chains[stage])
+
+    def start(self, now: float) -> str | None:
+        """Take the next stage whose needs are done, or None if there is none."""
+        for stage in self.waiting:
+            if set(self.needs[stage]) <= set(self.done):
+                self.waiting.remove(stage)
+                self.running[stage] = now
+                return stage
+        return None
+
+    def finish(self, stage: str, now: float) -> None:
+        """Note that a stage is done."""
+        self.done[stage] = now - self.running.pop(stage)
+
+    def seconds_left(self, now: float, jobs: int) -> float | None:
+        """An estimate from the pace of the stages that are done; None before the first."""
+        if not self.done:
+            return None
+        pace = sum(self.done.values()) / sum(seconds(stage) for stage in self.done)
+        left = {stage: pace * seconds(stage) for stage in self.waiting}
+        left |= {
+            stage: max(pace * seconds(stage) - (now - start), 1) for stage, start in self.running.items()
+        }
+        chains = longest_chains({stage: set(self.needs[stage]) & set(left) for stage in left}, left)
+        return max(sum(left.values()) / jobs, *chains.values()) if left else 0.0
+
+
+def seconds(stage: str) -> float:
+    """The expected core-seconds of a stage "train@clrjit-1" of the default study."""
+    return SECONDS.get(stage.partition("@")[0], OTHERWISE)
+
+
+def longest_chains(
+    needs: Mapping[str, Iterable[str]], durations: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """For each stage the seconds from its start to the end of the longest chain that waits for it.
+
+    Args:
+        needs: stage -> the stages that must be done before it, all of them keys; without cycles.
+        durations: seconds of each stage; by default those expected.
+    """
+    followers: dict[str, list[str]] = {stage: [] for stage in needs}
+    for stage, before in needs.items():
+        for need in before:
+            followers[need].append(stage)
+    lengths: dict[str, float] = {}
+
+    def length(stage: str) -> float:
+        if stage not in lengths:
+            own = durations[stage] if durations else seconds(stage)
+            lengths[stage] = own + max(map(length, followers[stage]), default=0.0)
+        return lengths[stage]
+
+    return {stage: length(stage) for stage in needs}

@@ -1,0 +1,1 @@
+"""Prototypes: objectives, starts, ascent, receptive fields."""

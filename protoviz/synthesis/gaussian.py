@@ -1,0 +1,209 @@
+"""A 2-D Gaussian fitted to the map of a receptive field; without its offset it is the mask (R4).
+
+    g(x, y) = offset + amplitude * exp(-(u^2 / sigma_x^2 + v^2 / sigma_y^2) / 2)
+    u =  cos(theta) (x - x0) + sin(theta) (y - y0)
+    v = -sin(theta) (x - x0) + cos(theta) (y - y0)
+
+x is the column and y the row, in px; the centre of the first pixel is (0, 0). The authors left the
+offset in the mask, so that a broad fit masked nothing; here it is removed.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from protoviz.schema import FitStatus
+
+Map = NDArray[np.float64]
+
+# Bounds of the fit. A field may exceed the image: its centre may lie half an image outside, and its
+# width be four images, beyond which a Gaussian is flat to 1 %. A squared gradient has no negative
+# floor, so the offset is at least 0.
+CENTRE_OUTSIDE = 0.5  # images
+SMALLEST_SIGMA = 0.5  # px
+LARGEST_SIGMA = 4.0  # images
+LARGEST_AMPLITUDE = 20.0  # times the greatest value of the map
+FLAT = 1e-6  # a map whose range is smaller than this share of its size has no structure
+TOLERANCE = 1e-6  # relative, of the squared error at which the fit stops
+EVALUATIONS = 200
+
+
+class Parameters(NamedTuple):
+    """The seven numbers of the Gaussian: lengths in px, theta in rad within [-pi/4, pi/4)."""
+
+    amplitude: float
+    x0: float
+    y0: float
+    sigma_x: float
+    sigma_y: float
+    theta: float
+    offset: float
+
+
+@dataclass(frozen=True)
+class GaussianFit:
+    """A fitted Gaussian.
+
+    Args:
+        mask: float32 (H, W), the Gaussian without offset, greatest value 1.
+        parameters: of the Gaussian; NaN where there is none (flat, not finite).
+        r_squared: share of the map's variance that it explains; NaN where there is none.
+        status: how it came about.
+    """
+
+    mask: NDArray[np.float32]
+    parameters: Parameters
+    r_squared: float
+    status: FitStatus
+
+
+def fit_gaussian(gradient_map: NDArray[np.floating]) -> GaussianFit:
+    """Fit a Gaussian to a map (H, W) by least squares. A map that has none is recorded, not an error.
+
+    Where least squares fails or explains less than the Gaussian with the map's second moments, that one
+    is given. Where there is no structure at all the mask is 1 everywhere.
+    """
+    values = np.asarray(gradient_map, dtype=np.float64)
+    if not np.isfinite(values).all():
+        return _without(values.shape, FitStatus.NOT_FINITE)
+    scale = float(np.abs(values).max())
+    if np.ptp(values) <= FLAT * scale:
+        return _without(values.shape, FitStatus.FLAT)
+    scaled = values / scale
+    moments = _moments(scaled)
+    status, best = FitStatus.FITTED, moments
+    fits = [fit for start in (moments, _half_maximum(scaled)) if (fit := _least_squares(scaled, start))]
+    if fits:
+        best = min(fits, key=lambda fit: _squared_error(scaled, fit))
+    variance = float(((scaled - scaled.mean()) ** 2).sum())
+    gained = (_squared_error(scaled, best) - _squared_error(scaled, moments)) / variance
+    if not fits or gained > TOLERANCE:
+        status, best = FitStatus.MOMENTS, moments
+    r_squared = 1 - _squared_error(scaled, best) / variance
+    rescaled = best._replace(amplitude=best.amplitude * scale, offset=best.offset * scale)
+    return GaussianFit(mask(rescaled, values.shape), _canonical(rescaled), r_squared, status)
+
+
+def mask(parameters: Parameters, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The Gaussian without offset on a pixel grid, scaled so that its greatest pixel is exactly 1."""
+    quadratic = _quadratic(parameters, shape)
+    # In the exponent, so that a centre far outside the image does not end in 0 / 0.
+    scaled: NDArray[np.float32] = np.exp(-(quadratic - quadratic.min()) / 2).astype(np.float32)
+    return scaled
+
+
+def gaussian(parameters: Parameters, shape: tuple[int, ...]) -> Map:
+    """The Gaussian with its offset on a pixel grid (H, W)."""
+    values: Map = parameters.offset + parameters.amplitude * np.exp(-_quadratic(parameters, shape) / 2)
+    return values
+
+
+def jacobian(parameters: Parameters, shape: tuple[int, ...]) -> Map:
+    """Derivatives of `gaussian` by its parameters, (H * W, 7)."""
+    amplitude, _, _, sigma_x, sigma_y, theta, _ = parameters
+    u, v = _axes(parameters, shape)
+    bell = np.exp(-((u / sigma_x) ** 2 + (v / sigma_y) ** 2) / 2)
+    peak = amplitude * bell
+    by_u, by_v = u / sigma_x**2, v / sigma_y**2
+    columns = (
+        bell,
+        peak * (by_u * np.cos(theta) - by_v * np.sin(theta)),
+        peak * (by_u * np.sin(theta) + by_v * np.cos(theta)),
+        peak * by_u * u / sigma_x,
+        peak * by_v * v / sigma_y,
+        peak * u * v * (1 / sigma_y**2 - 1 / sigma_x**2),
+        np.ones_like(bell),
+    )
+    return np.stack([column.ravel() for column in columns], axis=1)
+
+
+def _axes(parameters: Parameters, shape: tuple[int, ...]) -> tuple[Map, Map]:
+    y, x = np.indices(shape, dtype=np.float64)
+    dx, dy = x - parameters.x0, y - parameters.y0
+    cos, sin = np.cos(parameters.theta), np.sin(parameters.theta)
+    return cos * dx + sin * dy, cos * dy - sin * dx
+
+
+def _quadratic(parameters: Parameters, shape: tuple[int, ...]) -> Map:
+    u, v = _axes(parameters, shape)
+    distance: Map = (u / parameters.sigma_x) ** 2 + (v / parameters.sigma_y) ** 2
+    return distance
+
+
+def _squared_error(values: Map, parameters: Parameters) -> float:
+    return float(((gaussian(parameters, values.shape) - values) ** 2).sum())
+
+
+def _least_squares(values: Map, start: Parameters) -> Parameters | None:
+    """The best parameters near a start; None where the optimiser gives up."""
+    height, width = values.shape
+    side = max(height, width)
+    out_x, out_y = CENTRE_OUTSIDE * width, CENTRE_OUTSIDE * height
+    lower = Parameters(0, -out_x, -out_y, SMALLEST_SIGMA, SMALLEST_SIGMA, -np.inf, 0)
+    largest = LARGEST_SIGMA * side
+    upper = Parameters(LARGEST_AMPLITUDE, width + out_x, height + out_y, largest, largest, np.inf, 1)
+    margin = 1e-6
+    inside = np.clip(start, np.add(lower, margin), np.subtract(upper, margin))
+    try:
+        result = least_squares(
+            lambda p: (gaussian(Parameters(*p), values.shape) - values).ravel(),
+            inside,
+            jac=lambda p: jacobian(Parameters(*p), values.shape),
+            bounds=(lower, upper),
+            x_scale=(1, side / 4, side / 4, side / 4, side / 4, 1, 1),
+            max_nfev=EVALUATIONS,
+            ftol=TOLERANCE,
+            xtol=TOLERANCE,
+        )
+    except (ValueError, np.linalg.LinAlgError):
+        return None
+    return Parameters(*map(float, result.x)) if result.success else None
+
+
+def _moments(values: Map) -> Parameters:
+    """The Gaussian with the centre and the second moments of the map above its lowest tenth."""
+    floor = float(np.quantile(values, 0.1))
+    weights = np.clip(values - floor, 0, None)
+    if weights.sum() == 0:  # at least nine tenths of the map are its greatest value
+        floor = float(values.min())
+        weights = values - floor
+    weights = weights / weights.sum()
+    y, x = np.indices(values.shape, dtype=np.float64)
+    x0, y0 = float((weights * x).sum()), float((weights * y).sum())
+    dx, dy = x - x0, y - y0
+    cross = float((weights * dx * dy).sum())
+    covariance = [[float((weights * dx * dx).sum()), cross], [cross, float((weights * dy * dy).sum())]]
+    variances, axes = np.linalg.eigh(covariance)
+    sigmas = np.sqrt(np.clip(variances, SMALLEST_SIGMA**2, None))
+    theta = float(np.arctan2(axes[1, 0], axes[0, 0]))
+    shape = Parameters(1.0, x0, y0, float(sigmas[0]), float(sigmas[1]), theta, 0.0)
+    bell = gaussian(shape, values.shape)
+    # The amplitude that fits best over the floor, in closed form.
+    amplitude = float((bell * (values - floor)).sum() / (bell * bell).sum())
+    return shape._replace(amplitude=amplitude, offset=floor)
+
+
+def _half_maximum(values: Map) -> Parameters:
+    """A round Gaussian with the area above half of the range: a start that noise far away does not widen."""
+    floor, top = float(np.median(values)), float(values.max())
+    above = values >= (floor + top) / 2
+    y, x = np.nonzero(above)
+    sigma = max(SMALLEST_SIGMA, float(np.sqrt(above.sum() / (2 * np.pi * np.log(2)))))
+    return Parameters(top - floor, float(x.mean()), float(y.mean()), sigma, sigma, 0.0, floor)
+
+
+def _canonical(parameters: Parameters) -> Parameters:
+    """The same Gaussian with theta in [-pi/4, pi/4): sigma_x stays the width nearer to the x axis."""
+    quarter_turns = int(np.floor(parameters.theta / (np.pi / 2) + 0.5))
+    turned = parameters._replace(theta=parameters.theta - quarter_turns * np.pi / 2)
+    if quarter_turns % 2:
+        turned = turned._replace(sigma_x=parameters.sigma_y, sigma_y=parameters.sigma_x)
+    return turned
+
+
+def _without(shape: tuple[int, ...], status: FitStatus) -> GaussianFit:
+    nan = float("nan")
+    return GaussianFit(np.ones(shape, dtype=np.float32), Parameters(*([nan] * 7)), nan, status)

@@ -1,0 +1,59 @@
+"""The stages of the pipeline (dvc.yaml): thin scripts that open, make one call and write.
+
+A stage is run as `python -m stages.train clrjit 1`: its arguments are the item of its matrix.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from protoviz import layout, params
+from protoviz.errors import StudyError
+
+
+def run_stage(main: Callable[..., None]) -> None:
+    """Read params.yaml and the item from the command line, and run `main`; bad input ends in one clear line.
+
+    Args:
+        main: takes the parameters first, then the item it is for: nothing, `condition`, or
+            `condition, run`.
+    """
+    try:
+        study = params.load(layout.PARAMS)
+        main(study, *item(main, study, sys.argv[1:]))
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def item(main: Callable[..., None], study: params.Params, arguments: list[str]) -> list[Any]:
+    """The typed arguments of `main` after the parameters, checked against the study.
+
+    Raises:
+        StudyError: too few or too many, or a condition or a run that params.yaml does not have.
+    """
+    names = list(inspect.signature(main).parameters)[1:]
+    if len(arguments) != len(names):
+        raise StudyError(
+            f"arguments of {main.__module__ if main.__module__ != '__main__' else sys.argv[0]}",
+            expected=" ".join(names) or "none",
+            found=" ".join(arguments) or "none",
+            remedy="give the item of the matrix, as dvc.yaml does",
+        )
+    return [_value(name, text, study) for name, text in zip(names, arguments, strict=True)]
+
+
+def _value(name: str, text: str, study: params.Params) -> str | int:
+    axis: list[str] | list[int] = list(study.conditions) if name == "condition" else study.runs
+    for value in axis:
+        if str(value) == text:
+            return value
+    raise StudyError(
+        f"{name} {text!r}",
+        expected=f"one of {', '.join(map(str, axis))}",
+        found="no such name in params.yaml",
+        remedy=f"choose one of these, or add it to `{name}s`",
+    )

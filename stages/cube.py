@@ -1,0 +1,18 @@
+"""All prototypes of the study as one cube, at no storage cost."""
+
+from protoviz import layout
+from protoviz.cube_linking import link_cube
+from protoviz.params import Params
+from stages import run_stage
+
+
+def main(params: Params) -> None:
+    """Link the prototypes of all networks into one store."""
+    link_cube(
+        layout.CUBE,
+        [layout.prototypes(condition, run) for condition in params.conditions for run in params.runs],
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

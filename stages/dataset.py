@@ -1,0 +1,14 @@
+"""Make the images of the study."""
+
+from protoviz import datasets, layout
+from protoviz.params import Params
+from stages import run_stage
+
+
+def main(params: Params) -> None:
+    """Choose the images from their source and write the four splits."""
+    datasets.make(layout.IMAGES, params.images)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,18 @@
+"""The numbers of one condition, means over its runs, for `dvc metrics`."""
+
+from protoviz import files, layout, metrics, stores
+from protoviz.params import Params
+from stages import run_stage
+
+
+def main(params: Params, condition: str) -> None:
+    """Write the metrics of this condition."""
+    means = [
+        metrics.layer_means(stores.open_dataset(layout.distances(condition, run))) for run in params.runs
+    ]
+    probes = [files.read_json(layout.probe_metrics(condition, run)) for run in params.runs]
+    files.write_json(layout.metrics(condition), metrics.summary(metrics.combine([means]), probes))
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,42 @@
+"""How well linear read-outs of one network tell the classes apart, at every kept epoch."""
+
+from protoviz import checkpoints, compute, datasets, files, layout, seeding
+from protoviz.learning.probe import pooled_features, readouts
+from protoviz.params import Params
+from protoviz.progress import track
+from stages import run_stage
+
+
+def main(params: Params, condition: str, run: int) -> None:
+    """Read the checkpoints and the labelled images, fit, write the curve and the final accuracies."""
+    device = compute.prepare(params.compute.device, params.compute.threads)
+    train, test = (datasets.load(layout.IMAGES, split) for split in ("train", "test"))
+    curve = []
+    for epoch in track(params.train.keep, "checkpoints"):
+        model, _ = checkpoints.load(checkpoints.path(layout.checkpoints(condition, run), epoch), device)
+        found = readouts(
+            pooled_features(model, train.images, device),
+            train.labels,
+            pooled_features(model, test.images, device),
+            test.labels,
+            params.probe,
+            seeding.seed("probe", condition, run, epoch),
+        )
+        curve += [
+            {
+                "condition": condition,
+                "run": run,
+                "epoch": epoch,
+                "readout": name,
+                "accuracy": round(of.accuracy, 2),
+            }
+            for name, of in found.items()
+        ]
+    files.write_csv(layout.probe_curve(condition, run), curve)
+    final = {row["readout"]: row["accuracy"] for row in curve if row["epoch"] == params.train.keep[-1]}
+    untrained = {f"untrained_{row['readout']}": row["accuracy"] for row in curve if row["epoch"] == 0}
+    files.write_json(layout.probe_metrics(condition, run), final | untrained)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,37 @@
+"""The reference encoder: trained on images and from a seed that no analysed network uses."""
+
+from protoviz import backbones, checkpoints, compute, datasets, layout
+from protoviz.learning import simclr
+from protoviz.params import Params
+from stages import run_stage
+
+
+def main(params: Params) -> None:
+    """Read the images set aside, train, write the encoder after its last epoch."""
+    reference = params.reference
+    device = compute.prepare(params.compute.device, params.compute.threads)
+    images = datasets.load(layout.IMAGES, "reference").images
+    network = backbones.initial(reference.backbone.name, reference.backbone.width, reference.seed)
+    identity = checkpoints.Checkpoint(
+        condition="reference",
+        run=reference.seed,
+        epoch=reference.train.epochs,
+        backbone=reference.backbone.name,
+        width=reference.backbone.width,
+        initial_weights=checkpoints.weights_digest(network),
+    )
+    simclr.train(
+        images,
+        network,
+        reference.train,
+        reference.augment,
+        condition="reference",
+        run=reference.seed,
+        device=device,
+        on_epoch=lambda _epoch, _network: None,
+    )
+    checkpoints.save(layout.REFERENCE_ENCODER, network, identity)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,45 @@
+"""The stage that maps receptive fields, on an untrained network."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from protoviz import backbones, checkpoints, layout, params, stores
+from protoviz.errors import StudyError
+from protoviz.synthesis.receptive_field import receptive_fields
+from stages.receptive_fields import main
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    read = params.load(Path(__file__).parents[2] / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    return read.model_copy(
+        update={
+            "images": read.images.model_copy(update={"size": 32}),
+            "train": read.train.model_copy(update={"keep": [0, 3]}),
+            "receptive_fields": params.ReceptiveFields(noise=3, probes=2),
+        }
+    )
+
+
+def test_fields_of_all_kept_epochs(study):
+    networks = [(epoch, backbones.initial("resnet18", 4, seed=epoch)) for epoch in (0, 3)]
+    for epoch, network in networks:
+        identity = checkpoints.Checkpoint("clrjit", 1, epoch, "resnet18", 4, initial_weights="")
+        checkpoints.save(checkpoints.path(layout.checkpoints("clrjit", 1), epoch), network, identity)
+    main(study, "clrjit", 1)
+    found = stores.open_dataset(layout.receptive_fields("clrjit", 1))
+    models = [(epoch, network.eval()) for epoch, network in networks]
+    expected = receptive_fields(models, "clrjit", 1, size=32, noise=3, probes=2)
+    for name, values in expected.data_vars.items():
+        np.testing.assert_array_equal(found[name], values)
+
+
+def test_missing_checkpoint_is_named(study):
+    with pytest.raises(
+        StudyError, match=r"epoch_0000\.safetensors: expected a file made by an earlier stage"
+    ):
+        main(study, "clrjit", 1)
+    assert not layout.receptive_fields("clrjit", 1).exists()

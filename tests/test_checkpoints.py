@@ -1,0 +1,65 @@
+"""Checkpoints: what is written is read, says what it is, and repeats to the byte."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from protoviz import backbones, checkpoints
+from protoviz.errors import StudyError
+
+IDENTITY = checkpoints.Checkpoint("clrjit", 1, 8, "resnet18", 4, "abc")
+
+
+@pytest.fixture
+def network():
+    return backbones.initial("resnet18", 4, 1)
+
+
+def test_round_trip_gives_a_frozen_network_and_its_identity(tmp_path, network):
+    checkpoints.save(tmp_path / "a.safetensors", network, IDENTITY)
+    read, identity = checkpoints.load(tmp_path / "a.safetensors")
+    assert identity == IDENTITY
+    assert checkpoints.weights_digest(read) == checkpoints.weights_digest(network)
+    assert not read.training
+    assert not any(parameter.requires_grad for parameter in read.parameters())
+
+
+def test_same_network_same_bytes(tmp_path, network):
+    for name in "ab":
+        checkpoints.save(tmp_path / name, network, IDENTITY)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_path_sorts_by_epoch():
+    assert checkpoints.path("x", 8).name == "epoch_0008.safetensors"
+    assert checkpoints.path("x", 8) < checkpoints.path("x", 10)
+
+
+def test_digest_sees_every_weight_and_buffer(network):
+    before = checkpoints.weights_digest(network)
+    network.bn1.running_mean[2] += 1e-3
+    assert checkpoints.weights_digest(network) != before
+
+
+def test_missing_file_says_how_to_make_it(tmp_path):
+    with pytest.raises(StudyError, match="a file made by an earlier stage, found nothing; run `make repro`"):
+        checkpoints.load(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "not ours", "other width", "empty"])
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, network, damage):
+    file = tmp_path / "a.safetensors"
+    checkpoints.save(file, network, IDENTITY)
+    if damage == "truncated":
+        file.write_bytes(file.read_bytes()[:1000])
+    elif damage == "not ours":
+        save_file({"x": torch.zeros(1)}, file)
+    elif damage == "empty":
+        file.write_bytes(b"")
+    else:
+        identity = {**IDENTITY.__dict__, "width": 8}
+        save_file(dict(network.state_dict()), file, {"protoviz": json.dumps(identity)})
+    with pytest.raises(StudyError, match="expected a checkpoint written by protoviz"):
+        checkpoints.load(file)

@@ -1,0 +1,90 @@
+"""Embedders: the properties that every member of the registry must have, and each one's own arithmetic."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from protoviz import embedders
+from protoviz.errors import StudyError
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    from protoviz import backbones, checkpoints
+
+    path = tmp_path_factory.mktemp("reference") / "encoder.safetensors"
+    model = backbones.initial("resnet18", 4, 3)
+    checkpoints.save(path, model, checkpoints.Checkpoint("reference", 0, 1, "resnet18", 4, "none"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).random((5, 32, 32, 3), dtype=np.float32)
+
+
+def load(name, encoder, batch_size=2):
+    return embedders.load([name], embedders.Setting(encoder, "cpu", 1, batch_size))[name]
+
+
+@pytest.mark.parametrize("name", list(embedders.EMBEDDERS))
+def test_every_embedder_gives_one_row_for_each_image_whatever_the_batch(name, encoder, images):
+    before = images.copy()
+    together = load(name, encoder, batch_size=5)(images)
+    assert together.dtype == np.float32
+    assert together.shape == (5, together.shape[1])
+    for batch_size in (1, 2, 3):
+        np.testing.assert_allclose(load(name, encoder, batch_size)(images), together, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(images, before)
+
+
+@pytest.mark.parametrize("name", list(embedders.EMBEDDERS))
+def test_every_embedder_repeats_itself_to_the_bit(name, encoder, images):
+    np.testing.assert_array_equal(load(name, encoder)(images), load(name, encoder)(images))
+
+
+def test_pixels_are_the_images_row_by_row(encoder, images):
+    found = load("pixels", encoder)(images)
+    assert found[3, (4 * 32 + 7) * 3 + 2] == images[3, 4, 7, 2]
+    assert not np.shares_memory(found, images)
+
+
+def test_reference_is_the_pooled_features_of_normalised_images(encoder, images):
+    import torch
+
+    from protoviz import backbones, checkpoints
+
+    model, _ = checkpoints.load(encoder)
+    batch = torch.tensor(images).permute(0, 3, 1, 2)
+    mean, std = (torch.tensor(c)[:, None, None] for c in (backbones.IMAGENET_MEAN, backbones.IMAGENET_STD))
+    expected = model.features((batch - mean) / std).numpy()
+    np.testing.assert_allclose(load("reference", encoder)(images), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_order_of_embedders_is_that_of_the_names(encoder):
+    setting = embedders.Setting(encoder, "cpu", 1, 8)
+    assert list(embedders.load(["pixels", "reference"], setting)) == ["pixels", "reference"]
+    assert list(embedders.load(["reference", "pixels"], setting)) == ["reference", "pixels"]
+
+
+def test_unknown_embedder_lists_those_that_exist(encoder):
+    with pytest.raises(
+        StudyError, match=r"embedder 'pixel': expected one of pixels, reference.*did you mean 'pixels'"
+    ):
+        load("pixel", encoder)
+
+
+def test_missing_encoder_is_named(tmp_path):
+    with pytest.raises(StudyError, match=r"encoder\.safetensors: expected a file made by an earlier stage"):
+        load("reference", tmp_path / "encoder.safetensors")
+
+
+def test_importing_and_using_pixels_needs_no_torch():
+    code = (
+        "import sys; from protoviz import embedders, distances; "
+        "embedders.load(['pixels'], embedders.Setting('x', 'cpu', 1, 1)); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,435 @@
+"""The figures: what they show, where, in which colour, and that they repeat byte for byte."""
+# ruff: noqa: RUF001 (the figures say such letters)
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import matplotlib.colors
+import matplotlib.image
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from protoviz import figures, schema
+from protoviz.errors import StudyError
+from protoviz.figures import panels, pictures, style
+
+SIZES = {"layer1": 4, "layer2": 8}
+EPOCHS = (0, 1, 2, 4)
+SPACE = figures.Space("reference")
+TITLE = "made-up textures"
+DPI = 100
+
+
+def text_array(names: list[str] | tuple[str, ...]) -> np.ndarray:
+    return np.array(names, dtype=schema.TEXT)
+
+
+def make_cube(conditions=("clrjit", "keepclr"), runs=(1, 2), repeats=2, epochs=EPOCHS, sizes=None, size=12):
+    layers, channels = schema.unit_labels(sizes or SIZES)
+    shape = (len(conditions), len(runs), repeats, len(epochs), len(channels))
+    dims = ("condition", "run", "repeat", "epoch", "unit")
+    rng = np.random.default_rng(0)
+    return xr.Dataset(
+        {
+            "image": (
+                (*dims, "y", "x", "rgb"),
+                rng.integers(0, 256, (*shape, size, size, 3), dtype=np.uint8),
+            ),
+            "activation": (dims, rng.gamma(2, 1, shape).astype(np.float32)),
+            "status": (dims, np.full(shape, schema.Status.CONVERGED, np.uint8)),
+        },
+        {
+            "condition": text_array(conditions),
+            "run": list(runs),
+            "repeat": np.arange(repeats),
+            "epoch": list(epochs),
+            "layer": ("unit", layers),
+            "channel": ("unit", channels),
+        },
+    ).set_xindex(["layer", "channel"])
+
+
+def make_masks(cube: xr.Dataset, value: float = 0.5) -> dict[str, xr.Dataset]:
+    layers = list(dict.fromkeys(cube["layer"].values.tolist()))
+    shape = (1, 1, cube.sizes["epoch"], len(layers), cube.sizes["y"], cube.sizes["x"])
+    return {
+        name: xr.Dataset(
+            {"mask": (("condition", "run", "epoch", "layer", "y", "x"), np.full(shape, value, np.float32))},
+            {
+                "condition": text_array([name]),
+                "run": cube["run"].values[:1],
+                "epoch": cube["epoch"].values,
+                "layer": text_array(layers),
+            },
+        )
+        for name in cube["condition"].values.tolist()
+    }
+
+
+def make_distances(cube: xr.Dataset, live: float = 1.0) -> list[xr.Dataset]:
+    """One store for each condition and run; every distance is 10 layer + epoch place, times `live`."""
+    layers = cube["layer"].values.tolist()
+    height = 10.0 * np.array([list(SIZES).index(layer) if layer in SIZES else 0 for layer in layers])
+    repeats, epochs, units = (cube.sizes[name] for name in ("repeat", "epoch", "unit"))
+    space = (2, 2, 2)
+
+    def spread(values: np.ndarray) -> np.ndarray:
+        wide = np.broadcast_to(values[None, None, ..., None, None, None], (1, 1, *values.shape, *space))
+        return wide.astype(np.float32)
+
+    values = (height + 1 + np.arange(epochs)[:, None]) * live
+    dims, tail = ("condition", "run"), ("embedder", "distance", "masking")
+    return [
+        xr.Dataset(
+            {
+                "between_units": (
+                    (*dims, "repeat", "epoch", "unit", *tail),
+                    spread(np.broadcast_to(values, (repeats, *values.shape))),
+                ),
+                "between_epochs": (
+                    (*dims, "repeat", "step", "unit", *tail),
+                    spread(np.broadcast_to(values[1:], (repeats, epochs - 1, units))),
+                ),
+                "between_repeats": ((*dims, "epoch", "unit", *tail), spread(values)),
+            },
+            {
+                "condition": text_array([condition]),
+                "run": [run],
+                "repeat": np.arange(repeats),
+                "epoch": cube["epoch"].values,
+                "step": np.arange(epochs - 1),
+                "epoch_from": ("step", cube["epoch"].values[:-1]),
+                "epoch_to": ("step", cube["epoch"].values[1:]),
+                "layer": ("unit", text_array(layers)),
+                "embedder": text_array(["reference", "pixels"]),
+                "distance": text_array(["mse", "cosine"]),
+                "masking": text_array(["masked", "unmasked"]),
+            },
+        ).assign(live_units=((*dims, "repeat", "epoch"), np.full((1, 1, repeats, epochs), units, np.int32)))
+        for condition in cube["condition"].values.tolist()
+        for run in cube["run"].values.tolist()
+    ]
+
+
+def make_rows(conditions=("clrjit", "keepclr"), runs=(1, 2), epochs=EPOCHS) -> list[dict[str, str]]:
+    return [
+        {
+            "condition": condition,
+            "run": str(run),
+            "epoch": str(epoch),
+            "readout": readout,
+            "accuracy": str(30 + 10 * epoch * (condition == "clrjit") + run),
+        }
+        for condition in conditions
+        for run in runs
+        for epoch in epochs
+        for readout in ("logistic", "svm", "adam")
+    ]
+
+
+CUBE = make_cube()
+MASKS = make_masks(CUBE)
+DISTANCES = make_distances(CUBE)
+
+BUILD = {
+    "g1": lambda: figures.prototype_grids(CUBE, MASKS, 64, TITLE, DPI),
+    "g1 unmasked": lambda: figures.prototype_grids(CUBE, MASKS, 64, TITLE, DPI, masked=False),
+    "g2": lambda: figures.diversity(DISTANCES, SPACE, TITLE),
+    "g3": lambda: figures.development(CUBE, MASKS, "layer2", [1, 7], TITLE, DPI),
+    "g4": lambda: figures.probe(make_rows(), 10, TITLE),
+    "g6": lambda: figures.rate_of_change(DISTANCES, SPACE, TITLE),
+    "g7": lambda: figures.between_repeats(DISTANCES, SPACE, TITLE),
+}
+PROMISED = {
+    "g1": [
+        "clrjit",
+        "keepclr",
+        "layer1",
+        "layer2",
+        "4 units",
+        "Epoch 4, run 1",
+        "n = 1 run, 1 repeat, 12 units",
+    ],
+    "g1 unmasked": ["in full", "clrjit", "keepclr", "n = 1 run, 1 repeat"],
+    "g2": [
+        "layer1",
+        "8 units",
+        "epoch (log spacing)",
+        "(MSE)",
+        "n = 2 runs × 2 repeats",
+        "each run and repeat",
+    ],
+    "g3": ["unit 1", "unit 7", "untrained", "epoch 4", "n = 1 run, 1 repeat, 2 units", "clrjit", "keepclr"],
+    "g4": [
+        "Logistic regression",
+        "Linear SVM",
+        "Adam",
+        "chance 10 %",
+        "untrained",
+        "71.5",
+        "31.5",
+        "n = 2 runs",
+        "(%)",
+    ],
+    "g6": ["0–1", "1–2", "2–4", "between epochs", "not divided", "n = 2 runs × 2 repeats"],
+    "g7": ["layer2", "epoch", "different random starts", "n = 2 runs × 2 repeats", "thin: each run,"],
+}
+
+
+def texts(figure: Figure) -> list[Text]:
+    """What can be read on a figure: not the labels of ticks beyond the ends of an axis."""
+    figure.draw_without_rendering()
+    beyond = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            beyond |= {tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high}
+    found = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    return [text for text in found if text not in beyond]
+
+
+def words(figure: Figure) -> str:
+    return " | ".join(text.get_text() for text in texts(figure))
+
+
+def pixels(figure: Figure, path: Path) -> np.ndarray:
+    figures.save(figure, path, DPI)
+    return np.rint(matplotlib.image.imread(path)[..., :3] * 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_figure_says_what_it_shows(name: str) -> None:
+    said = words(BUILD[name]())
+    for promised in [TITLE, *PROMISED[name]]:
+        assert promised in said
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_no_text_leaves_the_page_or_covers_another(name: str) -> None:
+    figure = BUILD[name]()
+    shown = texts(figure)
+    boxes = [text.get_window_extent() for text in shown]
+    for text, box in zip(shown, boxes, strict=True):
+        inside = (
+            figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0 and box.y1 <= figure.bbox.y1
+        )
+        assert inside, text.get_text()
+    for i, one in enumerate(boxes):
+        for j in range(i):
+            assert not one.overlaps(boxes[j]), (shown[i].get_text(), shown[j].get_text())
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_same_data_same_bytes(name: str, tmp_path: Path) -> None:
+    for file in ("one.png", "two.png"):
+        figures.save(BUILD[name](), tmp_path / file, DPI)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    assert b"Matplotlib" not in (tmp_path / "one.png").read_bytes()
+
+
+def test_the_users_settings_of_matplotlib_do_not_matter_and_stay(tmp_path: Path) -> None:
+    figures.save(BUILD["g2"](), tmp_path / "plain.png", DPI)
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "savefig.facecolor": "black"}):
+        figures.save(BUILD["g2"](), tmp_path / "odd.png", DPI)
+        assert matplotlib.rcParams["font.size"] == 30
+    assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "odd.png").read_bytes()
+
+
+def test_conditions_have_their_colours() -> None:
+    assert figures.colours(["keepclr", "clrjit"]) == {"keepclr": "#D55E00", "clrjit": "#0072B2"}
+    assert figures.colours(["cj05", "keepclr", "clrjit"])["cj05"] == "#009E73"
+    assert len(set(figures.colours(list("abcdefg")).values())) == 7
+    figure = BUILD["g2"]()
+    drawn = {matplotlib.colors.to_hex(line.get_color()).upper() for line in figure.axes[0].lines}
+    assert drawn == {"#0072B2", "#D55E00"}
+
+
+def test_diversity_draws_the_mean_over_live_units() -> None:
+    stores = [store.copy(deep=True) for store in DISTANCES]
+    stores[0]["between_units"][:, :, 0, 1, :2] = np.nan  # two of the four units of layer1
+    stores[0]["between_units"][:, :, 0, 1, 2] = 8.0
+    line = figures.diversity(stores, SPACE, TITLE).axes[0].lines[0]
+    assert line.get_ydata() == pytest.approx([1, (8 + 2) / 2, 3, 4])
+
+
+def test_units_of_large_and_small_distances_are_named() -> None:
+    figure = figures.diversity(make_distances(CUBE, live=1e-4), SPACE, TITLE)
+    assert "distance between units (10⁻³ MSE)" in words(figure)
+    assert figure.axes[0].lines[0].get_ydata() == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("epochs", "places"),
+    [([0, 1, 2, 4, 8], [0, 1, 2, 3, 4]), ([0, 2, 4], [0, 2, 4]), ([0, 1, 4], [0, 1, 3]), ([5], [5])],
+)
+def test_epochs_stand_where_the_axis_says(epochs: list[int], places: list[float]) -> None:
+    assert panels.epoch_axis(epochs).x == pytest.approx(places)
+
+
+def test_labels_leave_room_for_each_other() -> None:
+    x = panels.epoch_axis([0, 1, 2, 5, 10, 20, 50, 90, 95, 100]).x
+    shown = panels.spread(x)
+    assert shown[0] == 0
+    assert shown[-1] == 9
+    assert np.diff(x[shown]).min() > (x[-1] - x[0]) / panels.LABELS
+
+
+def test_mosaic_puts_unit_k_at_its_cell() -> None:
+    images = np.random.default_rng(0).integers(0, 255, (7, 3, 4, 3), dtype=np.uint8)
+    sheet = figures.mosaic(images, columns=3, gap=(2, 1))
+    assert sheet.shape == (3 * 3 + 2 * 2, 3 * 4 + 2 * 1, 3)
+    for k, image in enumerate(images):
+        top, left = (k // 3) * 5, (k % 3) * 5
+        assert (sheet[top : top + 3, left : left + 4] == image).all()
+    assert (sheet[3:5] == 255).all()
+    assert (sheet[:, 4] == 255).all()
+    assert (sheet[10:, 5:] == 255).all()
+
+
+def test_masks_multiply() -> None:
+    images = np.full((2, 2, 2, 3), 200, np.uint8)
+    masked = pictures.apply_mask(images, np.array([[0, 0.5], [1, 0.2525]], np.float32))
+    assert masked.dtype == np.uint8
+    assert masked[1, :, :, 0].tolist() == [[0, 100], [200, 50]]
+    assert (images == 200).all()
+
+
+def test_grid_on_the_page_is_the_mosaic_pixel_for_pixel(tmp_path: Path) -> None:
+    figure = BUILD["g1"]()
+    page = pixels(figure, tmp_path / "grid.png")
+    part = CUBE.sel(condition="keepclr", run=1, repeat=0, epoch=4).isel(unit=slice(4, 12))
+    expected = figures.mosaic(np.rint(part.image.values * np.float32(0.5)).astype(np.uint8), 8, (2, 2))
+    shown = crop(page, figure, 3, expected.shape)
+    assert (shown == expected[:, None, :, None]).all()
+
+
+def test_development_has_units_in_rows_and_epochs_in_columns(tmp_path: Path) -> None:
+    figure = BUILD["g3"]()
+    page = pixels(figure, tmp_path / "rows.png")
+    part = (
+        CUBE.sel(condition="keepclr", run=1, repeat=0)
+        .isel(unit=[4 + 1, 4 + 7])
+        .transpose("unit", "epoch", ...)
+    )
+    rows = np.rint(part.image.values * np.float32(0.5)).astype(np.uint8).reshape(8, 12, 12, 3)
+    expected = figures.mosaic(rows, 4, (3, 2))
+    shown = crop(page, figure, 1, expected.shape)
+    for row in (slice(0, 12), slice(15, 27)):  # between them stand the responses
+        assert (shown[row] == expected[row, None, :, None]).all()
+
+
+def crop(page: np.ndarray, figure: Figure, axes: int, shape: tuple[int, ...]) -> np.ndarray:
+    """(rows, zoom, columns, zoom, rgb): what stands on the page where some axes are."""
+    box = figure.axes[axes].get_window_extent()
+    top, left = round(figure.bbox.height - box.y1), round(box.x0)
+    zoom = round(box.height) // shape[0]
+    assert zoom >= 1
+    area = page[top : top + zoom * shape[0], left : left + zoom * shape[1]]
+    return area.reshape(shape[0], zoom, shape[1], zoom, 3)
+
+
+def test_small_masks_are_shown_enlarged_about_their_middle() -> None:
+    mask = np.zeros((12, 12), np.float32)
+    mask[2:5, 3:6] = 1
+    mask[3, 4] = 1.5
+    assert pictures.enlargement([mask]) == 4
+    assert pictures.enlargement([mask, np.ones((12, 12))]) == 1
+    images = np.arange(144, dtype=np.uint8).reshape(1, 12, 12, 1)
+    shown = pictures.enlarged(images, mask, 4)
+    assert shown.shape == images.shape
+    assert (shown[0, ::4, ::4, 0] == images[0, 2:5, 3:6, 0]).all()
+
+
+def test_dead_units_are_hatched_and_counted(tmp_path: Path) -> None:
+    cube = CUBE.copy(deep=True)
+    cube["status"][0, 0, 0, -1, 1] = schema.Status.DEAD
+    figure = figures.prototype_grids(cube, MASKS, 64, TITLE, DPI)
+    assert "hatched: 1 without a prototype" in words(figure)
+    sheet = crop(pixels(figure, tmp_path / "dead.png"), figure, 0, (12, 8 * 14 - 2, 3))
+    assert (sheet[:, :, 14:26] == pictures.hatched(12)[:, None, :, None]).all()
+    development = figures.development(cube, MASKS, "layer1", [1], TITLE, DPI)
+    assert "none" in words(development)
+
+
+def test_missing_masks_are_named() -> None:
+    figure = figures.prototype_grids(CUBE, {"clrjit": MASKS["clrjit"], "keepclr": None}, 64, TITLE, DPI)
+    assert "without a mask, shown in full: keepclr layer1, keepclr layer2" in words(figure)
+    figure = figures.development(CUBE, {}, "layer1", [0], TITLE, DPI)
+    assert "without a mask, shown in full: clrjit untrained" in words(figure)
+    assert "and 4 more" in words(figure)
+
+
+def test_one_of_everything_is_drawn_or_explained(tmp_path: Path) -> None:
+    cube = make_cube(("keepclr",), (1,), 1, (0,), {"layer1": 1})
+    stores = make_distances(cube)
+    drawn = {
+        "grid": figures.prototype_grids(cube, {"keepclr": None}, 64, TITLE, DPI),
+        "rows": figures.development(cube, {}, "layer1", [0], TITLE, DPI),
+        "diversity": figures.diversity(stores, SPACE, TITLE),
+        "change": figures.rate_of_change(stores, SPACE, TITLE),
+        "repeats": figures.between_repeats(stores, SPACE, TITLE),
+        "probe": figures.probe(make_rows(("keepclr",), (1,), (0,)), 10, TITLE),
+        "no probe": figures.probe([], 10, TITLE),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name, figure in drawn.items():
+            figures.save(figure, tmp_path / f"{name}.png", DPI)
+    assert "n = 1 run × 1 repeat" in words(drawn["diversity"])
+    assert "Only one epoch was kept" in words(drawn["change"])
+    assert "Each prototype was made once" in words(drawn["repeats"])
+    assert "No accuracy was measured" in words(drawn["no probe"])
+    assert not drawn["change"].axes
+    assert not drawn["repeats"].axes
+
+
+def test_a_layer_without_live_units_says_so() -> None:
+    stores = make_distances(CUBE)
+    for store in stores:
+        store["between_units"][..., :4, :, :, :] = np.nan
+        store["live_units"][:] = 8
+    figure = figures.diversity(stores, SPACE, TITLE)
+    assert "no live units" in words(figure)
+    assert "33.3 % of prototypes left out" in words(figure)
+    assert not figure.axes[0].lines
+    assert len(figure.axes[0].get_xticks()) == 0
+
+
+@pytest.mark.parametrize(
+    ("layer", "units", "message"),
+    [
+        ("layer9", [0], r"development_layer: expected one of layer1, layer2, found layer9"),
+        ("layer1", [0, 4, 9], r"development_units: expected units of layer1, 0 to 3, found 4, 9"),
+    ],
+)
+def test_unknown_layers_and_units_are_refused(layer: str, units: list[int], message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        figures.development(CUBE, MASKS, layer, units, TITLE, DPI)
+
+
+def test_unknown_space_is_refused() -> None:
+    with pytest.raises(
+        StudyError, match="clrjit run 1: expected embedder among reference, pixels, found vgg16"
+    ):
+        figures.diversity(DISTANCES, figures.Space("vgg16"), TITLE)
+
+
+def test_end_labels_do_not_overlap() -> None:
+    page = style.Page(5, 4)
+    axes = page.axes(1, 1, 2, 2)
+    ends = {"one": 0.0, "two": 0.01, "three": 0.02}
+    style.end_labels(axes, ends, dict.fromkeys(ends, "black"))
+    heights = [text.get_position()[1] for text in axes.texts]
+    assert np.diff(heights).min() >= 0.0749
+    assert heights[0] >= 0
+
+
+def test_importing_draws_in_no_pyplot() -> None:
+    code = "import sys, protoviz.figures as f; print({'torch', 'matplotlib.pyplot'} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "set()\n"

@@ -1,0 +1,235 @@
+"""params.yaml: the default is accepted, everything else is refused in one clear line."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+
+from protoviz import params
+from protoviz.errors import StudyError
+
+DEFAULT = Path(__file__).parents[1] / "params.yaml"
+MISSING = object()
+
+
+def raw() -> dict[str, Any]:
+    return dict(YAML(typ="safe").load(DEFAULT))
+
+
+def changed(place: str, value: Any) -> dict[str, Any]:
+    """The default with one value replaced, added or (MISSING) taken away."""
+    study = copy.deepcopy(raw())
+    *sections, name = place.split("/")
+    block: Any = study
+    for section in sections:
+        block = block[section]
+    if value is MISSING:
+        del block[name]
+    else:
+        block[name] = value
+    return study
+
+
+def refused(study: Any) -> str:
+    with pytest.raises(StudyError) as caught:
+        params.parse(study, "params.yaml")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 250
+    return message
+
+
+def test_the_default_is_accepted() -> None:
+    study = params.load(DEFAULT)
+    assert list(study.conditions) == ["clrjit", "keepclr"]
+    assert study.train.weight_decay == 5e-4  # a number in YAML 1.2, text in YAML 1.1
+
+
+def test_a_condition_changes_only_what_it_names() -> None:
+    study = params.load(DEFAULT)
+    ours = study.augmentation("keepclr").model_dump()
+    different = {name for name, value in study.augment.model_dump().items() if ours[name] != value}
+    assert different == {"cj_prob", "random_gray_scale"}
+    assert study.augmentation("clrjit").sigmas == (0.1, 2.0)
+
+
+def test_parameters_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        params.load(DEFAULT).train.epochs = 3
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        # names
+        ("train/epoch", 8, "train.epoch: expected a parameter that exists, found an unknown name, 'epoch'"),
+        (
+            "trian",
+            {},
+            "trian: expected a parameter that exists, found an unknown name, 'trian'; did you mean 'train'?",
+        ),
+        ("train/epochs", MISSING, "train.epochs: expected a value, found none; add the parameter"),
+        ("probe", MISSING, "probe: expected a value, found none"),
+        ("conditions/clrjit/cj_bob", 1, "conditions.clrjit.cj_bob: expected a parameter that exists"),
+        # types
+        ("train/epochs", "8", "train.epochs: expected a whole number, found '8'; correct the value"),
+        ("train/epochs", 8.5, "train.epochs: expected a whole number, found 8.5"),
+        ("train/epochs", True, "train.epochs: expected a whole number, found True"),
+        ("train/lr", "5e-4", "train.lr: expected a number, found '5e-4'"),
+        ("train/lr", None, "train.lr: expected a number, found nothing"),
+        ("train/lr", float("inf"), "train.lr: expected a finite number, found inf"),
+        ("title", 5, "title: expected text, found 5"),
+        ("runs", 1, "runs: expected a list, found 1"),
+        ("runs", ["1"], "runs.0: expected a whole number, found '1'"),
+        ("train", 8, "train: expected a block of parameters, found 8"),
+        (
+            "conditions",
+            ["clrjit"],
+            "conditions: expected a block of parameters, {} for none, found ['clrjit']",
+        ),
+        (
+            "conditions/clrjit",
+            None,
+            "conditions.clrjit: expected a block of parameters, {} for none, found nothing",
+        ),
+        ("conditions/clrjit/cj_prob", "x", "conditions.clrjit.cj_prob: expected a number, found 'x'"),
+        ("augment/sigmas", [1], "augment.sigmas.1: expected a value, found none"),
+        # values
+        (
+            "conditions/clrjit/cj_prob",
+            2,
+            "conditions.clrjit.cj_prob: expected a number of at most 1.0, found 2",
+        ),
+        ("augment/cj_hue", 0.6, "augment.cj_hue: expected a number of at most 0.5, found 0.6"),
+        ("augment/min_scale", 0, "augment.min_scale: expected a number above 0.0, found 0"),
+        (
+            "augment/sigmas",
+            [2, 1],
+            "augment.sigmas: expected two numbers in ascending order, found [2.0, 1.0]",
+        ),
+        (
+            "conditions/clrjit/sigmas",
+            [2, 1],
+            "conditions.clrjit.sigmas: expected two numbers in ascending order",
+        ),
+        ("train/momentum", 1, "train.momentum: expected a number below 1.0, found 1"),
+        ("train/batch_size", 1, "train.batch_size: expected a number of at least 2, found 1"),
+        ("compute/device", "gpu", "compute.device: expected text of the form "),
+        (
+            "images/source",
+            "imagenet",
+            "images.source: expected 'procedural', 'stl10', 'cifar10' or 'folder', found",
+        ),
+        (
+            "images/path",
+            "/tmp",
+            "images.path: expected null, as source procedural makes its own images, found '/tmp'",
+        ),
+        (
+            "images/train",
+            None,
+            "images.train: expected a number, as source procedural has no end, found null",
+        ),
+        (
+            "images/source",
+            "folder",
+            "images.path: expected the folder in which the images of source folder lie",
+        ),
+        ("synthesis/top", 5000, "synthesis.top: expected at most synthesis.pool, 2048, found 5000"),
+        ("runs", [], "runs: expected at least 1 entries, found []"),
+        ("conditions", {}, "conditions: expected at least 1 entries, found {}"),
+        (
+            "distances/embedders",
+            ["pixels"] * 2,
+            "distances.embedders: expected each entry once, found 'pixels' twice",
+        ),
+        # conditions, runs, epochs
+        (
+            "conditions/keep.clr",
+            {},
+            "conditions.keep.clr: expected a condition name of a-z, 0-9 and _ only, found",
+        ),
+        (
+            "conditions/keep-clr",
+            {},
+            "conditions.keep-clr: expected a condition name of a-z, 0-9 and _ only, found",
+        ),
+        (
+            "conditions/Clr",
+            {},
+            "conditions.Clr: expected a condition name of a-z, 0-9 and _ only, found 'Clr'; rename",
+        ),
+        (
+            "conditions/findings",
+            {},
+            "conditions: expected another name, as this one is taken, found 'findings'",
+        ),
+        ("runs", [1, 2, 1], "runs: expected each entry once, found 1 twice; list it once"),
+        ("runs", [-1], "runs.0: expected a number of at least 0, found -1"),
+        (
+            "train/keep",
+            [0, 9],
+            "train.keep: expected epochs up to 8, the last (train.epochs), found 9; remove it or",
+        ),
+        (
+            "train/keep",
+            [0, 4, 2],
+            "train.keep: expected epochs in ascending order, found [0, 4, 2]; sort them",
+        ),
+        (
+            "train/keep",
+            [1, 2],
+            "train.keep: expected 0 as the first, the untrained network, from which every measure",
+        ),
+        ("train/keep", [0, 2, 2], "train.keep: expected each entry once, found 2 twice"),
+        ("train/keep", [], "train.keep: expected at least 1 entries, found []"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(place: str, value: Any, message: str) -> None:
+    assert refused(changed(place, value)).startswith(f"params.yaml: {message}")
+
+
+def test_a_condition_with_a_slash() -> None:
+    study = raw()
+    study["conditions"] = {"keep/clr": {}}
+    assert refused(study).startswith(
+        "params.yaml: conditions.keep/clr: expected a condition name of a-z, 0-9 and _"
+    )
+
+
+def test_further_problems_are_counted() -> None:
+    study = changed("train/epochs", "8")
+    study["runs"] = []
+    assert "(and 1 more)" in refused(study)
+
+
+@pytest.mark.parametrize("study", [None, [], "text", 5])
+def test_a_file_that_holds_no_parameters(study: Any) -> None:
+    assert refused(study).startswith("params.yaml: expected a block of parameters, found ")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(
+        StudyError, match=r"params\.yaml: expected the parameters of the study, found no such file"
+    ):
+        params.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: {epochs: 8\nruns: [1]", "in line 2; correct the line"),
+        ("runs: [1]\nruns: [2]", 'found duplicate key "runs"'),
+        ("title: a\n\tb: c", "in line 2"),
+    ],
+)
+def test_a_file_that_is_not_yaml(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(StudyError) as caught:
+        params.load(tmp_path / "params.yaml")
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'params.yaml'}: expected YAML, found ")
+    assert "\n" not in str(caught.value)

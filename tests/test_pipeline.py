@@ -1,0 +1,187 @@
+"""A miniature study, end to end through DVC, in a copy of the repository."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+
+# A few dozen images, narrow networks, few steps: every stage in seconds, most of them for imports.
+MINIATURE: dict[str, Any] = {
+    "title": "miniature",
+    "conditions": {"clrjit": {"cj_prob": 0.8, "random_gray_scale": 0.2}},
+    "runs": [1],
+    "images": {"unlabeled": 48, "reference": 48, "train": 40, "test": 20},
+    "backbone": {"width": 4},
+    "train": {"epochs": 1, "keep": [0, 1], "batch_size": 16, "view_size": 32, "projection_dim": 8},
+    "reference": {
+        "backbone": {"name": "resnet18", "width": 4},
+        "train": {"epochs": 1, "view_size": 32, "batch_size": 16, "projection_dim": 8},
+    },
+    "generator": {"latent_size": 16, "width": 8, "steps": 5, "batch_size": 8},
+    "probe": {"max_iter": 100, "adam_epochs": 3},
+    "receptive_fields": {"noise": 4, "probes": 2},
+    "synthesis": {"pool": 32, "top": 2, "steps": 3},
+    "figures": {"grid_units": 4, "development_units": [0, 1], "dpi": 60},
+}
+KEEPCLR = {"cj_prob": 0.0, "random_gray_scale": 0.0}
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    both = dict(base)
+    for name, value in changes.items():
+        inner = isinstance(value, dict) and name != "conditions"
+        both[name] = merged(base[name], value) if inner else value
+    return both
+
+
+def write_params(folder: Path, changes: dict[str, Any]) -> None:
+    default = YAML(typ="safe").load(ROOT / "params.yaml")
+    with open(folder / "params.yaml", "w") as file:
+        YAML(typ="safe").dump(merged(default, changes), file)
+
+
+def call(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """A command in the study, with `python` and `dvc` of the environment that runs this test."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder),
+        "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
+        "DVC_NO_ANALYTICS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def repro(folder: Path) -> subprocess.CompletedProcess[str]:
+    result = call(folder, "python", "-m", "protoviz", "repro", "-j", "2")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result
+
+
+def stages_run(result: subprocess.CompletedProcess[str]) -> set[str]:
+    return set(re.findall(r"^\[stage \d+ of \d+ done.*?\] (\S+) in ", result.stdout, re.MULTILINE))
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """The hash of every output in dvc.lock."""
+    stages = YAML(typ="safe").load(folder / "dvc.lock")["stages"]
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A copy of the repository with the miniature study, run once."""
+    folder = tmp_path_factory.mktemp("pipeline") / "study"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file() and not name.startswith(("metrics/", "figures/", "dvc.lock", "tests/")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    write_params(folder, MINIATURE)
+    return folder, repro(folder)
+
+
+def test_everything_is_made(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, first = study
+    expected = {"dataset", "reference", "generator", "cube", "metrics@clrjit", "findings", "figures"}
+    items = {"train", "probe", "receptive_fields", "synthesize", "distances"}
+    assert stages_run(first) == expected | {f"{stage}@clrjit-1" for stage in items}
+    for path in outputs(folder):
+        assert (folder / path).exists(), path
+    assert first.stdout.rstrip().splitlines()[-1].endswith(".png")
+    # DVC found all its outputs ignored by the .gitignore at the top and wrote none of its own.
+    made = sorted(path for path in folder.rglob(".gitignore") if ".dvc" not in path.parts)
+    assert made == [folder / ".gitignore"]
+    left = [path for path in folder.rglob("*.partial") if ".dvc" not in path.parts]
+    assert left == []
+
+
+def test_a_second_time_nothing_is_run(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = study
+    again = repro(folder)
+    assert "Nothing to run" in again.stdout
+    assert stages_run(again) == set()
+    assert json.loads(call(folder, "dvc", "status", "--json").stdout) == {}
+
+
+def test_forced_stages_give_the_same_hashes(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = study
+    before = outputs(folder)
+    for stage in ("train@clrjit-1", "synthesize@clrjit-1"):
+        forced = call(folder, "dvc", "repro", "--force", "--single-item", stage)
+        assert forced.returncode == 0, forced.stdout + forced.stderr
+    assert outputs(folder) == before
+
+
+def test_the_cube_opens_with_xarray_alone(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    import xarray as xr
+
+    folder, _ = study
+    cube = xr.open_zarr(folder / "data" / "cube.zarr", chunks=None).set_xindex(["layer", "channel"])
+    image = cube.image.sel(condition="clrjit", run=1, repeat=0, epoch=1, layer="layer3", channel=12)
+    assert image.shape == (64, 64, 3)
+
+
+def test_a_new_condition_runs_only_what_is_new(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = study
+    before = outputs(folder)
+    write_params(folder, {**MINIATURE, "conditions": {**MINIATURE["conditions"], "keepclr": KEEPCLR}})
+    result = repro(folder)
+    summaries = {"cube", "metrics@clrjit", "metrics@keepclr", "findings", "figures"}
+    items = {"train", "probe", "receptive_fields", "synthesize", "distances"}
+    assert stages_run(result) == summaries | {f"{stage}@keepclr-1" for stage in items}
+    after = outputs(folder)
+    kept = [path for path in before if "clrjit" in path]
+    assert kept
+    assert {path: after[path] for path in kept} == {path: before[path] for path in kept}
+
+    shown = json.loads(call(folder, "dvc", "metrics", "show", "--json").stdout)
+    files = shown[""]["data"]
+    assert {"metrics/clrjit.json", "metrics/keepclr.json"} <= set(files)
+    assert "layer1" in files["metrics/keepclr.json"]["data"]
+    plots = call(folder, "dvc", "plots", "show")
+    assert plots.returncode == 0
+    assert "failed" not in plots.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "message"),
+    [
+        ({"trian": {}}, ("clrjit", "1"), "params.yaml: trian: expected a parameter that exists"),
+        ({}, ("nosuch", "1"), "condition 'nosuch': expected one of clrjit"),
+        ({}, ("clrjit", "7"), "run '7': expected one of 1, found no such name in params.yaml"),
+        ({}, ("clrjit",), "arguments of "),
+    ],
+)
+def test_a_stage_refuses_bad_input_in_one_line(
+    tmp_path: Path, changes: dict[str, Any], arguments: tuple[str, ...], message: str
+) -> None:
+    for package in ("protoviz", "stages"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    study = merged(YAML(typ="safe").load(ROOT / "params.yaml"), MINIATURE)
+    with open(tmp_path / "params.yaml", "w") as file:
+        YAML(typ="safe").dump({**study, **changes}, file)
+    result = call(tmp_path, "python", "-m", "stages.distances", *arguments)
+    assert result.returncode == 1
+    assert result.stderr.startswith(message)
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,239 @@
+"""The parallel driver on a small pipeline of real DVC stages."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+
+# first -> middle@a, middle@b, middle@c -> last; `alone` needs nothing.
+PIPELINE = """
+stages:
+  first:
+    cmd: python work.py first
+    deps: [work.py, input.txt]
+    outs: [first.txt]
+  middle:
+    matrix: {item: [a, b, c]}
+    cmd: python work.py middle-${item.item} first
+    deps: [work.py, first.txt]
+    outs: ["middle-${item.item}.txt"]
+  last:
+    cmd: python work.py last middle-a middle-b middle-c
+    deps: [work.py, middle-a.txt, middle-b.txt, middle-c.txt]
+    outs: [last.txt]
+  alone:
+    cmd: python work.py alone
+    deps: [work.py]
+    outs: [alone.txt]
+"""
+
+# Notes when it starts and ends, and writes its name and what it has read.
+WORK = """
+import os, pathlib, sys, time
+name, *needs = sys.argv[1:]
+def note(what):
+    with open("../log.txt", "a") as log:
+        log.write(f"{time.time()} {what} {name} {os.getpid()}\\n")
+note("start")
+text = pathlib.Path("input.txt").read_text() if name == "first" else ""
+print("hello from", name)
+if pathlib.Path("../broken.txt").exists() and name in pathlib.Path("../broken.txt").read_text():
+    sys.exit(f"{name} cannot work")
+time.sleep(float(os.environ.get("WORK_SECONDS", "0.5")))
+deadline = time.time() + 60  # these two only end together, where they are told to meet
+while name in ("middle-a", "middle-b") and "MEET" in os.environ:
+    if all(f"start {other} " in open("../log.txt").read() for other in ("middle-a", "middle-b")):
+        break
+    if time.time() > deadline:
+        sys.exit(f"{name} is alone")
+    time.sleep(0.05)
+text = name + text + "".join(pathlib.Path(f"{need}.txt").read_text() for need in needs)
+pathlib.Path(f"{name}.txt").write_text(text)
+note("end")
+"""
+
+ALL = {"first", "middle-a", "middle-b", "middle-c", "last", "alone"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A repository with the pipeline and valid parameters."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "dvc.yaml").write_text(PIPELINE)
+    (folder / "work.py").write_text(WORK)
+    (folder / "input.txt").write_text("1")
+    shutil.copy(ROOT / "params.yaml", folder)
+    shutil.copytree(ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    return folder
+
+
+def environment(folder: Path) -> dict[str, str]:
+    own = {
+        "PYTHONPATH": str(ROOT),
+        "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
+        "DVC_NO_ANALYTICS": "1",
+    }
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, **own, "PATH": path}
+
+
+def repro(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "protoviz", "repro", *arguments]
+    own = {**environment(folder), **variables}
+    return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, timeout=120)
+
+
+def log(folder: Path) -> list[tuple[float, str, str]]:
+    path = folder.parent / "log.txt"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [(float(seconds), what, name) for seconds, what, name, _ in map(str.split, lines)]
+
+
+def ran(folder: Path) -> list[str]:
+    """The stages that ran since the last call, in the order in which they started."""
+    names = [name for _, what, name in log(folder) if what == "start"]
+    (folder.parent / "log.txt").unlink(missing_ok=True)
+    return names
+
+
+def locked(folder: Path) -> dict[str, object]:
+    return dict(YAML(typ="safe").load(folder / "dvc.lock")["stages"])
+
+
+def test_it_runs_all_in_order_and_side_by_side_and_then_nothing(project: Path) -> None:
+    result = repro(project, "-j", "2", MEET="yes")
+    assert result.returncode == 0, result.stdout + result.stderr
+    at = {(what, name): seconds for seconds, what, name in log(project)}
+    assert {name for _, name in at} == ALL
+    for middle in ("middle-a", "middle-b", "middle-c"):
+        assert at["end", "first"] < at["start", middle]
+        assert at["end", middle] < at["start", "last"]
+    together = [sum(at["start", a] <= at["start", b] < at["end", a] for a in ALL) for b in ALL]
+    assert max(together) == 2  # never three
+    assert "first | hello from first" in result.stdout
+    assert "[stage 6 of 6 done]" in result.stdout
+    assert "[stage 3 of 6 done, about " in result.stdout
+    assert "Running stage" not in result.stdout
+    assert list(locked(project)) == ["first", "middle@a", "middle@b", "middle@c", "last", "alone"]
+
+    ran(project)
+    start = time.monotonic()
+    again = repro(project)
+    assert again.returncode == 0, again.stderr
+    assert "Nothing to run" in again.stdout
+    assert ran(project) == []
+    assert time.monotonic() - start < 10
+
+
+def test_it_runs_only_what_is_stale(project: Path) -> None:
+    assert repro(project, "-j", "3").returncode == 0
+    ran(project)
+    (project / "middle-b.txt").unlink()
+    (project / ".dvc" / "cache").rename(project.parent / "lost")
+    assert repro(project).returncode == 0
+    assert "middle-b" in ran(project)
+
+    (project / "input.txt").write_text("2")
+    assert repro(project).returncode == 0
+    names = ran(project)
+    assert names[0] == "first"
+    assert names[-1] == "last"
+    assert set(names) == ALL - {"alone"}
+
+
+def test_the_result_is_that_of_serial_dvc(project: Path) -> None:
+    serial = project.parent / "serial"
+    shutil.copytree(project, serial)
+    assert repro(project, "-j", "3").returncode == 0
+    subprocess.run(["dvc", "repro"], cwd=serial, env=environment(serial), check=True, capture_output=True)
+    assert locked(project) == locked(serial)
+
+
+def test_a_failed_stage_is_named_and_what_is_done_is_kept(project: Path) -> None:
+    broken = project.parent / "broken.txt"
+    broken.write_text("middle-a")
+    result = repro(project, "-j", "2")
+    assert result.returncode == 1
+    assert "middle@a | middle-a cannot work" in result.stdout
+    assert result.stderr.splitlines()[-1].startswith(
+        "stage middle@a: expected success, found the error printed above"
+    )
+    assert "last" not in ran(project)
+    assert "first" in locked(project)
+
+    broken.unlink()
+    assert repro(project).returncode == 0
+    assert "first" not in ran(project)
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_cleanly(project: Path, end: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "protoviz", "repro", "-j", "2"],
+        cwd=project,
+        env={**environment(project), "WORK_SECONDS": "60"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while len(log(project)) < 2 and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(end)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "stopped; what is done is kept"
+    assert "Traceback" not in errors
+    workers = [int(line.split()[-1]) for line in (project.parent / "log.txt").read_text().splitlines()]
+    assert len(workers) == 2
+    for worker in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)
+    assert not (project / "first.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  epochs: 8", "  epoch: 8", "params.yaml: train.epoch"),
+        ("keepclr:", "keep.clr:", "params.yaml: conditions.keep.clr: expected a condition name"),
+        ("runs: [1, 2]", "runs: [1, 1]", "params.yaml: runs"),
+    ],
+)
+def test_wrong_parameters_end_in_one_line_before_anything_runs(
+    project: Path, old: str, new: str, message: str
+) -> None:
+    params = project / "params.yaml"
+    assert old in params.read_text()
+    params.write_text(params.read_text().replace(old, new, 1))
+    result = repro(project)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith(message)
+    assert ran(project) == []
+
+
+def test_a_wrong_pipeline_ends_in_one_line(project: Path) -> None:
+    (project / "dvc.yaml").write_text(PIPELINE.replace("deps: [work.py, input.txt]", "needs: [input.txt]"))
+    result = repro(project)
+    assert result.returncode == 1
+    assert result.stderr.startswith("dvc.yaml: expected a pipeline that DVC can run")
+
+
+def test_it_runs_only_at_the_top_of_the_repository(project: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(project / "params.yaml", elsewhere)
+    result = repro(elsewhere)
+    assert result.returncode == 1
+    assert "expected the top of the repository, with dvc.yaml" in result.stderr
