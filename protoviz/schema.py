@@ -42,7 +42,7 @@ class Status(IntEnum):
 
     MISSING = 0  # not made
     CONVERGED = 1  # the best image of an ascent that rose
-    DEAD = 2  # the unit has no gradient at any start: there is no image that it prefers
+    DEAD = 2  # silent: even its best image leaves its pre-activation at or below zero
     DIVERGED = 3  # the ascent met a value that is not finite
 
 

@@ -223,7 +223,8 @@ class _EpochOrder(Sampler[int]):
 
 
 def _quieten_lightning() -> None:
-    """Leave out Lightning's notices about hardware and about loader processes, which do not apply."""
+    """Leave out Lightning's notices about hardware, loader processes and torch's internals: no use to a user."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*log_every_n_steps.*|.*logging interval.*")

@@ -1,0 +1,30 @@
+"""A stage's process: threads, determinism, and a device that exists."""
+
+import pytest
+import torch
+from threadpoolctl import threadpool_info
+
+from protoviz import compute
+from protoviz.errors import StudyError
+
+
+def test_threads_are_those_asked_for():
+    compute.prepare("cpu", 1)
+    assert torch.get_num_threads() == 1
+    assert {library["num_threads"] for library in threadpool_info()} == {1}
+
+
+def test_nondeterministic_kernels_are_refused():
+    compute.prepare("cpu", 1)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def test_auto_is_the_gpu_where_there_is_one():
+    assert compute.prepare("auto", 1).type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_missing_gpu_is_said():
+    with pytest.raises(StudyError, match=r"compute\.device: expected a GPU.*set it to 'auto' or 'cpu'"):
+        compute.prepare("cuda", 1)
