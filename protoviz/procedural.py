@@ -94,7 +94,7 @@ def _palette(rng: Rng) -> tuple[Plane, Plane, Plane]:
     """Dark, light and background colour, float32 (3,) each; hue and saturation are free."""
 
     def colour(lightness: float) -> Plane:
-        return np.array(colorsys.hls_to_rgb(rng.random(), lightness, rng.uniform(0, 0.4)), np.float32)
+        return np.array(colorsys.hls_to_rgb(rng.random(), lightness, rng.uniform(0, 0.3)), np.float32)
 
     ground = rng.uniform(0.25, 0.6)
     return colour(rng.uniform(0.08, 0.3)), colour(rng.uniform(0.65, 0.9)), colour(ground)

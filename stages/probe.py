@@ -1,6 +1,6 @@
 """How well linear read-outs of one network tell the classes apart, at every kept epoch."""
 
-from protoviz import checkpoints, compute, datasets, files, layout, seeding
+from protoviz import backbones, checkpoints, compute, datasets, files, layout, seeding
 from protoviz.learning.probe import pooled_features, readouts
 from protoviz.params import Params
 from protoviz.progress import track
@@ -14,10 +14,11 @@ def main(params: Params, condition: str, run: int) -> None:
     curve = []
     for epoch in track(params.train.keep, "checkpoints"):
         model, _ = checkpoints.load(checkpoints.path(layout.checkpoints(condition, run), epoch), device)
+        network = backbones.fold_batch_norm(model)
         found = readouts(
-            pooled_features(model, train.images, device),
+            pooled_features(network, train.images, device),
             train.labels,
-            pooled_features(model, test.images, device),
+            pooled_features(network, test.images, device),
             test.labels,
             params.probe,
             seeding.seed("probe", condition, run, epoch),

@@ -223,7 +223,7 @@ class _EpochOrder(Sampler[int]):
 
 
 def _quieten_lightning() -> None:
-    """Leave out Lightning's notices about hardware, loader processes and torch's internals: no use to a user."""
+    """Leave out Lightning's notices about hardware, loader processes and torch's internals."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")

@@ -19,10 +19,10 @@ from protoviz.schema import FitStatus
 
 Map = NDArray[np.float64]
 
-# Bounds of the fit. A field may exceed the image: its centre may lie half an image outside, and its
-# width be four images, beyond which a Gaussian is flat to 1 %. A squared gradient has no negative
-# floor, so the offset is at least 0.
-CENTRE_OUTSIDE = 0.5  # images
+# Bounds of the fit. A unit looks from within the image, and its field may be wider than it: up to four
+# images, beyond which a Gaussian is flat to 1 %. The offset is a floor, which all but a tenth of the pixels
+# exceed; were it free, it would take in the broad field of a deep unit and leave a peak at its edge.
+FLOOR_QUANTILE = 0.1
 SMALLEST_SIGMA = 0.5  # px
 LARGEST_SIGMA = 4.0  # images
 LARGEST_AMPLITUDE = 20.0  # times the greatest value of the map
@@ -141,11 +141,11 @@ def _least_squares(values: Map, start: Parameters) -> Parameters | None:
     """The best parameters near a start; None where the optimiser gives up."""
     height, width = values.shape
     side = max(height, width)
-    out_x, out_y = CENTRE_OUTSIDE * width, CENTRE_OUTSIDE * height
-    lower = Parameters(0, -out_x, -out_y, SMALLEST_SIGMA, SMALLEST_SIGMA, -np.inf, 0)
-    largest = LARGEST_SIGMA * side
-    upper = Parameters(LARGEST_AMPLITUDE, width + out_x, height + out_y, largest, largest, np.inf, 1)
     margin = 1e-6
+    largest = LARGEST_SIGMA * side
+    floor = max(float(np.quantile(values, FLOOR_QUANTILE)), 4 * margin)
+    lower = Parameters(0, 0, 0, SMALLEST_SIGMA, SMALLEST_SIGMA, -np.inf, 0)
+    upper = Parameters(LARGEST_AMPLITUDE, width - 1, height - 1, largest, largest, np.inf, floor)
     inside = np.clip(start, np.add(lower, margin), np.subtract(upper, margin))
     try:
         result = least_squares(
@@ -165,7 +165,7 @@ def _least_squares(values: Map, start: Parameters) -> Parameters | None:
 
 def _moments(values: Map) -> Parameters:
     """The Gaussian with the centre and the second moments of the map above its lowest tenth."""
-    floor = float(np.quantile(values, 0.1))
+    floor = float(np.quantile(values, FLOOR_QUANTILE))
     weights = np.clip(values - floor, 0, None)
     if weights.sum() == 0:  # at least nine tenths of the map are its greatest value
         floor = float(values.min())
