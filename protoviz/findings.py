@@ -23,7 +23,6 @@ from protoviz.evidence import (
     sequences,
 )
 from protoviz.metrics import main_space
-from protoviz.verdict_table import table as table
 
 WITH_COLOUR_JITTER, WITHOUT = PAIR = ("clrjit", "keepclr")
 DEEP = ("layer3", "layer4")

@@ -44,7 +44,7 @@ class Images(Section):
 
     source: Literal["procedural", "stl10", "cifar10", "folder"]
     path: str | None
-    size: Annotated[int, Field(ge=16)]
+    size: Annotated[int, Field(ge=16, multiple_of=4)]
     seed: Annotated[int, Field(ge=0)]
     unlabeled: Count | None
     reference: Annotated[int, Field(ge=0)]
@@ -92,6 +92,13 @@ class Augment(Section):
     def _sigmas_ascend(self) -> Self:
         if self.sigmas[0] > self.sigmas[1]:
             raise refusal("two numbers in ascending order", str(list(self.sigmas)), at="sigmas")
+        return self
+
+    @model_validator(mode="after")
+    def _hue_turns_at_most_half(self) -> Self:
+        hue = self.cj_strength * self.cj_hue
+        if hue > 0.5:
+            raise refusal("cj_strength times cj_hue of at most 0.5, half a turn", f"{hue:g}", at="cj_hue")
         return self
 
 
@@ -155,7 +162,7 @@ class Generator(Section):
 
     seed: Annotated[int, Field(ge=0)]
     latent_size: Count
-    width: Count
+    width: Annotated[int, Field(gt=12)]  # twelve of its channels hold the drawing
     steps: Count
     batch_size: Count
     lr: Positive
@@ -186,6 +193,7 @@ class Synthesis(Section):
     top: Count
     steps: Count
     lr: Positive
+    longest: Annotated[float, Field(gt=1)]  # below, random latents would be cut
     batch_size: Count
 
     @model_validator(mode="after")

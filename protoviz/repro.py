@@ -20,6 +20,7 @@ from pathlib import Path
 from protoviz import files, layout, machine, params
 from protoviz.errors import StudyError
 from protoviz.scheduling import Schedule
+from protoviz.verdict_table import table
 
 # What DVC says of itself around the output of a stage.
 CHATTER = (
@@ -248,9 +249,7 @@ def _progress(stage: str, schedule: Schedule, total: int, jobs: int) -> str:
 def _report() -> None:
     """The table of the findings, and where the figures are."""
     if layout.FINDINGS.is_file():
-        from protoviz import findings
-
-        print(f"\n{findings.table(files.read_json(layout.FINDINGS))}")
+        print(f"\n{table(files.read_json(layout.FINDINGS))}")
     for figure in sorted(layout.FIGURES.glob("*.png")):
         print(figure)
 

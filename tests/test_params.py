@@ -104,6 +104,9 @@ def test_parameters_cannot_be_changed() -> None:
             "conditions.clrjit.cj_prob: expected a number of at most 1.0, found 2",
         ),
         ("augment/cj_hue", 0.6, "augment.cj_hue: expected a number of at most 0.5, found 0.6"),
+        ("augment/cj_strength", 3.0, "augment.cj_hue: expected cj_strength times cj_hue of at most 0.5"),
+        ("images/size", 66, "images.size: expected a multiple of 4, found 66"),
+        ("generator/width", 12, "generator.width: expected a number above 12, found 12"),
         ("augment/min_scale", 0, "augment.min_scale: expected a number above 0.0, found 0"),
         (
             "augment/sigmas",
@@ -172,7 +175,7 @@ def test_parameters_cannot_be_changed() -> None:
         (
             "train/keep",
             [0, 9],
-            "train.keep: expected epochs up to 8, the last (train.epochs), found 9; remove it or",
+            "train.keep: expected epochs up to 6, the last (train.epochs), found 9; remove it or",
         ),
         (
             "train/keep",

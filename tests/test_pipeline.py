@@ -19,14 +19,14 @@ MINIATURE: dict[str, Any] = {
     "title": "miniature",
     "conditions": {"clrjit": {"cj_prob": 0.8, "random_gray_scale": 0.2}},
     "runs": [1],
-    "images": {"unlabeled": 48, "reference": 48, "train": 40, "test": 20},
+    "images": {"size": 40, "unlabeled": 48, "reference": 48, "train": 40, "test": 20},
     "backbone": {"width": 4},
     "train": {"epochs": 1, "keep": [0, 1], "batch_size": 16, "view_size": 32, "projection_dim": 8},
     "reference": {
         "backbone": {"name": "resnet18", "width": 4},
         "train": {"epochs": 1, "view_size": 32, "batch_size": 16, "projection_dim": 8},
     },
-    "generator": {"latent_size": 16, "width": 8, "steps": 5, "batch_size": 8},
+    "generator": {"latent_size": 16, "width": 16, "steps": 5, "batch_size": 8},
     "probe": {"max_iter": 100, "adam_epochs": 3},
     "receptive_fields": {"noise": 4, "probes": 2},
     "synthesis": {"pool": 32, "top": 2, "steps": 3},
@@ -138,7 +138,7 @@ def test_the_cube_opens_with_xarray_alone(study: tuple[Path, subprocess.Complete
     folder, _ = study
     cube = xr.open_zarr(folder / "data" / "cube.zarr", chunks=None).set_xindex(["layer", "channel"])
     image = cube.image.sel(condition="clrjit", run=1, repeat=0, epoch=1, layer="layer3", channel=12)
-    assert image.shape == (64, 64, 3)
+    assert image.shape == (40, 40, 3)
 
 
 def test_a_new_condition_runs_only_what_is_new(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:

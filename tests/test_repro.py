@@ -205,7 +205,7 @@ def test_it_stops_cleanly(project: Path, end: signal.Signals) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("  epochs: 8", "  epoch: 8", "params.yaml: train.epoch"),
+        ("  momentum: 0.9", "  momentun: 0.9", "params.yaml: train.momentun"),
         ("keepclr:", "keep.clr:", "params.yaml: conditions.keep.clr: expected a condition name"),
         ("runs: [1, 2]", "runs: [1, 1]", "params.yaml: runs"),
     ],

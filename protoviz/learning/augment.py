@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 
 from protoviz.backbones import normalise
-from protoviz.errors import StudyError
 from protoviz.learning.colour import COLOUR_STEPS, Jitter, jitter_colours, to_gray
 from protoviz.learning.resampling import Crops, Turns, blur, crop_and_resize, turn_quarter
 from protoviz.params import Augment
@@ -42,9 +41,6 @@ def draw_views(images: Tensor, augment: Augment, view_size: int, generator: torc
 
     Returns:
         (B, 3, S, S) float32, ImageNet-normalised.
-
-    Raises:
-        StudyError: the hue could be shifted by more than half a turn.
     """
     count, height, width, _ = images.shape
     crops = draw_crops(count, (height, width), augment.min_scale, generator)
@@ -123,19 +119,9 @@ def draw_jitter(count: int, augment: Augment, generator: torch.Generator) -> Jit
 
     Brightness, contrast and saturation factors are uniform in [max(0, 1 - s), 1 + s], the hue shift is
     uniform in [-s, s] turns, where s is the strength of the component times the common strength.
-
-    Raises:
-        StudyError: the hue could be shifted by more than half a turn.
     """
     strength = augment.cj_strength
     hue = strength * augment.cj_hue
-    if hue > 0.5:
-        raise StudyError(
-            "augmentation: cj_strength * cj_hue",
-            expected="at most 0.5, half a turn of the colour circle",
-            found=f"{hue:g}",
-            remedy="lower cj_hue or cj_strength",
-        )
     on = _chance(count, augment.cj_prob, generator)
     order = _uniform((count, len(COLOUR_STEPS)), generator, torch.float64).argsort(1)
     spreads = [strength * spread for spread in (augment.cj_bright, augment.cj_contrast, augment.cj_sat)]

@@ -55,7 +55,13 @@ def _climb(
     units: Units, prior: ImagePrior, start: Tensor, settings: Synthesis, size: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The snapshots of a batch of units, in the order of the fields of `Shard`."""
-    best = ascent.adam(start, lambda latent: units(render(prior, latent, size)), settings.steps, settings.lr)
+    best = ascent.adam(
+        start,
+        lambda latent: units(render(prior, latent, size)),
+        steps=settings.steps,
+        lr=settings.lr,
+        longest=settings.longest,
+    )
     # Stored as float16 and rendered from what is stored, so that the latent regenerates the image.
     latent = best.latent.half()
     with torch.no_grad():

@@ -19,7 +19,7 @@ PLANTED = {
     "with offset": Parameters(2.0, 28.5, 31.2, 6.0, 8.0, 0.3, 1.0),
     "off centre": Parameters(1.0, 12.3, 50.7, 5.0, 7.0, -0.3, 0.1),
     "clipped at a corner": Parameters(1.0, 2.0, 61.0, 8.0, 12.0, 0.4, 0.05),
-    "centre outside": Parameters(1.0, -6.0, 30.0, 12.0, 10.0, 0.0, 0.0),
+    "centre at the edge": Parameters(1.0, 0.5, 30.0, 12.0, 10.0, 0.0, 0.0),
     "tiny values": Parameters(1e-12, 31.0, 31.0, 5.0, 8.0, 0.2, 1e-13),
     "huge values": Parameters(1e12, 31.0, 31.0, 5.0, 8.0, 0.2, 1e11),
     "broader than the image": Parameters(1.0, 31.0, 31.0, 80.0, 60.0, 0.2, 0.0),
@@ -95,6 +95,20 @@ def test_derivatives_are_those_of_the_gaussian():
         step = 1e-6 * np.eye(7)[k]
         above, below = gaussian(Parameters(*(at + step)), (9, 9)), gaussian(Parameters(*(at - step)), (9, 9))
         assert_allclose(exact[:, k], ((above - below) / 2e-6).ravel(), atol=1e-8)
+
+
+def test_centre_stays_within_the_image():
+    fit = fit_gaussian(gaussian(Parameters(1.0, -6.0, 30.0, 12.0, 10.0, 0.0, 0.0), SHAPE))
+    assert fit.parameters.x0 == pytest.approx(0, abs=1e-3)
+    assert fit.parameters.y0 == pytest.approx(30, abs=0.5)
+    assert fit.r_squared > 0.97
+
+
+def test_broad_field_is_not_taken_for_an_offset():
+    """A deep unit looks everywhere, and hardest at an edge: its mask is broad, no peak at that edge."""
+    broad = gaussian(Parameters(0.35, 24.0, 24.0, 24.0, 24.0, 0.0, 0.0), SHAPE)
+    peak = gaussian(Parameters(0.65, 0.0, 0.0, 1.5, 1.5, 0.0, 0.0), SHAPE)
+    assert fit_gaussian(broad + peak).mask.mean() > 0.25
 
 
 def test_parameters_are_named_as_in_the_store():

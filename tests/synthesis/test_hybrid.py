@@ -12,7 +12,7 @@ from protoviz.synthesis import ascent, pool
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.objectives import Units, all_responses, render
 
-SETTINGS = Synthesis(repeats=2, pool=32, top=3, steps=6, lr=0.2, batch_size=5)
+SETTINGS = Synthesis(repeats=2, pool=32, top=3, steps=6, lr=0.2, longest=3.0, batch_size=5)
 SIZE = 32
 
 
@@ -96,7 +96,9 @@ def test_a_unit_that_is_not_finite_diverged_and_its_neighbours_did_not(network):
 
 def test_adam_finds_the_maximum_of_a_concave_response():
     target = torch.tensor([[1.0, -2.0], [0.5, 3.0]])
-    best = ascent.adam(torch.zeros(2, 2), lambda z: -(z - target).square().sum(1), steps=300, lr=0.1)
+    best = ascent.adam(
+        torch.zeros(2, 2), lambda z: -(z - target).square().sum(1), steps=300, lr=0.1, longest=10
+    )
     torch.testing.assert_close(best.latent, target, atol=1e-2, rtol=0)
     assert best.trace.shape == (2, 301)
 
@@ -104,7 +106,7 @@ def test_adam_finds_the_maximum_of_a_concave_response():
 def test_adam_steps_are_those_of_the_paper():
     """Kingma & Ba 2015, algorithm 1, by hand."""
     start = torch.tensor([[0.3, -0.7]], dtype=torch.float64)
-    best = ascent.adam(start, lambda z: z.sin().sum(1), steps=5, lr=0.1)
+    best = ascent.adam(start, lambda z: z.sin().sum(1), steps=5, lr=0.1, longest=10)
     z, m, v = start.numpy().copy(), 0.0, 0.0
     for t in range(1, 6):
         gradient = np.cos(z)
@@ -114,15 +116,21 @@ def test_adam_steps_are_those_of_the_paper():
 
 
 def test_best_step_is_kept_when_the_ascent_overshoots():
-    best = ascent.adam(torch.tensor([[0.1]]), lambda z: -z.square().sum(1), steps=3, lr=1.0)
+    best = ascent.adam(torch.tensor([[0.1]]), lambda z: -z.square().sum(1), steps=3, lr=1.0, longest=10)
     assert best.latent.item() == pytest.approx(0.1)
     assert best.trace[0, 0] == best.trace.max()
     assert best.trace[0, -1] < best.trace[0, 0]
 
 
+def test_latents_stay_within_the_ball():
+    best = ascent.adam(torch.zeros(3, 4), lambda z: z.sum(1), steps=50, lr=0.5, longest=1.5)
+    torch.testing.assert_close(best.latent.norm(dim=1), torch.full((3,), 1.5 * 2))
+    torch.testing.assert_close(best.latent, torch.full((3, 4), 1.5), atol=1e-3, rtol=0)
+
+
 def test_start_is_not_changed():
     start = torch.ones(2, 3)
-    ascent.adam(start, lambda z: z.sum(1), steps=3, lr=0.5)
+    ascent.adam(start, lambda z: z.sum(1), steps=3, lr=0.5, longest=10)
     assert torch.equal(start, torch.ones(2, 3))
 
 
