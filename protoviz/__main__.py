@@ -1,6 +1,7 @@
 """The command line: `python -m protoviz repro`."""
 
 import argparse
+import os
 import sys
 
 from protoviz import __version__
@@ -27,6 +28,8 @@ def main() -> None:
     except KeyboardInterrupt:
         print("\nstopped; what is done is kept", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _positive(text: str) -> int:

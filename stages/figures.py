@@ -6,6 +6,8 @@ from protoviz.params import Params
 from protoviz.stores import open_dataset
 from stages import run_stage
 
+UNMASKED_UNITS = 16  # of each layer: without masks the images are all detail, and the file is large
+
 
 def main(params: Params) -> None:
     """Draw every figure from what the stages before have written."""
@@ -21,7 +23,7 @@ def main(params: Params) -> None:
     drawn = {
         "g1_prototypes": figures.prototype_grids(cube, masks, shown.grid_units, title, shown.dpi),
         "g1_prototypes_unmasked": figures.prototype_grids(
-            cube, masks, shown.grid_units, title, shown.dpi, masked=False
+            cube, masks, UNMASKED_UNITS, title, shown.dpi, masked=False
         ),
         "g2_diversity": figures.diversity(distances, space, title),
         "g3_development": figures.development(

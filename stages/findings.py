@@ -20,7 +20,7 @@ def main(params: Params) -> None:
         ]
     )
     probes = [
-        {"condition": condition, "run": run, **files.read_json(layout.probe_metrics(condition, run))}
+        {"condition": condition, "run": run, **files.read_json(layout.probe_metrics(condition, run))["probe"]}
         for condition, run in networks
     ]
     chance = 100 / len(datasets.classes(layout.IMAGES))

@@ -10,7 +10,7 @@ def main(params: Params, condition: str) -> None:
     means = [
         metrics.layer_means(stores.open_dataset(layout.distances(condition, run))) for run in params.runs
     ]
-    probes = [files.read_json(layout.probe_metrics(condition, run)) for run in params.runs]
+    probes = [files.read_json(layout.probe_metrics(condition, run))["probe"] for run in params.runs]
     files.write_json(layout.metrics(condition), metrics.summary(metrics.combine([means]), probes))
 
 

@@ -36,7 +36,8 @@ def main(params: Params, condition: str, run: int) -> None:
     files.write_csv(layout.probe_curve(condition, run), curve)
     final = {row["readout"]: row["accuracy"] for row in curve if row["epoch"] == params.train.keep[-1]}
     untrained = {f"untrained_{row['readout']}": row["accuracy"] for row in curve if row["epoch"] == 0}
-    files.write_json(layout.probe_metrics(condition, run), final | untrained)
+    # Within "probe", as in the metrics of a condition: `dvc metrics show` puts equal names in one column.
+    files.write_json(layout.probe_metrics(condition, run), {"probe": final | untrained})
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def write_inputs(condition, run):
     stores.write_dataset(layout.receptive_fields(condition, run), masks)
     network = {"condition": condition, "run": run}
     files.write_json(
-        layout.probe_metrics(condition, run), {"logistic": 60.0 + run, "untrained_logistic": 40.0}
+        layout.probe_metrics(condition, run), {"probe": {"logistic": 60.0 + run, "untrained_logistic": 40.0}}
     )
     curve = [{**network, "epoch": epoch, "readout": "logistic", "accuracy": 50 + epoch} for epoch in EPOCHS]
     files.write_csv(layout.probe_curve(condition, run), curve)
