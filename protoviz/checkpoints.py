@@ -1,19 +1,15 @@
 """Checkpoints: one safetensors file for every kept epoch, with the metadata that identifies it."""
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
-from protoviz import backbones, files
-from protoviz.errors import StudyError
+from protoviz import backbones, weights
 
-_KEY = "protoviz"
+_KIND = "checkpoint"
 
 
 @dataclass(frozen=True)
@@ -53,13 +49,7 @@ def weights_digest(model: nn.Module) -> str:
 
 def save(target: str | Path, model: nn.Module, identity: Checkpoint) -> None:
     """Write a network's weights and identity; the same input gives the same bytes."""
-    tensors: dict[str, Tensor] = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
-    }
-    # One entry only: safetensors writes several in an order that changes from run to run.
-    metadata = {_KEY: json.dumps(asdict(identity), sort_keys=True)}
-    with files.complete(target) as partial:
-        save_file(tensors, partial, metadata)
+    weights.write(target, model, _KIND, asdict(identity))
 
 
 def load(source: str | Path, device: torch.device | str = "cpu") -> tuple[backbones.ResNet18, Checkpoint]:
@@ -69,20 +59,11 @@ def load(source: str | Path, device: torch.device | str = "cpu") -> tuple[backbo
         StudyError: no such file, a damaged one, one that protoviz did not write, or weights that do
             not fit the network that the file names.
     """
-    if not Path(source).is_file():
-        raise files.missing(source)
+    tensors, about = weights.read(source, _KIND, device)
     try:
-        with safe_open(source, framework="pt", device=str(device)) as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        identity = Checkpoint(**json.loads(metadata[_KEY]))
+        identity = Checkpoint(**about)
         model = backbones.build(identity.backbone, identity.width)
         model.load_state_dict(tensors)
-    except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
-        raise StudyError(
-            str(source),
-            expected="a checkpoint written by protoviz",
-            found=" ".join(str(error).split())[:200],
-            remedy="run its stage again",
-        ) from error
+    except (TypeError, RuntimeError) as error:
+        raise weights.unfit(source, _KIND, error) from error
     return model.to(device).eval().requires_grad_(False), identity

@@ -26,11 +26,12 @@ def complete(target: str | Path) -> Iterator[Path]:
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial = target.with_name(f".{target.name}.partial")  # one name: what a killed run left is removed
     remove(partial)
     try:
         yield partial
-        remove(target)
+        if target.is_dir():  # a file is replaced in one step, a directory cannot be
+            remove(target)
         os.replace(partial, target)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):

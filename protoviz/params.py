@@ -76,26 +76,15 @@ class Augment(Section):
     random_gray_scale: Probability = 0.2
     min_scale: Annotated[float, Field(gt=0, le=1)] = 0.08
     gaussian_blur: Probability = 0.5
-    sigmas: tuple[Positive, Positive] = (0.1, 2.0)
+    sigmas: Annotated[tuple[Positive, Positive], Field(strict=False)] = (0.1, 2.0)  # YAML has lists
     hf_prob: Probability = 0.5
     vf_prob: Probability = 0.0
     rr_prob: Probability = 0.0
 
-    @model_validator(mode="before")
-    @classmethod
-    def _pair(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(values.get("sigmas"), list):
-            values = {**values, "sigmas": tuple(values["sigmas"])}
-        return values
-
     @model_validator(mode="after")
-    def _sigmas_ascend(self) -> Self:
+    def _sigmas_ascend_and_hue_turns_at_most_half(self) -> Self:
         if self.sigmas[0] > self.sigmas[1]:
             raise refusal("two numbers in ascending order", str(list(self.sigmas)), at="sigmas")
-        return self
-
-    @model_validator(mode="after")
-    def _hue_turns_at_most_half(self) -> Self:
         hue = self.cj_strength * self.cj_hue
         if hue > 0.5:
             raise refusal("cj_strength times cj_hue of at most 0.5, half a turn", f"{hue:g}", at="cj_hue")
@@ -105,7 +94,7 @@ class Augment(Section):
 class Backbone(Section):
     """The network that is trained: a name in the registry of backbones, and its width."""
 
-    name: str
+    name: Literal["resnet18"]
     width: Count
 
 
@@ -158,7 +147,7 @@ class Reference(Section):
 
 
 class Generator(Section):
-    """The image prior that the pipeline trains: a decoder of whitened reference features."""
+    """The image prior that the pipeline trains: a decoder of whitened images and reference features."""
 
     seed: Annotated[int, Field(ge=0)]
     latent_size: Count
@@ -206,7 +195,7 @@ class Synthesis(Section):
 class Distances(Section):
     """The spaces in which prototypes are compared; the first is the one that findings speak of."""
 
-    embedders: Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
+    embedders: Annotated[list[Literal["reference", "pixels"]], Field(min_length=1), AfterValidator(_distinct)]
     batch_size: Count
 
 
@@ -219,7 +208,7 @@ class Figures(Section):
     dpi: Count
 
 
-RESERVED = ("findings", "reference")  # metrics/findings.json; the random numbers of the reference encoder
+RESERVED = ("findings", "reference")  # metrics/findings.json; the reference encoder calls itself so
 
 ConditionName = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 
@@ -252,6 +241,22 @@ class Params(Section):
                 self.augmentation(name)
             except ValidationError as error:
                 raise nested(error, f"conditions.{name}", Augment) from None
+        return self
+
+    @model_validator(mode="after")
+    def _augmentations_are_spelt_out(self) -> Self:
+        # DVC sees what params.yaml says, not the defaults that are meant for notebooks.
+        for at, augment in (("augment", self.augment), ("reference.augment", self.reference.augment)):
+            for name in Augment.model_fields:
+                if name not in augment.model_fields_set:
+                    raise refusal("a value", "none", "add the parameter", at=f"{at}.{name}")
+        return self
+
+    @model_validator(mode="after")
+    def _reference_has_a_seed_of_its_own(self) -> Self:
+        if self.reference.seed in self.runs:
+            found = f"{self.reference.seed}, one of runs"
+            raise refusal("a seed that no analysed network has", found, at="reference.seed")
         return self
 
     def augmentation(self, condition: str) -> Augment:

@@ -1,6 +1,6 @@
 """What the stores hold: dimensions, coordinates, variables, types, fill values, chunks, named states.
 
-The one place where a dimension or a variable of a store is named. The data dictionary of the README
+The one place where the dimensions and variables of the stores are defined. The data dictionary of the README
 is made from it, and the templates against which every store is checked when it is written.
 
     condition  run  repeat  epoch  unit  y  x  rgb      one prototype image, and what belongs to it
@@ -41,7 +41,7 @@ class Status(IntEnum):
     """The state of a prototype."""
 
     MISSING = 0  # not made
-    CONVERGED = 1  # the best image of an ascent that rose
+    CONVERGED = 1  # the best image of an ascent, to which the unit responds
     DEAD = 2  # silent: even its best image leaves its pre-activation at or below zero
     DIVERGED = 3  # the ascent met a value that is not finite
 

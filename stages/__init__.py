@@ -4,6 +4,7 @@ A stage is run as `python -m stages.train clrjit 1`: its arguments are the item 
 """
 
 import inspect
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ def run_stage(main: Callable[..., None]) -> None:
         main: takes the parameters first, then the item it is for: nothing, `condition`, or
             `condition, run`.
     """
+    signal.signal(signal.SIGTERM, _interrupt)  # so that nothing half-written is left then, either
     try:
         study = params.load(layout.PARAMS)
         main(study, *item(main, study, sys.argv[1:]))
@@ -27,6 +29,10 @@ def run_stage(main: Callable[..., None]) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def item(main: Callable[..., None], study: params.Params, arguments: list[str]) -> list[Any]:

@@ -30,6 +30,7 @@ def main(params: Params, condition: str, run: int) -> None:
                 "epoch": epoch,
                 "readout": name,
                 "accuracy": round(of.accuracy, 2),
+                "converged": of.converged,
             }
             for name, of in found.items()
         ]

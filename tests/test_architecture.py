@@ -272,3 +272,15 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
         path for stage in pipeline().values() for path in paths_of(stage["deps"]) if not path.endswith(".py")
     }
     assert read <= outs | {str(path.parent) for path in items} | {f"{layout.IMAGES}/classes.json"}
+
+
+def test_names_that_params_allow_are_those_of_the_registries() -> None:
+    """params.py imports no torch, so it spells the names of the registries once more."""
+    from typing import get_args
+
+    from protoviz import backbones, embedders, params
+
+    (names,) = (get_args(hint) for hint in [params.Backbone.model_fields["name"].annotation])
+    assert set(names) == set(backbones.BACKBONES)
+    (entry,) = get_args(params.Distances.model_fields["embedders"].annotation)
+    assert set(get_args(entry)) == set(embedders.EMBEDDERS)

@@ -1,9 +1,10 @@
 """Training the generator: whitened features of the reference encoder, decoded back into images.
 
-The latent of an image is a whitened principal-component projection of what the reference encoder
-makes of it at several depths, and of its 8x8 thumbnail. Whitening makes latents of real images
-look like N(0, I), so that N(0, I) renders to something like the data. This is the in-pipeline
-counterpart of the DeePSim generators (Dosovitskiy & Brox 2016), which invert AlexNet's features.
+The latent of an image is a whitened principal-component projection of the image at half its size and,
+with less weight, of what the reference encoder makes of it in layer3 and layer4. Whitening makes
+latents of real images look like N(0, I), so that N(0, I) renders to something like the data. This is
+the in-pipeline counterpart of the DeePSim generators (Dosovitskiy & Brox 2016), which invert AlexNet's
+features; features alone, at this size, kept too little of where an edge lies to give it back.
 """
 
 from collections.abc import Iterator
@@ -37,8 +38,8 @@ def train(
     """Train a decoder to undo the reference encoder.
 
     The loss is the mean absolute difference of pixels plus `feature_weight` times that of the
-    encoder's layer1 and layer2 (before their last ReLU), as in Dosovitskiy & Brox 2016 without the
-    adversary.
+    encoder's layer1 and layer2 (before their last ReLU), in units of their mean magnitude, as in
+    Dosovitskiy & Brox 2016 without the adversary.
 
     Args:
         images: uint8 (N, H, W, 3), none of them seen by an analysed network.
@@ -90,15 +91,15 @@ def train(
 
 
 def describe(pixels: Tensor, encoder: backbones.ResNet18) -> Tensor:
-    """What the latent is made from: pooled maps of the encoder and a thumbnail, each part standardised.
+    """What the latent is made from: pooled maps of the encoder, and the image at half its size.
 
     Args:
         pixels: uint8 (N, H, W, 3).
         encoder: the reference encoder.
 
     Returns:
-        float32 (N, D); every part has a mean square of one over images and dimensions, so that
-        none outweighs the others by its units.
+        float32 (N, D); the variance of a part, summed over its dimensions, is its share: one for the
+        image, those of `_PARTS` for the encoder's maps.
     """
     parts: list[list[Tensor]] = [[] for _ in range(len(_PARTS) + 1)]
     with torch.no_grad():

@@ -1,19 +1,15 @@
 """The image prior that the pipeline trains: a small decoder of whitened features."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from protoviz import files
-from protoviz.errors import StudyError
+from protoviz import weights
 
-_KEY = "protoviz generator"
+_KIND = "generator"
 
 DRAWN = 12  # channels that hold an RGB image of twice their size
 _CONTRAST = 4  # the sigmoid of 4 (x - 1/2) is x to first order
@@ -39,20 +35,6 @@ class Decoder(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        if shape.image_size % 4:
-            raise StudyError(
-                "params.yaml: images.size",
-                expected="a multiple of 4, as the generator needs",
-                found=str(shape.image_size),
-                remedy="choose 48, 64, 96, ...",
-            )
-        if shape.width <= DRAWN:
-            raise StudyError(
-                "params.yaml: generator.width",
-                expected=f"more than {DRAWN} channels, which hold the drawing",
-                found=str(shape.width),
-                remedy="choose 16, 32, ...",
-            )
         self.shape = shape
         self.latent_size, self.image_size = shape.latent_size, shape.image_size
         self.cells = shape.image_size // 4
@@ -100,9 +82,7 @@ def _bend(x: Tensor) -> Tensor:
 
 def save(target: str | Path, decoder: Decoder) -> None:
     """Write the decoder's weights and shape; the same input gives the same bytes."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in decoder.state_dict().items()}
-    with files.complete(target) as partial:
-        save_file(tensors, partial, {_KEY: json.dumps(asdict(decoder.shape), sort_keys=True)})
+    weights.write(target, decoder, _KIND, asdict(decoder.shape))
 
 
 def load(source: str | Path, device: torch.device | str = "cpu") -> Decoder:
@@ -111,17 +91,10 @@ def load(source: str | Path, device: torch.device | str = "cpu") -> Decoder:
     Raises:
         StudyError: no such file, or one that `save` did not write.
     """
-    if not Path(source).is_file():
-        raise files.missing(source)
+    tensors, about = weights.read(source, _KIND, device)
     try:
-        with safe_open(source, framework="pt", device=str(device)) as file:
-            decoder = Decoder(Shape(**json.loads((file.metadata() or {})[_KEY])))
-            decoder.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
-        raise StudyError(
-            str(source),
-            expected="generator weights written by protoviz",
-            found=" ".join(str(error).split())[:200],
-            remedy="run the stage `generator` again",
-        ) from error
+        decoder = Decoder(Shape(**about))
+        decoder.load_state_dict(tensors)
+    except (TypeError, RuntimeError) as error:
+        raise weights.unfit(source, _KIND, error) from error
     return decoder.to(device).eval().requires_grad_(False)

@@ -1,0 +1,61 @@
+"""Weight files: the tensors of a network and what it is, in safetensors, whole or absent."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from protoviz import files
+from protoviz.errors import StudyError
+
+
+def write(target: str | Path, network: nn.Module, kind: str, about: Mapping[str, Any]) -> None:
+    """Write a network's parameters and buffers; the same input gives the same bytes.
+
+    Args:
+        target: the file.
+        network: on any device.
+        kind: what the file holds, such as "checkpoint"; `read` asks for the same.
+        about: what identifies or rebuilds the network, JSON values.
+
+    Raises:
+        StudyError: the disk is full or not writable.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    # One entry only: safetensors writes several in an order that changes from run to run.
+    content = save(tensors, {f"protoviz {kind}": json.dumps(about, sort_keys=True)})
+    with files.complete(target) as partial:
+        partial.write_bytes(content)
+
+
+def read(
+    source: str | Path, kind: str, device: torch.device | str
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the description that `write` wrote.
+
+    Raises:
+        StudyError: no such file, a damaged one, or one of another kind.
+    """
+    if not Path(source).is_file():
+        raise files.missing(source)
+    try:
+        with safe_open(source, framework="pt", device=str(device)) as file:
+            about = json.loads((file.metadata() or {})[f"protoviz {kind}"])
+            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118 (not a dict)
+    except (SafetensorError, KeyError) as error:
+        raise unfit(source, kind, error) from error
+
+
+def unfit(source: str | Path, kind: str, error: Exception) -> StudyError:
+    """The error for a file that is not what its reader expected."""
+    return StudyError(
+        str(source),
+        expected=f"a {kind} written by protoviz",
+        found=" ".join(str(error).split())[:200] or type(error).__name__,
+        remedy="run its stage again",
+    )
