@@ -59,7 +59,9 @@ def explained(error: ValidationError, where: str, model: type[BaseModel]) -> Stu
         where: the file.
         model: what was validated, to guess what a misspelt name was meant to be.
     """
-    problem = _problem(error.errors()[0], model)
+    # A misspelt name is also a missing one: the spelling says more.
+    problems = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+    problem = _problem(problems[0], model)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return StudyError(
         f"{where}: {problem['at']}" if problem["at"] else where,

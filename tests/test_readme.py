@@ -27,6 +27,10 @@ def test_findings_are_those_of_the_committed_run():
     assert section("findings") == f"```text\n{table.strip()}\n```", "paste what `make repro` prints"
 
 
+def test_the_check_on_photographs_is_there():
+    assert "keepclr run 2" in section("photographs")
+
+
 @pytest.mark.parametrize("target", re.findall(r"`?make (\w+)", README))
 def test_make_targets_exist(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
