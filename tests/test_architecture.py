@@ -254,7 +254,7 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
         *(layout.checkpoints, layout.prototypes, layout.receptive_fields, layout.distances),
         *(layout.training_curve, layout.probe_metrics, layout.probe_curve),
     )
-    items = [function(condition, run) for function in functions]  # type: ignore[arg-type]
+    items = [function(condition, run) for function in functions]
     whole = [layout.IMAGES, layout.REFERENCE_ENCODER, layout.GENERATOR, layout.CUBE]
     whole += [
         layout.GENERATOR_CURVE,

@@ -88,7 +88,7 @@ def test_at_full_size_the_images_are_those_rendered(tmp_path: Path) -> None:
 def test_what_is_made_is_read_back(made: Path) -> None:
     assert datasets.classes(made) == list(procedural.CLASSES)
     for split, count in {"unlabeled": 20, "reference": 10, "train": 20, "test": 10}.items():
-        found = datasets.load(made, split)  # type: ignore[arg-type]
+        found = datasets.load(made, split)
         assert found.images.shape == (count, SIZE, SIZE, 3)
         assert found.images.dtype == np.uint8
         assert isinstance(found.images, np.memmap)

@@ -115,7 +115,7 @@ def their_views(
 ) -> NDArray[np.float32]:
     """The same from lightly."""
     torch.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - what lightly draws from
+    np.random.seed(seed)  # what lightly draws from
     transform = SimCLRViewTransform(input_size=image.shape[-3], **augment.model_dump())
     several = [Image.fromarray(i) for i in (image if image.ndim == 4 else image[None])]
     views = torch.stack([transform(several[k % len(several)]) for k in range(draws)])
@@ -124,10 +124,10 @@ def their_views(
 
 @pytest.fixture(autouse=True)
 def _global_random_state_is_left_alone() -> Iterator[None]:
-    numpys = np.random.get_state()  # noqa: NPY002
+    numpys = np.random.get_state()
     with torch.random.fork_rng(devices=[]):
         yield
-    np.random.set_state(numpys)  # noqa: NPY002
+    np.random.set_state(numpys)
 
 
 def p_value(ours: NDArray[np.floating], theirs: NDArray[np.floating]) -> float:

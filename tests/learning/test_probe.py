@@ -154,7 +154,7 @@ def test_same_seed_same_accuracies_whatever_the_global_generators() -> None:
     first = subject.accuracies(*data, short, seed=2**62)
     assert torch.equal(torch.get_rng_state(), state)
     torch.rand(5)
-    np.random.rand(5)  # noqa: NPY002
+    np.random.rand(5)
     assert subject.accuracies(*data, short, seed=2**62) == first
     others = [subject.accuracies(*data, short, seed=seed)["adam"] for seed in range(4)]
     assert len(set(others)) > 1
@@ -206,7 +206,9 @@ def test_one_class_is_refused() -> None:
 class Colours(nn.Module):
     """A network whose features are the mean colours, with noise unless it is in evaluation mode."""
 
-    units = {"only": 3}  # noqa: RUF012
+    def __init__(self) -> None:
+        super().__init__()
+        self.units = {"only": 3}
 
     def pre_activation(self, images: Tensor, layer: str) -> Tensor:
         raise NotImplementedError(layer)

@@ -38,10 +38,12 @@ def test_planted_gaussian_is_found(planted):
     assert_allclose(fit.parameters[1:5], planted[1:5], atol=0.05)  # px
 
 
-@EACH
+# The curvature of a Gaussian broader than the image is lost in noise.
+NARROWER = {name: planted for name, planted in PLANTED.items() if planted.sigma_x <= SHAPE[1] / 2}
+
+
+@pytest.mark.parametrize("planted", NARROWER.values(), ids=NARROWER)
 def test_noise_moves_it_little(planted):
-    if planted.sigma_x > 32:
-        pytest.skip("the curvature of a Gaussian broader than the image is lost in noise")
     noise = np.random.default_rng(3).standard_normal(SHAPE)
     fit = fit_gaussian(gaussian(planted, SHAPE) * (1 + 0.1 * noise))
     assert fit.status is FitStatus.FITTED
