@@ -64,7 +64,7 @@ class Decoder(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Logits of the image, (B, 3, H, W)."""
-        x = self.expand(latents).view(len(latents), -1, self.cells, self.cells)
+        x = self.expand(latents).view(-1, self.shape.width, self.cells, self.cells)
         drawn = functional.pixel_shuffle(x[:, :DRAWN], 2)
         x = _bend(self.conv1(x))
         x = _bend(self.conv2(x))
