@@ -1,0 +1,1 @@
+"""Evolution strategies on latents, a batch of independent searches at once (S3)."""
