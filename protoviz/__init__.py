@@ -1,3 +1,18 @@
-"""protoviz: how a network's features grow up, seen through the images that drive its units most."""
+"""protoviz: how a network's features grow up, seen through the images that drive its units most.
 
-__version__ = "0.1.0"
+import protoviz
+protoviz.units(model, size=96)                                   # its layers and their channels
+protoviz.synthesize(model, "layer4:0-15", size=96).image         # their prototypes
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.2.0"
+
+
+def __getattr__(name: str) -> Any:
+    """The functions of `protoviz.notebook`; torch is imported when they are first used."""
+    if name not in ("synthesize", "units"):
+        raise AttributeError(f"module 'protoviz' has no attribute {name!r}")
+    return getattr(import_module("protoviz.notebook"), name)

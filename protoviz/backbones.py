@@ -139,7 +139,10 @@ class ResNet18(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """The pooled features: a network without its classifier."""
-        return self.features(images)
+        x: Tensor = self.maxpool(functional.relu(self.bn1(self.conv1(images))))
+        for layer in self.units:
+            x = self.get_submodule(layer)(x)
+        return x.mean((2, 3))
 
 
 BACKBONES: dict[str, Callable[[int], ResNet18]] = {"resnet18": ResNet18}

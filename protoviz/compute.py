@@ -37,19 +37,43 @@ def prepare(device: str, threads: int) -> torch.device:
     # Otherwise every new tensor is filled with NaN: 9 % of a step, to guard what is never read.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic cuBLAS needs
+    found = available(device)
+    # The same flag as use_deterministic_algorithms, which would import a compiler first: 5 s a process.
+    # On a GPU some operations have no deterministic kernel: a warning, since a study is worth having still.
+    torch.set_deterministic_debug_mode("warn" if found.type == "cuda" else "error")
+    return found
+
+
+def available(device: str) -> torch.device:
+    """The device of a name: "cpu", "cuda", "cuda:1", ..., or "auto" (a GPU where there is one).
+
+    Raises:
+        StudyError: a GPU was asked for and there is none.
+    """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise StudyError(
-            "params.yaml: compute.device",
-            expected="a GPU, as the parameter says 'cuda'",
+            f"device {device!r}",
+            expected="a GPU",
             found="none that torch can see",
             remedy="set it to 'auto' or 'cpu'",
         )
-    # The same flag as use_deterministic_algorithms, which would import a compiler first: 5 s a process.
-    # On a GPU some operations have no deterministic kernel: a warning, since a study is worth having still.
-    torch.set_deterministic_debug_mode("warn" if device.startswith("cuda") else "error")
     return torch.device(device)
+
+
+def precision(name: str, device: torch.device) -> torch.dtype:
+    """The precision of matrix products: "float32", "bfloat16", or "auto".
+
+    "auto" is bfloat16 where the hardware has units for it: x86 processors with AMX tiles, GPUs since Ampere.
+    """
+    if name == "auto":
+        if device.type == "cuda":
+            return (
+                torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+            )
+        return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
 
 
 def versions() -> dict[str, str]:

@@ -111,11 +111,13 @@ def missing(path: str | Path) -> StudyError:
     )
 
 
-def write_csv(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows of equal keys as CSV with a header."""
+def write_csv(
+    path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Iterable[str] | None = None
+) -> None:
+    """Write rows of equal keys as CSV with a header, the `columns` or else the keys of the first row."""
     rows = list(rows)
     with complete(path) as partial, open(partial, "w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, fieldnames=list(columns or rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

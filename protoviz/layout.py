@@ -8,6 +8,7 @@ DATA = Path("data")
 IMAGES = DATA / "images"
 REFERENCE_ENCODER = DATA / "reference" / "encoder.safetensors"
 GENERATOR = DATA / "generator" / "generator.safetensors"
+PRIOR = DATA / "generator" / "prior.json"
 CUBE = DATA / "cube.zarr"
 
 FIGURES = Path("figures")

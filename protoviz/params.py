@@ -7,29 +7,14 @@ the section or the numbers it needs. An unknown key is an error, never ignored.
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from protoviz.errors import StudyError
+from protoviz.recipes import Synthesis
 from protoviz.refusals import explained, nested, refusal, yaml_problem
-
-Probability = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-def _distinct(values: list[Any]) -> list[Any]:
-    for value in values:
-        if values.count(value) > 1:
-            raise refusal("each entry once", f"{value!r} twice", "list it once")
-    return values
-
-
-class Section(BaseModel):
-    """A block of params.yaml: immutable, strict types, no unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+from protoviz.section import Count, Distinct, Positive, Probability, Section
 
 
 class Compute(Section):
@@ -114,7 +99,7 @@ class SimClr(Section):
 class Train(SimClr):
     """The training of an analysed network, and the epochs whose checkpoints are kept."""
 
-    keep: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)]
+    keep: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct]
 
     @model_validator(mode="after")
     def _kept_epochs_exist(self) -> Self:
@@ -146,6 +131,22 @@ class Reference(Section):
     augment: Augment
 
 
+class Prior(Section):
+    """What turns latents into images; for priors from elsewhere, a path or URL of their weights."""
+
+    name: Literal["generator", "deepsim", "fourier", "pixels"]
+    weights: str | None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+
+    @model_validator(mode="after")
+    def _weights_fit_name(self) -> Self:
+        if self.name == "deepsim" and self.weights is None:
+            raise refusal("a path or URL, as prior deepsim has trained weights", "null", at="weights")
+        if self.name != "deepsim" and self.weights is not None:
+            raise refusal(f"null, as prior {self.name} takes none", repr(self.weights), at="weights")
+        return self
+
+
 class Generator(Section):
     """The image prior that the pipeline trains: a decoder of whitened images and reference features."""
 
@@ -174,28 +175,10 @@ class ReceptiveFields(Section):
     probes: Count
 
 
-class Synthesis(Section):
-    """How prototypes are made: a pool of random latents scored once, then Adam ascent."""
-
-    repeats: Count
-    pool: Count
-    top: Count
-    steps: Count
-    lr: Positive
-    longest: Annotated[float, Field(gt=1)]  # below, random latents would be cut
-    batch_size: Count
-
-    @model_validator(mode="after")
-    def _top_fits_pool(self) -> Self:
-        if self.top > self.pool:
-            raise refusal(f"at most synthesis.pool, {self.pool}", str(self.top), at="top")
-        return self
-
-
 class Distances(Section):
     """The spaces in which prototypes are compared; the first is the one that findings speak of."""
 
-    embedders: Annotated[list[Literal["reference", "pixels"]], Field(min_length=1), AfterValidator(_distinct)]
+    embedders: Annotated[list[Literal["reference", "pixels"]], Field(min_length=1), Distinct]
     batch_size: Count
 
 
@@ -220,11 +203,12 @@ class Params(Section):
     compute: Compute
     images: Images
     conditions: Annotated[dict[ConditionName, dict[str, Any]], Field(min_length=1)]
-    runs: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)]
+    runs: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct]
     augment: Augment
     backbone: Backbone
     train: Train
     reference: Reference
+    prior: Prior
     generator: Generator
     probe: Probe
     receptive_fields: ReceptiveFields

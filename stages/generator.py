@@ -1,20 +1,35 @@
-"""The image prior of the default study: a decoder of the reference encoder's features."""
+"""The image prior of the study: trained here, in the default, or checked, if it comes from elsewhere."""
 
 from protoviz import checkpoints, compute, datasets, files, layout
 from protoviz.learning import generator
 from protoviz.params import Params
+from protoviz.priors import base
 from protoviz.priors.generator import save
 from stages import run_stage
 
 
 def main(params: Params) -> None:
-    """Read the images set aside and the reference encoder, train, write the decoder and its losses."""
+    """Train a decoder of the reference encoder's features, or load the prior that is named; say which it is.
+
+    Weights from elsewhere stay where they are: they are not ours to pass on. Their digest is recorded,
+    and asked for when they are used.
+    """
     device = compute.prepare(params.compute.device, params.compute.threads)
-    images = datasets.load(layout.IMAGES, "reference").images
-    encoder, _ = checkpoints.load(layout.REFERENCE_ENCODER, device)
-    decoder, losses = generator.train(images, encoder, params.generator, device)
-    save(layout.GENERATOR, decoder)
-    files.write_csv(layout.GENERATOR_CURVE, losses)
+    losses: list[dict[str, float]] = []  # stays empty if nothing is trained
+    with files.complete(layout.GENERATOR.parent) as folder:
+        folder.mkdir()
+        if params.prior.name == "generator":
+            images = datasets.load(layout.IMAGES, "reference").images
+            encoder, _ = checkpoints.load(layout.REFERENCE_ENCODER, device)
+            decoder, losses = generator.train(images, encoder, params.generator, device)
+            save(folder / layout.GENERATOR.name, decoder)
+            digest: str | None = files.sha256(folder / layout.GENERATOR.name)
+        else:
+            named = params.prior
+            prior = base.load(named.name, weights=named.weights, sha256=named.sha256, size=params.images.size)
+            digest = getattr(prior, "sha256", None)
+        files.write_json(folder / layout.PRIOR.name, {"name": params.prior.name, "sha256": digest})
+    files.write_csv(layout.GENERATOR_CURVE, losses, generator.LOSSES)
 
 
 if __name__ == "__main__":

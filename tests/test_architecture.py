@@ -19,7 +19,7 @@ PACKAGES = ("protoviz", "stages")
 LEAVES = {
     *("protoviz.errors", "protoviz.params", "protoviz.registry", "protoviz.seeding"),
     *("protoviz.files", "protoviz.progress", "protoviz.schema", "protoviz.layout", "protoviz.machine"),
-    "protoviz.refusals",
+    *("protoviz.refusals", "protoviz.section", "protoviz.recipes"),
 }
 ISLANDS = {
     "learning": ("protoviz.learning", "protoviz.procedural"),
@@ -33,7 +33,7 @@ RIGHT_OF_THE_CUBE = ("cube", "distances", "metrics", "findings", "figures")
 INFRASTRUCTURE = {
     *("stages", "protoviz", "protoviz.errors", "protoviz.params"),
     *("protoviz.registry", "protoviz.files", "protoviz.progress", "protoviz.layout", "protoviz.machine"),
-    "protoviz.refusals",
+    *("protoviz.refusals", "protoviz.section", "protoviz.recipes"),
 }
 
 
@@ -173,9 +173,9 @@ def test_right_of_the_cube_only_embedders_import_torch() -> None:
             assert "torch" not in imports(module), f"{module} imports torch"
 
 
-def test_torchvision_only_where_data_sets_are_read() -> None:
+def test_torchvision_only_where_data_sets_and_foreign_networks_are_read() -> None:
     users = {module for module in MODULES if "torchvision" in imports(module)}
-    assert users <= {"protoviz.sources.stl10", "protoviz.sources.cifar10"}
+    assert users <= {"protoviz.sources.stl10", "protoviz.sources.cifar10", "protoviz.models"}
 
 
 def test_only_stages_and_the_command_line_read_parameters() -> None:
@@ -255,7 +255,7 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
         *(layout.training_curve, layout.probe_metrics, layout.probe_curve),
     )
     items = [function(condition, run) for function in functions]
-    whole = [layout.IMAGES, layout.REFERENCE_ENCODER, layout.GENERATOR, layout.CUBE]
+    whole = [layout.IMAGES, layout.REFERENCE_ENCODER, layout.GENERATOR.parent, layout.CUBE]
     whole += [
         layout.GENERATOR_CURVE,
         layout.FINDINGS,

@@ -29,7 +29,7 @@ MINIATURE: dict[str, Any] = {
     "generator": {"latent_size": 16, "width": 16, "steps": 5, "batch_size": 8},
     "probe": {"max_iter": 100, "adam_epochs": 3},
     "receptive_fields": {"noise": 4, "probes": 2},
-    "synthesis": {"pool": 32, "top": 2, "steps": 3},
+    "synthesis": {"start": {"pool": 32, "top": 2}, "ascent": {"steps": 3}},
     "figures": {"grid_units": 4, "development_units": [0, 1], "dpi": 60},
 }
 KEEPCLR = {"cj_prob": 0.0, "random_gray_scale": 0.0}

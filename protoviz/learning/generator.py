@@ -28,6 +28,8 @@ _PARTS = (("layer3", 4, 0.2), ("layer4", 1, 0.2))
 _LOSS_LAYERS = 2  # layer1 and layer2 judge the decoder's images
 _BATCH = 256
 
+LOSSES = ("step", "pixel_loss", "feature_loss")  # columns of the curve
+
 
 def train(
     images: npt.NDArray[np.uint8],
@@ -85,7 +87,7 @@ def train(
         running += torch.stack([pixel_loss.detach(), feature_loss.detach()])
         if step % every == 0:
             pixel, feature = (running / every).tolist()
-            history.append({"step": step, "pixel_loss": pixel, "feature_loss": feature})
+            history.append(dict(zip(LOSSES, (step, pixel, feature), strict=True)))
             running.zero_()
     return decoder.eval().requires_grad_(False), history
 

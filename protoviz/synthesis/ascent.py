@@ -6,6 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from protoviz.synthesis.capture import captured
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Kingma & Ba 2015, algorithm 1
+CHECK_EVERY = 8  # steps between measurements without transforms
+
+Respond = Callable[[Tensor, Tensor | None], Tensor]
+
 
 @dataclass(frozen=True)
 class Best:
@@ -13,7 +20,7 @@ class Best:
 
     Attributes:
         latent: (B, latent_size).
-        trace: (B, steps + 1) responses at the start and after every step.
+        trace: (B, steps + 1) responses at the start and after every step, as the ascent saw them.
         finite: (B,) whether every response was finite.
     """
 
@@ -23,7 +30,13 @@ class Best:
 
 
 def adam(
-    start: Tensor, respond: Callable[[Tensor], Tensor], *, steps: int, lr: float, longest: float
+    start: Tensor,
+    respond: Respond,
+    *,
+    steps: int,
+    lr: float,
+    longest: float | None,
+    draws: Tensor | None = None,
 ) -> Best:
     """Climb from each start by Adam (Kingma & Ba 2015) and keep the best latent on the way.
 
@@ -31,32 +44,89 @@ def adam(
     latents stay within a ball: after every step a longer one is scaled back to its surface.
 
     Units do not touch each other: Adam works element by element, and a response that is not finite
-    stops its own unit only.
+    stops its own unit only. Under random transforms a response tells luck from skill badly: there,
+    the best is chosen among every eighth step and the last, measured without transforms.
 
     Args:
         start: (B, latent_size), within the ball; not changed.
-        respond: latents (B, latent_size) -> responses (B,), differentiable, the i-th of the i-th.
+        respond: latents (B, latent_size) and transforms (B, 4) or None -> responses (B,),
+            differentiable, the i-th of the i-th.
         steps: steps of ascent.
         lr: learning rate.
-        longest: radius of the ball, in units of sqrt(latent_size), near which latents of N(0, I) lie.
+        longest: radius of the ball, in units of sqrt(latent_size), near which latents of N(0, I) lie;
+            None for no ball.
+        draws: (steps, B, 4) random transforms, or None.
     """
-    latent = start.clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([latent], lr=lr, maximize=True)
-    best, best_response = start.clone(), torch.full((len(start),), -torch.inf, device=start.device)
-    finite = torch.ones(len(start), dtype=torch.bool, device=start.device)
-    radius = longest * start.shape[1] ** 0.5
-    trace = []
-    for step in range(steps + 1):
-        response = respond(latent)
-        trace.append(response.detach())
-        finite &= response.detach().isfinite()
-        better = response.detach() > best_response
-        best[better] = latent.detach()[better]
-        best_response[better] = response.detach()[better]
-        if step < steps:
-            (gradient,) = torch.autograd.grad(response.sum(), latent)
-            latent.grad = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
-            optimizer.step()
-            with torch.no_grad():
-                latent *= (radius / latent.norm(dim=1, keepdim=True)).clamp(max=1)
-    return Best(best, torch.stack(trace, 1), finite)
+    climb = _Climb(start, steps, None if draws is None else draws[0].clone())
+    radius = None if longest is None else longest * start.shape[1] ** 0.5
+    advance = captured(lambda: climb.step(respond, lr, radius), climb.state, start.device) if steps else None
+    for step in range(steps):
+        if draws is not None and climb.draws is not None:
+            climb.draws.copy_(draws[step])
+            if step % CHECK_EVERY == 0:
+                climb.keep(_measured(respond, climb.latent, None))
+        assert advance
+        advance()
+    last = _measured(respond, climb.latent, None)
+    climb.keep(last)
+    climb.record(last)
+    return Best(climb.best, climb.trace, climb.finite)
+
+
+def _measured(respond: Respond, latent: Tensor, draws: Tensor | None) -> Tensor:
+    with torch.no_grad():
+        return respond(latent, draws)
+
+
+class _Climb:
+    """The state of a batch of ascents: tensors that a step changes in place."""
+
+    def __init__(self, start: Tensor, steps: int, draws: Tensor | None) -> None:
+        count = len(start)
+        self.latent, self.draws = start.clone(), draws
+        self.first, self.second = torch.zeros_like(start), torch.zeros_like(start)  # moments
+        self.best, self.best_response = start.clone(), start.new_full((count,), -torch.inf)
+        self.finite = torch.ones(count, dtype=torch.bool, device=start.device)
+        self.trace = start.new_full((count, steps + 1), torch.nan)
+        self.done = torch.zeros(1, dtype=torch.long, device=start.device)
+
+    @property
+    def state(self) -> list[Tensor]:
+        """What a step changes."""
+        moving = [self.latent, self.first, self.second, self.best, self.best_response]
+        return [*moving, self.finite, self.trace, self.done]
+
+    def step(self, respond: Respond, lr: float, radius: float | None) -> None:
+        """Measure, keep the best, and move every latent."""
+        latent = self.latent.detach().requires_grad_(True)
+        with torch.enable_grad():
+            response = respond(latent, self.draws)
+        (gradient,) = torch.autograd.grad(response.sum(), latent)
+        response = response.detach()
+        if self.draws is None:
+            self.keep(response)
+        self.record(response)
+        self._move(torch.nan_to_num(gradient, 0.0, 0.0, 0.0), lr)
+        if radius is not None:
+            self.latent.mul_((radius / self.latent.norm(dim=1, keepdim=True)).clamp(max=1))
+
+    def keep(self, response: Tensor) -> None:
+        """Keep latents whose response is the best so far."""
+        better = response > self.best_response
+        self.best.copy_(torch.where(better[:, None], self.latent, self.best))
+        self.best_response.copy_(torch.where(better, response, self.best_response))
+
+    def record(self, response: Tensor) -> None:
+        """Write the responses of this step into the trace."""
+        self.trace.index_copy_(1, self.done, response[:, None].to(self.trace.dtype))
+        self.finite.logical_and_(response.isfinite())
+        self.done.add_(1)
+
+    def _move(self, gradient: Tensor, lr: float) -> None:
+        """One step of Adam, upwards."""
+        self.first.lerp_(gradient, 1 - BETA1)
+        self.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+        steps = self.done.to(torch.float64)
+        size = (lr / (1 - BETA1**steps)).to(gradient)
+        spread = (1 / (1 - BETA2**steps).sqrt()).to(gradient)
+        self.latent.add_(size * self.first / (self.second.sqrt() * spread + EPSILON))

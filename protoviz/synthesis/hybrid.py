@@ -1,79 +1,277 @@
-"""All prototypes of one network: a start from the pool, an ascent, one consistent snapshot (S2, S5).
+"""Prototypes of units: a start, an evolution, an ascent, one consistent snapshot (S2, S5).
 
-A start is anything that gives each unit a latent, an ascent anything that improves it; this module
-puts them together and measures, once and at the end, what is stored.
+A start gives each unit a latent, an evolution looks further where there is no gradient, an ascent
+climbs. Recipes say which and how far; this module puts them together and measures, once and at the
+end, what is stored. All random numbers of a unit come from its address, so that it does not matter
+with which others, in which order or in which blocks it is made.
 """
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from protoviz import backbones, schema
+from protoviz import compute, schema, seeding
 from protoviz.cube import Shard
-from protoviz.params import Synthesis
 from protoviz.priors.base import ImagePrior
-from protoviz.synthesis import ascent, pool
-from protoviz.synthesis.objectives import Units, render
+from protoviz.recipes import Objective, Synthesis
+from protoviz.synthesis import ascent, blocks, pool, transforms
+from protoviz.synthesis.evolution.base import STRATEGIES, evolve
+from protoviz.synthesis.network import Network
+from protoviz.synthesis.rendering import Renderer
+from protoviz.synthesis.response import Response, response
 
 
 def prototypes(
-    network: backbones.ResNet18,
+    network: Network,
+    units: Mapping[str, Sequence[int]],
     prior: ImagePrior,
-    settings: Synthesis,
+    recipe: Synthesis,
     *,
-    size: int,
     address: tuple[str, int, int, int],
     device: torch.device,
 ) -> Shard:
-    """A prototype for every unit of every layer.
+    """A prototype for each unit.
 
     Args:
-        network: frozen, in evaluation mode.
+        network: whose units they are.
+        units: layer -> channels.
         prior: renders latents.
-        settings: pool, steps, learning rate, batch size.
-        size: input size of the network and of the stored images, px.
+        recipe: start, evolution, ascent, precision, block size.
         address: (condition, run, repeat, epoch), from which all random numbers come.
         device: where to compute.
 
     Returns:
-        Prototypes in the order of `network.units`, layer after layer.
+        Prototypes in the order of `units`, layer after layer.
+
+    Raises:
+        StudyError: a layer, channel or position that the network does not have.
     """
-    folded = backbones.fold_batch_norm(network)
-    latents = pool.draw(settings.pool, prior.latent_size, *address).to(device)
-    scores = pool.score(folded, prior, latents, size)
+    dtype = compute.precision(recipe.precision, device)
+    search = _Search(
+        network,
+        recipe,
+        address,
+        device,
+        dtype,
+        fast=Renderer(prior, network.size, dtype, device),
+        exact=Renderer(prior, network.size, torch.float32, device),
+        latent_size=prior.latent_size,
+    )
+    for layer, channels in units.items():
+        network.require_channels(layer, channels)
+    starts = search.starts(units)
     parts = []
-    for layer, count in network.units.items():
-        start = pool.starts(latents, scores[layer], settings.top)
-        for first in range(0, count, settings.batch_size):
-            channels = range(first, min(first + settings.batch_size, count))
-            units = Units(folded, layer, channels)
-            parts.append(_climb(units, prior, start[channels.start : channels.stop], settings, size))
-    return Shard(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    for layer, channels in units.items():
+        made = search.layer(layer)
+        work = partial(_block, made, channels, starts[layer])
+        parts += blocks.in_blocks(len(channels), search.block, work)
+    return _joined(parts)
 
 
-def _climb(
-    units: Units, prior: ImagePrior, start: Tensor, settings: Synthesis, size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The snapshots of a batch of units, in the order of the fields of `Shard`."""
-    best = ascent.adam(
-        start,
-        lambda latent: units(render(prior, latent, size)),
-        steps=settings.steps,
-        lr=settings.lr,
-        longest=settings.longest,
-    )
-    # Stored as float16 and rendered from what is stored, so that the latent regenerates the image.
-    latent = best.latent.half()
-    with torch.no_grad():
-        pixels = render(prior, latent.float(), size).mul(255).round().to(torch.uint8)
-        activation = units(pixels.float().div(255))
-    return (
-        pixels.permute(0, 2, 3, 1).cpu().numpy(),
-        latent.cpu().numpy(),
-        activation.cpu().numpy(),
-        best.trace.cpu().numpy(),
-        _status(activation, best.finite).cpu().numpy(),
-    )
+def _block(layer: "_Layer", channels: Sequence[int], start: Tensor, some: range) -> Shard:
+    return layer.prototypes(channels[some.start : some.stop], start[some.start : some.stop])
+
+
+def _joined(parts: Sequence[Shard]) -> Shard:
+    arrays = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Shard)}
+    return Shard(**{name: np.concatenate(values) for name, values in arrays.items()})
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What all units of a network have in common."""
+
+    network: Network
+    recipe: Synthesis
+    address: tuple[str, int, int, int]
+    device: torch.device
+    dtype: torch.dtype
+    fast: Renderer
+    exact: Renderer
+    latent_size: int
+
+    @property
+    def block(self) -> int:
+        """Units at once."""
+        elements = self.fast.elements + self.network.elements
+        return blocks.size(self.recipe.batch_size, elements, self.dtype, self.device)
+
+    def starts(self, units: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+        """Layer -> the latents (U, latent_size) from which its units begin."""
+        start = self.recipe.start
+        if not start.pool:
+            return {
+                layer: start.sigma
+                * torch.stack([self._own_latent(layer, channel) for channel in channels]).to(self.device)
+                for layer, channels in units.items()
+            }
+        latents = start.sigma * pool.draw(start.pool, self.latent_size, *self.address).to(self.device)
+        # Before the non-linearity the order is the same, and silent units have one, too.
+        objective = Objective(position=self.recipe.objective.position, activation="pre")
+        scores = pool.score(
+            self.network, self.fast, list(units), objective, latents, self.dtype, 2 * self.block
+        )
+        return {
+            layer: pool.starts(latents, scores[layer][:, list(channels)], start.top)
+            for layer, channels in units.items()
+        }
+
+    def _own_latent(self, layer: str, channel: int) -> Tensor:
+        rng = seeding.generator("start", *self.address, layer, channel)
+        return torch.from_numpy(rng.standard_normal(self.latent_size, dtype="float32"))
+
+    def layer(self, layer: str) -> "_Layer":
+        """The search for units of one layer."""
+        objective = self.recipe.objective
+        waking = Objective(position=objective.position, activation="pre")
+
+        def made(renderer: Renderer, aim: Objective, dtype: torch.dtype) -> Response:
+            return response(self.network, renderer, layer, aim, dtype, self.device)
+
+        fast = made(self.fast, objective, self.dtype)
+        return _Layer(
+            self,
+            layer,
+            fast,
+            fast if objective == waking else made(self.fast, waking, self.dtype),
+            made(self.exact, objective, torch.float32),
+        )
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """The search for units of one layer: its responses for the search, for waking, and for the record."""
+
+    search: _Search
+    name: str
+    fast: Response
+    waking: Response
+    exact: Response
+
+    def prototypes(self, channels: Sequence[int], start: Tensor) -> Shard:
+        """The prototypes of some channels from their starts (B, latent_size)."""
+        start = self._evolved(channels, start)
+        best = self._climb(self.fast, channels, start, 1)
+        made = self._snapshot(channels, best)
+        for attempt in range(1, self.search.recipe.rescue + 1):
+            dead = np.flatnonzero(made.status == schema.Status.DEAD).tolist()
+            if not dead:
+                break
+            again = [channels[i] for i in dead]
+            latent = torch.from_numpy(made.latent[dead]).to(best.latent)
+            made = _replaced(
+                made, dead, self._snapshot(again, self._climb(self.waking, again, latent, 2**attempt))
+            )
+        return made
+
+    def _climb(self, response: Response, channels: Sequence[int], start: Tensor, effort: int) -> ascent.Best:
+        """An ascent; with more effort, of as many more steps in a ball as much larger."""
+        settings, moves = self.search.recipe.ascent, self.search.recipe.transforms
+        index = torch.tensor(channels, device=self.search.device)
+        steps = settings.steps * effort
+        draws = None
+        if moves.active and steps:
+            draws = torch.stack(
+                [transforms.draw(moves, steps, *self.search.address, self.name, c) for c in channels], 1
+            ).to(self.search.device)
+        return ascent.adam(
+            start,
+            lambda latent, draw: response(latent, index, draw),
+            steps=steps,
+            lr=settings.lr,
+            longest=None if settings.longest is None else settings.longest * effort,
+            draws=draws,
+        )
+
+    def _evolved(self, channels: Sequence[int], start: Tensor) -> Tensor:
+        """Starts after the evolution of the units that need one."""
+        settings = self.search.recipe.evolution
+        if settings.strategy == "none":
+            return start
+        chosen = torch.ones(len(start), dtype=torch.bool, device=start.device)
+        if settings.only == "silent":
+            chosen = self._is_silent(channels, start)
+            if not chosen.any():
+                return start
+        which = chosen.nonzero()[:, 0].tolist()
+        index = torch.tensor([channels[i] for i in which], device=start.device)
+        draw = _Draws(self.search, self.name, index.tolist(), settings.samples)
+        strategy = STRATEGIES[settings.strategy](
+            start[chosen], settings.sigma, settings.samples, settings.parents
+        )
+        strategy, _ = evolve(
+            strategy, lambda candidates: self._respond_all(candidates, index), draw, settings.generations
+        )
+        evolved = start.clone()
+        evolved[chosen] = strategy.mean
+        return evolved
+
+    def _is_silent(self, channels: Sequence[int], start: Tensor) -> Tensor:
+        """Whether each unit has no gradient at its start, (B,)."""
+        latent = start.clone().requires_grad_(True)
+        index = torch.tensor(channels, device=start.device)
+        (gradient,) = torch.autograd.grad(self.fast(latent, index).sum(), latent)
+        return (gradient == 0).all(1)
+
+    def _respond_all(self, candidates: Tensor, index: Tensor) -> Tensor:
+        """Responses (B, lambda) to candidates (B, lambda, n)."""
+        units = index.repeat_interleave(candidates.shape[1])
+        flat = candidates.flatten(0, 1)
+        parts = blocks.in_blocks(
+            len(flat),
+            2 * self.search.block,
+            lambda some: self.fast(flat[some.start : some.stop], units[some.start : some.stop]),
+        )
+        return torch.cat(parts).unflatten(0, candidates.shape[:2])
+
+    def _snapshot(self, channels: Sequence[int], best: ascent.Best) -> Shard:
+        """What is stored of the best step, measured in float32 on exactly the stored image."""
+        # The image is rendered from the stored float16, so that the latent regenerates it.
+        latent = best.latent.half()
+        index = torch.tensor(channels, device=latent.device)
+        with torch.no_grad():
+            pixels = self.search.exact(latent.float()).mul(255).round().to(torch.uint8)
+            activation = self.exact.of_images(pixels.float().div(255), index)
+        return Shard(
+            image=pixels.permute(0, 2, 3, 1).cpu().numpy(),
+            latent=latent.cpu().numpy(),
+            activation=activation.cpu().numpy(),
+            activation_trace=best.trace[:, : self.search.recipe.ascent.steps + 1].cpu().numpy(),
+            status=_status(activation, best.finite).cpu().numpy(),
+        )
+
+
+class _Draws:
+    """The random numbers of an evolution, drawn on the device, each unit's from its own address."""
+
+    def __init__(self, search: _Search, layer: str, channels: Sequence[int], samples: int) -> None:
+        self.shape = samples, search.latent_size
+        self.device = search.device
+        self.generators = [
+            torch.Generator(search.device).manual_seed(
+                seeding.seed("evolution", *search.address, layer, channel)
+            )
+            for channel in channels
+        ]
+
+    def __call__(self, _generation: int) -> Tensor:
+        """(B, lambda, n) of N(0, I), the next of each stream."""
+        return torch.stack(
+            [torch.randn(self.shape, generator=stream, device=self.device) for stream in self.generators]
+        )
+
+
+def _replaced(made: Shard, rows: list[int], better: Shard) -> Shard:
+    """A shard in which some rows come from another one."""
+    arrays = {}
+    for item in fields(Shard):
+        arrays[item.name] = getattr(made, item.name).copy()
+        arrays[item.name][rows] = getattr(better, item.name)
+    return Shard(**arrays)
 
 
 def _status(activation: Tensor, finite: Tensor) -> Tensor:

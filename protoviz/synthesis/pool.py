@@ -1,42 +1,63 @@
-"""Where the ascent starts: a shared pool of random latents, scored once for all units.
+"""Where a search starts: a shared pool of random latents, scored once for all units.
 
 One forward pass of every latent of the pool gives the response of every unit of the network to it.
-For each unit the best few are recombined with the log-rank weights of evolution strategies
-(Hansen 2016, arXiv:1604.00772, equation 49, on logarithms). It takes the place of an evolution for
-each unit: 2,048 evaluations for a whole network instead of 620 for each of its units.
+For each unit the best few are recombined with the log-rank weights of evolution strategies. It takes
+the place of an evolution for each unit: 2,048 evaluations for a whole network instead of 620 for each
+of its units.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from protoviz import backbones, seeding
-from protoviz.priors.base import ImagePrior
-from protoviz.synthesis.objectives import all_responses, render
-
-_BATCH = 128
+from protoviz import seeding
+from protoviz.recipes import Objective
+from protoviz.synthesis.blocks import in_blocks
+from protoviz.synthesis.evolution.weights import log_rank_weights
+from protoviz.synthesis.network import Network
+from protoviz.synthesis.rendering import Renderer
 
 
 def draw(count: int, latent_size: int, *address: str | int) -> Tensor:
-    """Latents from the prior N(0, I), float32 (count, latent_size), from the address of a checkpoint."""
+    """Latents of N(0, I), float32 (count, latent_size), from the address of a checkpoint."""
     rng = seeding.generator("pool", *address)
     return torch.from_numpy(rng.standard_normal((count, latent_size), dtype="float32"))
 
 
-def score(network: backbones.Backbone, prior: ImagePrior, pool: Tensor, size: int) -> dict[str, Tensor]:
-    """Response of every unit to every latent of a pool.
+def score(
+    network: Network,
+    renderer: Renderer,
+    layers: Sequence[str],
+    objective: Objective,
+    pool: Tensor,
+    dtype: torch.dtype,
+    batch: int,
+) -> dict[str, Tensor]:
+    """Response of every unit of some layers to every latent of a pool.
 
     Args:
-        network: frozen, in evaluation mode.
-        prior: renders the latents.
+        network: whose units respond.
+        renderer: renders the latents.
+        layers: names.
+        objective: where in the map, and before or after the non-linearity.
         pool: (P, latent_size).
-        size: input size of the network, px.
+        dtype: of the computation.
+        batch: latents at once.
 
     Returns:
-        layer -> (P, C) pre-activations.
+        layer -> (P, C), float32.
     """
+    columns, window = network.columns(layers, objective, dtype, pool.device)
+    render = renderer.within(window)
+
+    def respond(some: range) -> dict[str, Tensor]:
+        images = network.normalise(render(pool[some.start : some.stop]))
+        return dict(columns(images.to(dtype, memory_format=torch.channels_last)))
+
     with torch.no_grad():
-        parts = [all_responses(network, render(prior, part, size)) for part in pool.split(_BATCH)]
-    return {layer: torch.cat([part[layer] for part in parts]) for layer in parts[0]}
+        parts = in_blocks(len(pool), batch, respond)
+    return {layer: torch.cat([part[layer] for part in parts]) for layer in layers}
 
 
 def starts(pool: Tensor, scores: Tensor, top: int) -> Tensor:
@@ -47,21 +68,14 @@ def starts(pool: Tensor, scores: Tensor, top: int) -> Tensor:
 
     Args:
         pool: (P, latent_size).
-        scores: (P, C) responses of the units of a layer.
+        scores: (P, U) responses of units.
         top: latents to recombine, at most P.
 
     Returns:
-        (C, latent_size).
+        (U, latent_size).
     """
     best = scores.topk(top, dim=0).indices.T
     chosen = pool[best]
     mean = (log_rank_weights(top).to(pool)[:, None] * chosen).sum(1)
     length = chosen.norm(dim=2).mean(1)
     return mean * (length / mean.norm(dim=1).clamp_min(1e-12))[:, None]
-
-
-def log_rank_weights(count: int) -> Tensor:
-    """w_i proportional to log(count + 1) - log(i), i = 1..count, summing to one (S3)."""
-    rank = torch.arange(1, count + 1)
-    weights = torch.log(torch.tensor(count + 1.0)) - torch.log(rank)
-    return weights / weights.sum()

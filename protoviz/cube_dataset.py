@@ -1,0 +1,54 @@
+"""Prototypes in memory as a Dataset with the schema of the cube."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from protoviz import schema
+from protoviz.cube import Address, Shard
+
+
+def dataset(
+    addresses: Sequence[Address],
+    shards: Sequence[Shard],
+    layers: Sequence[str],
+    channels: Sequence[int],
+    attributes: Mapping[str, Any],
+) -> xr.Dataset:
+    """The prototypes of some units of one network, in one or more repeats.
+
+    Args:
+        addresses: of the shards; they differ by the repeat alone.
+        shards: of the same units.
+        layers: of the units, in the order of the shards.
+        channels: likewise.
+        attributes: what they were made with.
+    """
+    first = addresses[0]
+    coordinates = {
+        schema.CONDITION: np.array([first.condition], dtype=schema.TEXT),
+        schema.RUN: np.array([first.run], dtype=schema.INTEGER),
+        schema.REPEAT: np.array([address.repeat for address in addresses], dtype=schema.INTEGER),
+        schema.EPOCH: np.array([first.epoch], dtype=schema.INTEGER),
+        schema.CHECKPOINT: np.array([schema.checkpoint_name(first.epoch)], dtype=schema.TEXT),
+        schema.LAYER: np.array(layers, dtype=schema.TEXT),
+        schema.CHANNEL: np.array(channels, dtype=schema.INTEGER),
+    }
+    variables = {}
+    for item in fields(Shard):
+        variable = schema.CUBE[item.name]
+        values = np.stack([getattr(shard, item.name) for shard in shards])
+        variables[item.name] = (
+            variable.dims,
+            values[np.newaxis, np.newaxis, :, np.newaxis],
+            variable.attributes(),
+        )
+    made = xr.Dataset(
+        variables,
+        {axis.name: (axis.dims, coordinates[axis.name]) for axis in schema.CUBE.coordinates},
+        {"title": schema.CUBE.title, **attributes},
+    )
+    return made.set_xindex([schema.LAYER, schema.CHANNEL])

@@ -1,0 +1,187 @@
+"""How a prototype is made: objective, start, evolution, transforms, ascent; and the presets.
+
+A preset is nothing but numbers: every recipe runs through the same code.
+
+    paper       what the authors' code ran (S3, S4)
+    as-written  what their text says
+    fast        the default: what `paper` finds, at a fraction of its cost. Its latents begin at the length
+                at which the evolution of `paper` ends, 3.2 times the usual one, which sets the contrast of
+                the images and so the distances between them
+    natural     images as the prior makes them, of latents at most twice as long as usual
+    fourier     for images that no network has learnt to make (Q3, Q4)
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from protoviz.refusals import explained, refusal
+from protoviz.registry import lookup
+from protoviz.section import Count, Natural, Positive, Section
+
+
+class Objective(Section):
+    """What is maximised: the response of a channel, where in its map, before or after its non-linearity.
+
+    `centre` is the paper's ((H-1)//2, (W-1)//2); `image_centre` the position whose receptive field lies
+    nearest to the middle of the image; `mean` the mean over the map; or a row and a column (a token).
+    """
+
+    position: (
+        Literal["centre", "image_centre", "mean"]
+        | Annotated[tuple[Natural, ...], Field(strict=False, min_length=1, max_length=2)]
+    )
+    activation: Literal["pre", "post"]
+
+
+class Start(Section):
+    """Where a search begins: the best `top` of a shared `pool` of random latents, recombined.
+
+    A pool of 0: every unit draws a latent of its own. Latents are drawn from N(0, sigma^2 I).
+    """
+
+    pool: Natural
+    top: Count
+    sigma: Positive
+
+    @model_validator(mode="after")
+    def _top_fits_pool(self) -> Self:
+        if self.pool and self.top > self.pool:
+            raise refusal(f"at most pool, {self.pool}", str(self.top), at="top")
+        return self
+
+
+class Evolution(Section):
+    """A search without gradients before the ascent, for `all` units or the `silent` ones, that have none."""
+
+    strategy: Literal["none", "fixed_sigma", "cma", "sep_cma", "vd_cma"]
+    generations: Count
+    samples: Annotated[int, Field(ge=2)]
+    parents: Count | None  # null: the strategy's own, half of the samples
+    sigma: Positive
+    only: Literal["all", "silent"]
+
+    @model_validator(mode="after")
+    def _parents_are_samples(self) -> Self:
+        if self.parents is not None and self.parents > self.samples:
+            raise refusal(f"at most samples, {self.samples}", str(self.parents), at="parents")
+        return self
+
+
+class Transforms(Section):
+    """Random changes of the image at every step, drawn for each image on its own (Q4)."""
+
+    jitter: Annotated[float, Field(ge=0)]  # px, in either direction
+    scale: Annotated[tuple[Positive, Positive], Field(strict=False)]
+    rotation: Annotated[float, Field(ge=0, le=180)]  # degrees, in either direction
+
+    @model_validator(mode="after")
+    def _scale_ascends(self) -> Self:
+        if self.scale[0] > self.scale[1]:
+            raise refusal("two numbers in ascending order", str(list(self.scale)), at="scale")
+        return self
+
+    @property
+    def active(self) -> bool:
+        """Whether they change anything."""
+        return bool(self.jitter or self.rotation or self.scale != (1, 1))
+
+
+class Ascent(Section):
+    """Adam on the latent, within a ball of `longest` times the usual length of the prior's latents."""
+
+    steps: Natural
+    lr: Positive
+    longest: Annotated[float, Field(gt=1)] | None  # below 1, random latents would be cut; null: no ball
+
+
+class Synthesis(Section):
+    """A recipe.
+
+    `rescue`: how many further attempts a unit gets that its best image leaves silent.
+    `precision`: of the search; what is stored is always measured in float32. `auto` is bfloat16 where the
+    hardware multiplies matrices in it. `batch_size`: units at once; `auto` from the free memory.
+    """
+
+    repeats: Count
+    objective: Objective
+    start: Start
+    evolution: Evolution
+    transforms: Transforms
+    ascent: Ascent
+    rescue: Natural
+    precision: Literal["float32", "bfloat16", "auto"]
+    batch_size: Count | Literal["auto"]
+
+
+_STILL = Transforms(jitter=0, scale=(1, 1), rotation=0)
+_NO_EVOLUTION = Evolution(strategy="none", generations=20, samples=30, parents=15, sigma=2.0, only="silent")
+
+_FAST = Synthesis(
+    repeats=2,
+    objective=Objective(position="centre", activation="pre"),
+    start=Start(pool=2048, top=5, sigma=3.2),
+    evolution=_NO_EVOLUTION,
+    transforms=_STILL,
+    ascent=Ascent(steps=24, lr=0.25, longest=3.6),
+    rescue=1,
+    precision="auto",
+    batch_size="auto",
+)
+_PAPER = Synthesis(
+    repeats=2,
+    objective=Objective(position="centre", activation="post"),
+    start=Start(pool=0, top=1, sigma=1.0),
+    evolution=Evolution(
+        strategy="fixed_sigma", generations=20, samples=30, parents=15, sigma=2.0, only="all"
+    ),
+    transforms=_STILL,
+    ascent=Ascent(steps=50, lr=0.01, longest=None),
+    rescue=0,
+    precision="float32",
+    batch_size="auto",
+)
+
+PRESETS: dict[str, Synthesis] = {
+    "fast": _FAST,
+    "natural": _FAST.model_copy(
+        update={
+            "start": Start(pool=2048, top=5, sigma=1.0),
+            "ascent": Ascent(steps=20, lr=0.2, longest=2.0),
+        }
+    ),
+    "paper": _PAPER,
+    "as-written": _PAPER.model_copy(
+        update={
+            # "10s of steps" of a true CMA-ES, whose covariance in 4096 dimensions can only be limited
+            "evolution": Evolution(
+                strategy="vd_cma", generations=50, samples=30, parents=None, sigma=2.0, only="all"
+            ),
+            "ascent": Ascent(steps=200, lr=0.01, longest=None),  # "100s of steps"
+        }
+    ),
+    "fourier": _FAST.model_copy(
+        update={
+            "start": Start(pool=0, top=1, sigma=0.1),
+            "transforms": Transforms(jitter=4, scale=(0.9, 1.1), rotation=10),
+            "ascent": Ascent(steps=128, lr=0.05, longest=None),
+        }
+    ),
+}
+
+
+def changed(preset: str, changes: Mapping[str, Any]) -> Synthesis:
+    """A preset with changes, checked: `changed("fast", {"ascent": {"steps": 50}, "repeats": 1})`.
+
+    Raises:
+        StudyError: no preset has this name, or a change is not one of a recipe.
+    """
+    values = lookup(PRESETS, preset, "preset").model_dump()
+    for name, value in changes.items():
+        inner = isinstance(values.get(name), dict) and isinstance(value, Mapping)
+        values[name] = {**values[name], **value} if inner else value
+    try:
+        return Synthesis.model_validate(values)
+    except ValidationError as error:
+        raise explained(error, "recipe", Synthesis) from None

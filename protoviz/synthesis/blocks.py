@@ -1,0 +1,66 @@
+"""How many images at once: from the free memory, and fewer when it runs out. Results do not depend on it."""
+
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+import torch
+
+from protoviz import machine
+from protoviz.errors import StudyError
+
+T = TypeVar("T")
+
+# More images at once gain nothing: on a processor they leave its caches, a GPU is busy with fewer.
+_MOST = {"cpu": 64, "cuda": 512}
+_PASSES = 3  # a value, its gradient, and the workspace of the operation
+
+
+def size(wanted: int | Literal["auto"], elements: int, dtype: torch.dtype, device: torch.device) -> int:
+    """Images in a block.
+
+    Args:
+        wanted: a number, or "auto": what half of the free memory holds, up to what is useful.
+        elements: numbers that one image holds on its way through prior and network; 0 if not known.
+        dtype: of these numbers.
+        device: whose memory counts.
+    """
+    if wanted != "auto":
+        return wanted
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else machine.free_memory()
+    fitting = free // 2 // max(1, _PASSES * elements * dtype.itemsize)
+    return max(1, min(_MOST.get(device.type, 64), fitting))
+
+
+def in_blocks(count: int, block: int, work: Callable[[range], T]) -> list[T]:
+    """Do work on blocks of 0..count-1, in order; when memory runs out, with half as many at once.
+
+    Raises:
+        StudyError: not even one at once fits.
+    """
+    parts: list[T] = []
+    first = 0
+    while first < count:
+        try:
+            parts.append(work(range(first, min(first + block, count))))
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if block == 1:
+                raise StudyError(
+                    "synthesis",
+                    expected="memory for one image",
+                    found=str(error)[:200],
+                    remedy="free some memory",
+                ) from error
+        else:
+            first += block
+            continue
+        block //= 2  # outside the handler, whose traceback holds on to the tensors
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    return parts
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    out = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return out or "can't allocate memory" in str(error)

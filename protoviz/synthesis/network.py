@@ -1,0 +1,224 @@
+"""A frozen network prepared for read-out: its layers, and the responses of its units to images."""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+
+import torch
+from torch import Tensor, fx, nn
+
+from protoviz.backbones import IMAGENET_MEAN, IMAGENET_STD
+from protoviz.errors import StudyError
+from protoviz.recipes import Objective
+from protoviz.synthesis import crop, hooks, operations, readout, trace
+from protoviz.synthesis.readout import Readout
+from protoviz.synthesis.trace import Layer
+from protoviz.synthesis.windows import Window, whole
+
+
+class Network:
+    """A network whose units can be driven.
+
+    Args:
+        module: maps normalised images (B, 3, size, size) to anything; it is copied, not changed.
+        size: height and width of its images, px.
+        mean, std: of the RGB values in [0, 1], the normalisation it was trained with.
+
+    Attributes:
+        layers: name -> layer, of every module whose output has channels, in the order of the modules.
+
+    Raises:
+        StudyError: a weight is not finite, or the network cannot take images of this size.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        size: int,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+    ) -> None:
+        _require_finite(module)
+        self.size = size
+        self._mean, self._std = tuple(mean), tuple(std)
+        self._module = trace.frozen(module).cpu().float()
+        self._prepared: dict[tuple[torch.dtype, torch.device], operations.Graph] = {}
+        example = self.normalise(torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)))
+        shapes = _shapes(self._module, example, size)
+        self._traced = trace.trace(self._module, example)
+        known = self._traced.results if self._traced else shapes
+        found = {
+            name: trace.layer_of(name, part, shapes[name])
+            for name, part in self._module.named_modules()
+            if name in shapes and name in known
+        }
+        self.layers: dict[str, Layer] = {name: layer for name, layer in found.items() if layer}
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether its graph is known, so that only what a unit needs is computed."""
+        return self._traced is not None
+
+    @property
+    def elements(self) -> int:
+        """Numbers that a forward pass holds for one image, for an estimate of memory; 0 if not known."""
+        return self._traced.elements if self._traced else 0
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Map RGB images (B, 3, H, W) in [0, 1] to what the network was trained on."""
+        mean = images.new_tensor(self._mean)[:, None, None]
+        return (images - mean) * (1 / images.new_tensor(self._std)[:, None, None])
+
+    def readout(self, layer: str, objective: Objective, dtype: torch.dtype, device: torch.device) -> Readout:
+        """What gives each image the response of one channel of a layer.
+
+        Raises:
+            StudyError: there is no such layer, or no such position in it.
+        """
+        position = self.position(layer, objective)
+        if not self._traced:
+            hooked = self._hooked([layer], objective, dtype, device)
+            return Readout(hooks.Unit(hooked, layer, position), whole(self.size, self.size))
+        graph, node = self._node(layer, objective, dtype, device)
+        return readout.unit_readout(graph, node, position)
+
+    def columns(
+        self, layers: Sequence[str], objective: Objective, dtype: torch.dtype, device: torch.device
+    ) -> tuple[Callable[[Tensor], Mapping[str, Tensor]], Window]:
+        """What gives each image the responses (B, C) of all channels of layers, and the window it takes.
+
+        Raises:
+            StudyError: as `readout`.
+        """
+        positions = {layer: self.position(layer, objective) for layer in layers}
+        if not self._traced:
+            hooked = self._hooked(layers, objective, dtype, device)
+            return hooks.Columns(hooked, positions), whole(self.size, self.size)
+        nodes = {
+            layer: (self._node(layer, objective, dtype, device)[1], positions[layer]) for layer in layers
+        }
+        return readout.columns(self._graph(dtype, device), nodes)
+
+    def position(self, layer: str, objective: Objective) -> tuple[int, ...] | None:
+        """Where a layer is read: row and column, a token, () of a vector; None for the mean."""
+        found = self.layer(layer)
+        if objective.position == "mean":
+            return None if found.shape else ()
+        if objective.position == "centre":
+            return trace.centre(found)
+        if objective.position == "image_centre":
+            return self._image_centre(found)
+        return trace.require_position(found, objective.position)
+
+    def layer(self, name: str) -> Layer:
+        """A layer by its name.
+
+        Raises:
+            StudyError: there is none; the message names those that are near.
+        """
+        if name in self.layers:
+            return self.layers[name]
+        names = [layer.name for layer in self.layers.values() if layer.weighted]
+        near = difflib.get_close_matches(name, self.layers, n=3) or names[:3]
+        raise StudyError(
+            f"layer {name!r}",
+            expected=f"one of the {len(self.layers)} layers of the network",
+            found="no such name",
+            remedy=f"did you mean {', '.join(near)}? `protoviz units` lists them all",
+        )
+
+    def require_channels(self, layer: str, channels: Sequence[int]) -> None:
+        """Check that a layer has these channels.
+
+        Raises:
+            StudyError: there is no such layer, or one of its channels is not there.
+        """
+        count = self.layer(layer).channels
+        for channel in channels:
+            if not 0 <= channel < count:
+                raise StudyError(
+                    f"layer {layer!r}, channel {channel}",
+                    expected=f"a channel from 0 to {count - 1}",
+                    found=str(channel),
+                    remedy="choose one of these; `protoviz units` lists the layers and their channels",
+                )
+
+    def _graph(self, dtype: torch.dtype, device: torch.device) -> operations.Graph:
+        """The graph in a precision and on a device, made once."""
+        assert self._traced
+        if (dtype, device) not in self._prepared:
+            own = replace(self._traced, module=deepcopy(self._module))
+            self._prepared[dtype, device] = operations.prepare(own, dtype, device)
+        return self._prepared[dtype, device]
+
+    def _node(
+        self, layer: str, objective: Objective, dtype: torch.dtype, device: torch.device
+    ) -> tuple[operations.Graph, fx.Node]:
+        graph = self._graph(dtype, device)
+        traced = graph.traced
+        return graph, traced.before(layer) if objective.activation == "pre" else traced.after(layer)
+
+    def _hooked(
+        self, layers: Sequence[str], objective: Objective, dtype: torch.dtype, device: torch.device
+    ) -> hooks.Hooked:
+        module = deepcopy(self._module).to(device, dtype)
+        return hooks.Hooked(module, layers, before=objective.activation == "pre")
+
+    def _image_centre(self, layer: Layer) -> tuple[int, ...]:
+        """The position whose receptive field lies nearest to the middle of the image."""
+        boxes = {}
+        if self._traced and layer.kind == "map":
+            node = self._traced.results[layer.name]
+            graph = operations.Graph(self._traced, {})
+            for axis, extent in enumerate(layer.shape):
+                for at in range(extent):
+                    position = (at, 0) if axis == 0 else (0, at)
+                    box = crop.receptive_field(graph, node, *position)
+                    if box:
+                        boxes[axis, at] = abs(sum(box[axis]) - self.size) / 2
+        if not boxes:
+            raise StudyError(
+                f"layer {layer.name!r}: position image_centre",
+                expected="a map whose units see a part of the image each",
+                found=f"{layer.kind} of a {layer.type}",
+                remedy="read it at 'centre' or 'mean'",
+            )
+        return tuple(
+            min(range(extent), key=lambda at, axis=axis: boxes[axis, at])  # type: ignore[misc]
+            for axis, extent in enumerate(layer.shape)
+        )
+
+
+def _require_finite(module: nn.Module) -> None:
+    """Every weight is a number.
+
+    Raises:
+        StudyError: naming the first that is not.
+    """
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise StudyError(
+                f"network: {name}",
+                expected="finite weights",
+                found=f"{int((~tensor.isfinite()).sum())} of {tensor.numel()} that are not",
+                remedy="train it again, or leave this checkpoint out",
+            )
+
+
+def _shapes(module: nn.Module, example: Tensor, size: int) -> dict[str, tuple[int, ...]]:
+    """Module -> shape of its output, without the batch.
+
+    Raises:
+        StudyError: the network cannot take such images.
+    """
+    try:
+        with torch.no_grad():
+            return hooks.shapes(module, example)
+    except (RuntimeError, ValueError, AssertionError, IndexError, TypeError) as error:
+        raise StudyError(
+            f"network, images of {size} px",
+            expected="a size that it can take",
+            found=" ".join(str(error).split())[:200] or type(error).__name__,
+            remedy="choose another size",
+        ) from error

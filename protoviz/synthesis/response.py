@@ -1,0 +1,73 @@
+"""From latents to the responses of single units: render, transform, normalise, read out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from protoviz.recipes import Objective
+from protoviz.synthesis import transforms
+from protoviz.synthesis.network import Network
+from protoviz.synthesis.readout import Readout
+from protoviz.synthesis.rendering import Render, Renderer
+
+
+@dataclass(frozen=True)
+class Response:
+    """Responses of units of one layer to the images of latents, differentiable by the latents.
+
+    Attributes:
+        readout: the units of the layer.
+        render: latents -> the window of the image that they see.
+        renderer: latents -> the whole image, for transforms.
+        normalise: of the network.
+        dtype: of the network.
+    """
+
+    readout: Readout
+    render: Render
+    renderer: Renderer
+    normalise: Callable[[Tensor], Tensor]
+    dtype: torch.dtype
+
+    def __call__(self, latents: Tensor, channels: Tensor, draws: Tensor | None = None) -> Tensor:
+        """Responses (B,), float32.
+
+        Args:
+            latents: (B, latent_size).
+            channels: (B,), the unit of each.
+            draws: (B, 4), the random transform of each image (`transforms.draw`), or None.
+        """
+        if draws is None:
+            return self._read(self.render(latents), channels)
+        return self._read(self._cut(transforms.apply(self.renderer(latents), draws)), channels)
+
+    def of_images(self, images: Tensor, channels: Tensor) -> Tensor:
+        """Responses (B,) to whole images (B, 3, size, size) in [0, 1]."""
+        return self._read(self._cut(images), channels)
+
+    def _cut(self, images: Tensor) -> Tensor:
+        (top, bottom), (left, right) = self.readout.window
+        return images[:, :, top:bottom, left:right]
+
+    def _read(self, images: Tensor, channels: Tensor) -> Tensor:
+        normal = self.normalise(images).to(self.dtype, memory_format=torch.channels_last)
+        return self.readout(normal, channels)
+
+
+def response(
+    network: Network,
+    renderer: Renderer,
+    layer: str,
+    objective: Objective,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Response:
+    """The responses of a layer's units.
+
+    Raises:
+        StudyError: there is no such layer, or no such position in it.
+    """
+    readout = network.readout(layer, objective, dtype, device)
+    return Response(readout, renderer.within(readout.window), renderer, network.normalise, dtype)

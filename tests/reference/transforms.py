@@ -1,0 +1,40 @@
+"""Jitter, scale and rotation pixel by pixel: slow and literal."""
+
+import numpy as np
+
+
+def apply(image, dx, dy, scale, angle):
+    """One image (3, H, W): scaled and turned about its centre, then shifted.
+
+    What lands on pixel p of the result comes from the point q of the image with
+    p = centre + shift + scale * turn(q - centre), read off by bilinear interpolation.
+    """
+    _, height, width = image.shape
+    # Rows count downwards: counter-clockwise to the eye takes (x, y) = (1, 0) to (cos, -sin).
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    result = np.zeros_like(image)
+    for row in range(height):
+        for column in range(width):
+            p = np.array([column, row])
+            x, y = centre + np.linalg.solve(scale * turn, p - centre - (dx, dy))
+            result[:, row, column] = bilinear(image, mirrored(x, width), mirrored(y, height))
+    return result
+
+
+def mirrored(place, extent):
+    """Where a place beyond the edges, which lie half a pixel outside the last centres, is reflected to."""
+    while not -0.5 <= place <= extent - 0.5:
+        place = -1 - place if place < -0.5 else 2 * extent - 1 - place
+    return min(max(place, 0), extent - 1)
+
+
+def bilinear(image, x, y):
+    left, top = int(np.floor(x)), int(np.floor(y))
+    value = np.zeros(len(image))
+    for column in (left, left + 1):
+        for row in (top, top + 1):
+            weight = (1 - abs(x - column)) * (1 - abs(y - row))
+            if weight > 0:
+                value += weight * image[:, row, column]
+    return value

@@ -1,0 +1,131 @@
+"""Jitter, scale and rotation: against the literal transform, closed forms, and one draw for each image."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from protoviz.recipes import Transforms
+from protoviz.synthesis import transforms
+from tests.reference import transforms as literal
+
+ALL = Transforms(jitter=5, scale=(0.8, 1.25), rotation=30)
+IDENTITY = (0.0, 0.0, 1.0, 0.0)
+
+
+def noise(count=1, height=12, width=12, dtype=torch.float32):
+    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(0), dtype=dtype)
+
+
+def moved(images, **changed):
+    """Every image by the same transform, named by what is not the identity."""
+    draw = dict(zip(("dx", "dy", "scale", "angle"), IDENTITY, strict=True)) | changed
+    return transforms.apply(images, torch.tensor([list(draw.values())]).expand(len(images), 4))
+
+
+@pytest.mark.parametrize("extent", [(9, 9), (7, 10)])
+@pytest.mark.parametrize(
+    "draw", [(1.3, -0.6, 1.0, 0.0), (0, 0, 1.4, 0), (0, 0, 0.4, 0), (0, 0, 1, 0.5), (2.2, 9, 0.7, -2)]
+)
+def test_apply_is_the_literal_transform(extent, draw):
+    images = noise(1, *extent, dtype=torch.float64)
+    found = transforms.apply(images, torch.tensor([draw], dtype=torch.float64))[0]
+    np.testing.assert_allclose(found, literal.apply(images[0].numpy(), *draw), atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [32, 96, 227])
+def test_the_identity_gives_the_images_back(size):
+    """To the rounding of float32 places; `Transforms.active` tells that there is nothing to apply."""
+    images = noise(2, size, size)
+    torch.testing.assert_close(moved(images), images, atol=1e-4, rtol=0)
+    if size == 32:
+        assert torch.equal(moved(images), images)
+
+
+def test_jitter_by_whole_pixels_is_a_shift_and_a_mirror_beyond():
+    images = noise()
+    shifted = moved(images, dx=3.0, dy=-2.0)
+    torch.testing.assert_close(shifted[:, :, :-2, 3:], images[:, :, 2:, :-3])
+    torch.testing.assert_close(shifted[:, :, :-2, :3], images[:, :, 2:, :3].flip(3))
+    torch.testing.assert_close(shifted[:, :, -2:, 3:], images[:, :, -2:, :-3].flip(2))
+
+
+@pytest.mark.parametrize("quarters", [1, 2, -1])
+def test_rotation_by_quarter_turns_is_rot90(quarters):
+    images = noise()
+    turned = moved(images, angle=quarters * math.pi / 2)
+    torch.testing.assert_close(turned, torch.rot90(images, quarters, (2, 3)), atol=1e-5, rtol=0)
+
+
+def test_scale_two_shows_the_central_half():
+    images = noise(dtype=torch.float64)
+    double = transforms.apply(images, torch.tensor([[0, 0, 2, 0]], dtype=torch.float64))
+    # At twice the size, the new pixels lie a quarter of an old one beside the old ones.
+    central = torch.nn.functional.interpolate(images, scale_factor=2, mode="bilinear")[:, :, 6:-6, 6:-6]
+    torch.testing.assert_close(double, central)
+
+
+def test_scale_half_reflects_beyond_the_edge():
+    images = torch.linspace(0, 1, 12).expand(1, 3, 12, 12).contiguous()
+    half = moved(images, scale=0.5)
+    torch.testing.assert_close(half[..., 3:-3], images.unflatten(3, (6, 2)).mean(4))
+    torch.testing.assert_close(half[..., :3], half[..., 3:6].flip(3))
+
+
+def test_images_of_a_batch_do_not_touch():
+    images, draws = noise(5), transforms.draw(ALL, 5, "a")
+    alone = [transforms.apply(image[None], draw[None]) for image, draw in zip(images, draws, strict=True)]
+    assert torch.equal(transforms.apply(images, draws), torch.cat(alone))
+
+
+def test_gradient_is_that_of_finite_differences():
+    images = noise(2, 5, 6, dtype=torch.float64).requires_grad_()
+    draws = transforms.draw(ALL, 2, "a").double()
+    assert torch.autograd.gradcheck(lambda x: transforms.apply(x, draws), images)
+
+
+def test_places_are_exact_where_images_are_not():
+    images, draws = noise(3, 96, 96), transforms.draw(ALL, 3, "a")
+    coarse = transforms.apply(images.bfloat16(), draws)
+    assert coarse.dtype == torch.bfloat16
+    torch.testing.assert_close(coarse.float(), transforms.apply(images, draws), atol=1e-2, rtol=0)
+
+
+def test_inputs_are_not_changed():
+    images, draws = noise(2), transforms.draw(ALL, 2, "a")
+    before = images.clone(), draws.clone()
+    transforms.apply(images, draws)
+    assert torch.equal(images, before[0])
+    assert torch.equal(draws, before[1])
+
+
+def test_draws_are_uniform_within_their_ranges():
+    """Each of its own; the scale in its logarithm."""
+    count = 20_000
+    draws = transforms.draw(Transforms(jitter=4, scale=(0.5, 4), rotation=90), count, "a").double()
+    draws[:, 2].log_()
+    low = torch.tensor([-4, -4, math.log(0.5), -math.pi / 2], dtype=torch.float64)
+    high = torch.tensor([4, 4, math.log(4), math.pi / 2], dtype=torch.float64)
+    u = ((draws - low) / (high - low)).sort(dim=0).values
+    # Kolmogorov-Smirnov: beyond 1.95 / sqrt(n) in one of a thousand.
+    expected = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    assert (u - expected[:, None]).abs().max() < 1.95 / count**0.5
+    correlation = draws.T.corrcoef() - torch.eye(4)
+    assert correlation.abs().max() < 0.03
+
+
+def test_an_address_decides_its_draws():
+    draws = transforms.draw(ALL, 4, "clrjit", 1, 0, 8, "layer1", 3)
+    torch.rand(3)
+    np.random.rand(3)
+    assert torch.equal(draws, transforms.draw(ALL, 4, "clrjit", 1, 0, 8, "layer1", 3))
+    assert torch.equal(draws, transforms.draw(ALL, 9, "clrjit", 1, 0, 8, "layer1", 3)[:4])
+    assert draws.unique(dim=0).shape == (4, 4)
+    for other in ("layer1", 4), ("layer2", 3):
+        assert (draws != transforms.draw(ALL, 4, "clrjit", 1, 0, 8, *other)).all()
+
+
+def test_nothing_is_drawn_where_nothing_is_asked_for():
+    draws = transforms.draw(Transforms(jitter=0, scale=(1, 1), rotation=0), 3, "a")
+    assert torch.equal(draws, torch.tensor([IDENTITY]).expand(3, 4))
