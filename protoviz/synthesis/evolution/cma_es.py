@@ -1,7 +1,7 @@
 """CMA-ES with a full covariance and active update (Hansen 2016, arXiv:1604.00772; equations are its).
 
 The (mu/mu_w, lambda) strategy that learns the shape of the response: samples come from N(m, sigma^2 C),
-and C becomes the inverse Hessian up to a factor. It takes n^2 numbers a unit and about 10 n^2 evaluations
+and C becomes the inverse Hessian up to a factor. It takes n^2 numbers a unit and 10 to 30 n^2 evaluations
 to learn them: for latents of up to a few hundred dimensions.
 """
 

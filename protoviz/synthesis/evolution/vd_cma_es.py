@@ -4,7 +4,8 @@ Akimoto, Auger & Hansen, "Comparison-based natural gradient optimization in high
 A scale for every coordinate, as separable CMA-ES has, and one long axis in any direction. A restricted
 covariance cannot take the additive update of CMA-ES (Eq. 47 of Hansen 2016, arXiv:1604.00772): (v, D)
 move along the natural gradient of the weighted log likelihood of the steps, of which Eq. 47 is the case
-of a full covariance. Equation numbers are of Hansen 2016.
+of a full covariance. Equation numbers are of Hansen 2016. (v, D) need even more generations than separable
+CMA-ES: until then only the mean and the step size move.
 """
 
 from dataclasses import dataclass
