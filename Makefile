@@ -1,5 +1,6 @@
 # make repro   install, run the study, print its findings
 # make test    install, run the tests
+# make bench  how fast prototypes are made, against other ways, in one table
 # Needs Python 3.11 or later, git and make; everything else comes into .venv from requirements.lock.
 
 .DEFAULT_GOAL := help
@@ -16,7 +17,7 @@ export UV_HTTP_TIMEOUT := 120
 # Stages or tests side by side, such as `make repro JOBS=4`; by default one for each core.
 JOBS ?=
 
-.PHONY: help repro test quick check figures lock install clean
+.PHONY: help repro test quick check bench figures lock install clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -41,6 +42,10 @@ check: install
 	ruff format --check
 	mypy
 	@$(MAKE) --no-print-directory test
+
+# Twenty minutes on two cores; `make bench DEVICE=cuda` on a GPU.
+bench: install
+	@python -m benchmarks.synthesis --device $(or $(DEVICE),cpu)
 
 figures: install
 	@dvc repro figures

@@ -40,8 +40,8 @@ def longer(job: Job) -> Made:
 
 
 def fourier(job: Job) -> Made:
-    """The preset fast on the Fourier basis, with transforms, at `job.steps` steps."""
-    recipe = _with_steps(PRESETS["fast"], job.steps).model_copy(update={"transforms": LIKE_LUCENT})
+    """The preset fourier with the transforms of lucent, at `job.steps` steps."""
+    recipe = _with_steps(PRESETS["fourier"], job.steps).model_copy(update={"transforms": LIKE_LUCENT})
     return _run(job, recipe, fourier_basis.Fourier(job.subject.size).to(job.subject.device))
 
 

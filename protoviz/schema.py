@@ -42,7 +42,7 @@ class Status(IntEnum):
 
     MISSING = 0  # not made
     CONVERGED = 1  # the best image of an ascent, to which the unit responds
-    DEAD = 2  # silent: even its best image leaves its pre-activation at or below zero
+    DEAD = 2  # silent: even its best image leaves its response at or below zero
     DIVERGED = 3  # the ascent met a value that is not finite
 
 
@@ -138,9 +138,10 @@ CUBE = Store(
             ACTIVATION,
             _PROTOTYPE,
             _FLOAT32,
-            "pre-activation response of the unit to exactly the stored, quantised image, no augmentation",
+            "response of the unit to exactly the stored, quantised image, without transforms; before its "
+            "non-linearity, unless the recipe says after",
         ),
-        Variable(ACTIVATION_TRACE, (*_PROTOTYPE, STEP), _FLOAT32, "pre-activation response along the ascent"),
+        Variable(ACTIVATION_TRACE, (*_PROTOTYPE, STEP), _FLOAT32, "response along the ascent, as the search saw it"),
         Variable(STATUS, _PROTOTYPE, _UINT8, "state of the prototype", fill=Status.MISSING, states=Status),
     ),
 )
