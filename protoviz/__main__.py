@@ -1,4 +1,4 @@
-"""The command line: `python -m protoviz repro`."""
+"""The command line: the pipeline, and prototypes of any network."""
 
 import argparse
 import os
@@ -10,18 +10,10 @@ from protoviz.errors import StudyError
 
 def main() -> None:
     """Run a command; bad input ends in one clear line."""
-    parser = argparse.ArgumentParser(prog="protoviz", description=__doc__)
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    repro = commands.add_parser("repro", help="run what is stale in the pipeline, on all cores")
-    repro.add_argument(
-        "-j", "--jobs", type=_positive, help="stages side by side (default: one for each core)"
-    )
-    arguments = parser.parse_args()
+    arguments = _parser().parse_args()
     try:
-        from protoviz.repro import repro as run
-
-        run(arguments.jobs)
+        arguments.run(arguments)
+        sys.stdout.flush()
     except StudyError as error:
         print(error, file=sys.stderr)
         sys.exit(1)
@@ -30,6 +22,73 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="protoviz", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    repro = commands.add_parser("repro", help="run what is stale in the pipeline, on all cores")
+    repro.set_defaults(run=_repro)
+    repro.add_argument(
+        "-j", "--jobs", type=_positive, help="stages side by side (default: one for each core)"
+    )
+
+    units = commands.add_parser("units", help="list the layers of a network and their channels")
+    units.set_defaults(run=_units)
+    _add_model(units)
+    units.add_argument("--all", action="store_true", help="also layers without weights of their own")
+
+    synthesize = commands.add_parser("synthesize", help="the image that drives each unit most")
+    synthesize.set_defaults(run=_synthesize)
+    _add_model(synthesize)
+    synthesize.add_argument(
+        "units", nargs="+", metavar="UNITS", help="layer, layer:3, layer:3,5 or layer:0-15"
+    )
+    synthesize.add_argument(
+        "--state", metavar="FILE", help="state dict of the model (.pt, .pth, .safetensors)"
+    )
+    synthesize.add_argument(
+        "--prior", default="fourier", help="fourier (default), pixels, generator or deepsim"
+    )
+    synthesize.add_argument("--weights", metavar="FILE", help="of the prior: a path or an address")
+    synthesize.add_argument("--preset", help="fast, natural, paper, as-written or fourier")
+    synthesize.add_argument("--steps", type=_positive, help="of ascent (default: the preset's)")
+    synthesize.add_argument("--repeats", type=_positive, help="images of each unit (default: the preset's)")
+    synthesize.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, ...")
+    synthesize.add_argument(
+        "--out", metavar="FOLDER", default="prototypes", help="for the images (default: prototypes)"
+    )
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model", metavar="MODEL", help="torchvision:resnet18, timm:vit_tiny_patch16_224 or a checkpoint file"
+    )
+    parser.add_argument("--size", type=_positive, help="of its images, px (default: the model's own)")
+
+
+# What a command needs is imported when it runs: torch alone takes seconds.
+
+
+def _repro(arguments: argparse.Namespace) -> None:
+    from protoviz.repro import repro
+
+    repro(arguments.jobs)
+
+
+def _units(arguments: argparse.Namespace) -> None:
+    from protoviz import commands
+
+    commands.units(arguments)
+
+
+def _synthesize(arguments: argparse.Namespace) -> None:
+    from protoviz import commands
+
+    commands.synthesize(arguments)
 
 
 def _positive(text: str) -> int:

@@ -5,6 +5,7 @@ Called once at the start of a stage, before the work; importing this module chan
 
 import ctypes
 import os
+import re
 from importlib import metadata
 
 import torch
@@ -48,11 +49,19 @@ def available(device: str) -> torch.device:
     """The device of a name: "cpu", "cuda", "cuda:1", ..., or "auto" (a GPU where there is one).
 
     Raises:
-        StudyError: a GPU was asked for and there is none.
+        StudyError: a GPU was asked for and there is none, or the name is not one of these.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise StudyError(
+            f"device {device!r}",
+            expected="auto, cpu, cuda, cuda:1, ...",
+            found="no such name",
+            remedy="correct it",
+        )
+    number = int(device.partition(":")[2] or 0)
+    if device.startswith("cuda") and not (torch.cuda.is_available() and number < torch.cuda.device_count()):
         raise StudyError(
             f"device {device!r}",
             expected="a GPU",

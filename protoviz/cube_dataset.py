@@ -17,6 +17,7 @@ def dataset(
     layers: Sequence[str],
     channels: Sequence[int],
     attributes: Mapping[str, Any],
+    checkpoint: str,
 ) -> xr.Dataset:
     """The prototypes of some units of one network, in one or more repeats.
 
@@ -26,6 +27,7 @@ def dataset(
         layers: of the units, in the order of the shards.
         channels: likewise.
         attributes: what they were made with.
+        checkpoint: what the weights of the network are called.
     """
     first = addresses[0]
     coordinates = {
@@ -33,7 +35,7 @@ def dataset(
         schema.RUN: np.array([first.run], dtype=schema.INTEGER),
         schema.REPEAT: np.array([address.repeat for address in addresses], dtype=schema.INTEGER),
         schema.EPOCH: np.array([first.epoch], dtype=schema.INTEGER),
-        schema.CHECKPOINT: np.array([schema.checkpoint_name(first.epoch)], dtype=schema.TEXT),
+        schema.CHECKPOINT: np.array([checkpoint], dtype=schema.TEXT),
         schema.LAYER: np.array(layers, dtype=schema.TEXT),
         schema.CHANNEL: np.array(channels, dtype=schema.INTEGER),
     }
@@ -48,7 +50,10 @@ def dataset(
         )
     made = xr.Dataset(
         variables,
-        {axis.name: (axis.dims, coordinates[axis.name]) for axis in schema.CUBE.coordinates},
+        {
+            axis.name: (axis.dims, coordinates[axis.name], {"description": axis.description})
+            for axis in schema.CUBE.coordinates
+        },
         {"title": schema.CUBE.title, **attributes},
     )
     return made.set_xindex([schema.LAYER, schema.CHANNEL])

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
+from protoviz import seeding, state_dicts
 from protoviz.errors import StudyError
+from protoviz.priors import download
 from protoviz.registry import lookup
 
 DEFAULT_SIZE = 224  # px, what most networks were trained on
@@ -30,19 +33,35 @@ class Model:
     std: Sequence[float] | None = None
 
 
-def load(name: str) -> Model:
-    """A network by its name, with fresh weights, or a checkpoint of a study.
+def load(name: str, *, state: str | Path | None = None) -> Model:
+    """A network by its name, or a checkpoint of a study.
 
     Args:
         name: "torchvision:resnet18", "timm:seresnext50_32x4d", or the path of a checkpoint.
+        state: path or address of the network's state dict (.pt, .pth, .safetensors). Without one, a network
+            by name has fresh weights, the same each time.
 
     Raises:
-        StudyError: there is none of this name; the message offers the nearest.
+        StudyError: there is none of this name, the message offers the nearest; or the state dict cannot be
+            had, is not that of this network, or holds code.
     """
     library, colon, model = name.partition(":")
     if not colon:
+        if state is not None:
+            raise StudyError(
+                f"model {name!r}",
+                expected="no state dict, a checkpoint has its own",
+                found=str(state),
+                remedy="leave it out, or name a model of torchvision or timm",
+            )
         return _checkpoint(name)
-    return lookup({"torchvision": _torchvision, "timm": _timm}, library, "library of models")(model)
+    build = lookup({"torchvision": _torchvision, "timm": _timm}, library, "library of models")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeding.seed("model", name))
+        found = build(model)
+    if state is not None:
+        state_dicts.load_into(found.module, download.local(state), name)
+    return found
 
 
 def described(module: nn.Module) -> Model:
@@ -50,8 +69,9 @@ def described(module: nn.Module) -> Model:
     says: dict[str, Any] = (
         getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None) or {}
     )
-    size = says["input_size"][-1] if "input_size" in says else getattr(module, "image_size", DEFAULT_SIZE)
-    return Model(module, int(size), says.get("mean"), says.get("std"))
+    size = says["input_size"] if "input_size" in says else getattr(module, "image_size", DEFAULT_SIZE)
+    side = size[-1] if isinstance(size, Sequence) else size
+    return Model(module, int(side), says.get("mean"), says.get("std"))
 
 
 def _checkpoint(path: str) -> Model:
@@ -62,22 +82,28 @@ def _checkpoint(path: str) -> Model:
             f"model {path!r}",
             expected="torchvision:NAME, timm:NAME or the path of a checkpoint",
             found="no such file",
-            remedy="correct the name",
+            remedy=f"did you mean 'torchvision:{path}' or 'timm:{path}'?"
+            if path.isidentifier()
+            else "correct it",
         )
     return Model(checkpoints.load(path)[0], DEFAULT_SIZE)
 
 
 def _torchvision(name: str) -> Model:
-    from torchvision.models import get_model, list_models
+    from torchvision import models
 
-    _require(name, list_models(), "torchvision")
-    return described(get_model(name, weights=None))
+    # Those for detection and segmentation take other inputs, and fetch the weights of their backbone.
+    _require(name, models.list_models(module=models), "torchvision")
+    return described(models.get_model(name, weights=None))
 
 
 def _timm(name: str) -> Model:
     import timm
 
-    _require(name.partition(".")[0], timm.list_models(), "timm")
+    architecture, dot, _ = name.partition(".")
+    _require(architecture, timm.list_models(), "timm")
+    if dot:  # the tag of pretrained weights, which says what their images are
+        _require(name, timm.list_pretrained(f"{architecture}.*"), "timm")
     return described(timm.create_model(name, pretrained=False))
 
 

@@ -1,22 +1,24 @@
 """What a notebook needs: the units of a network, and their prototypes as a Dataset."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 import xarray as xr
 from torch import nn
 
-from protoviz import backbones, compute, cube, models, recipes
+from protoviz import backbones, compute, cube, models, recipes, schema, unit_selection
 from protoviz.cube_dataset import dataset
 from protoviz.errors import StudyError
 from protoviz.priors import base
+from protoviz.synthesis import trace
 from protoviz.synthesis.hybrid import prototypes
+from protoviz.synthesis.layers import Layer
 from protoviz.synthesis.network import Network
-from protoviz.synthesis.trace import Layer
+from protoviz.unit_selection import Units
 
-Units = str | Sequence[str] | Mapping[str, int | Iterable[int] | None]
+LEARNT = ("generator", "deepsim")  # priors with weights
 
 
 def units(model: nn.Module | str, *, size: int | None = None) -> list[Layer]:
@@ -40,13 +42,14 @@ def synthesize(
     prior: str | base.ImagePrior = "fourier",
     preset: str | None = None,
     size: int | None = None,
-    weights: str | None = None,
+    weights: str | Path | None = None,
+    state: str | Path | None = None,
     name: str = "model",
     run: int = 0,
     epoch: int = 0,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     **changes: Any,
 ) -> xr.Dataset:
     """Prototypes of units: for each the image that drives it most.
@@ -59,10 +62,12 @@ def synthesize(
         units: "layer", "layer:3", "layer:0-15", several of these, or a mapping layer -> channels (None: all).
         prior: what makes images of latents: "fourier", "pixels", "generator", "deepsim", or any object with
             `latent_size`, `image_size` and `render` (`protoviz.priors.base.ImagePrior`).
-        preset: "fast", "paper", "as-written" or "fourier" (`protoviz.recipes.PRESETS`); by default "fourier"
-            for priors without weights, "fast" for the others.
+        preset: "fast", "natural", "paper", "as-written" or "fourier" (`protoviz.recipes.PRESETS`); by default
+            "fourier" for priors without weights, "fast" for the others.
         size: height and width of the images, px; by default the model's own.
-        weights: of the prior, a path or URL, for "generator" and "deepsim".
+        weights: of the prior, a path or address, for "generator" and "deepsim".
+        state: of the model, a path or address of its state dict (.pt, .pth, .safetensors), for a model of
+            torchvision or timm by name; without one its weights are fresh.
         name: of the network; with run, epoch and repeat the address that all random numbers come from, so
             that the same call gives the same images.
         run: see `name`.
@@ -75,27 +80,30 @@ def synthesize(
 
     Returns:
         A Dataset with the schema of the cube: `image` uint8, `latent`, `activation`, `activation_trace`,
-        `status` over (condition, run, repeat, epoch, unit, ...), indexed by layer and channel.
+        `status` over (condition, run, repeat, epoch, unit, ...), indexed by layer and channel. To write it:
+        `.reset_index("unit").to_zarr(path)`.
 
     Raises:
         StudyError: whatever is wrong with these, before any time is spent.
     """
-    subject = network(model, size=size, mean=mean, std=std)
-    chosen = _channels(subject, units)
-    on = compute.available(device)
-    learnt = prior in ("generator", "deepsim") if isinstance(prior, str) else isinstance(prior, nn.Module)
-    recipe = recipes.changed(preset or ("fast" if learnt else "fourier"), changes)
-    made = (
-        base.load(prior, weights=weights, size=None if learnt else subject.size, device=on)
-        if isinstance(prior, str)
-        else prior
-    )
-    _require_prior(made)
+    on = compute.available(str(device))
+    recipe = recipes.changed(preset or ("fast" if _is_learnt(prior) else "fourier"), changes)
+    subject = network(model, size=size, mean=mean, std=std, state=state)
+    chosen = unit_selection.selected(subject, units)
+    made = _prior(prior, weights, subject.size, on)
     addresses = [cube.Address(name, run, repeat, epoch) for repeat in range(recipe.repeats)]
     shards = [prototypes(subject, chosen, made, recipe, address=a, device=on) for a in addresses]
     layers, channels = zip(*((layer, c) for layer, some in chosen.items() for c in some), strict=True)
-    attributes = {"synthesis": recipe.model_dump_json(), **compute.versions()}
-    return dataset(addresses, shards, layers, channels, attributes)
+    attributes = {
+        "synthesis": recipe.model_dump(mode="json"),
+        "precision": str(compute.precision(recipe.precision, on)).removeprefix("torch."),
+        "prior": {
+            "name": prior if isinstance(prior, str) else type(prior).__name__,
+            "sha256": getattr(made, "sha256", None),
+        },
+        "versions": compute.versions(),
+    }
+    return dataset(addresses, shards, layers, channels, attributes, _checkpoint(model, state, epoch))
 
 
 def network(
@@ -104,83 +112,117 @@ def network(
     size: int | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    state: str | Path | None = None,
 ) -> Network:
-    """A network prepared for read-out, from a module or a name.
+    """A network prepared for read-out, from a module or a name; arguments as `synthesize`.
 
     Raises:
-        StudyError: as `units`.
+        StudyError: as `units`; a mean or a deviation that is not one of three colours; a state dict that does
+            not belong to the network.
     """
-    found = models.load(model) if isinstance(model, str) else models.described(model)
+    if isinstance(model, str):
+        found = models.load(model, state=state)
+    elif not isinstance(model, nn.Module):
+        raise StudyError(
+            "model",
+            expected="a torch.nn.Module or a name such as torchvision:resnet18",
+            found=type(model).__name__,
+            remedy="pass one of these",
+        )
+    elif state is not None:
+        raise StudyError(
+            "state",
+            expected="none, as the model is a module with weights of its own",
+            found=str(state),
+            remedy="load it into the module, or name the model instead",
+        )
+    else:
+        found = models.described(model)
     return Network(
         found.module,
-        size or found.size,
-        mean or found.mean or backbones.IMAGENET_MEAN,
-        std or found.std or backbones.IMAGENET_STD,
+        found.size if size is None else size,
+        _colours("mean", mean, found.mean or backbones.IMAGENET_MEAN, -torch.inf),
+        _colours("std", std, found.std or backbones.IMAGENET_STD, 0),
     )
 
 
-def _channels(subject: Network, units: Units) -> dict[str, Sequence[int]]:
-    """Layer -> channels, each once, as asked for."""
-    if not isinstance(units, Mapping):
-        named: list[tuple[str, Iterable[int] | None]] = [
-            _parsed(text) for text in ([units] if isinstance(units, str) else units)
-        ]
-    else:
-        named = [(layer, [some] if isinstance(some, int) else some) for layer, some in units.items()]
-    chosen: dict[str, list[int]] = {}
-    for layer, some in named:
-        count = subject.layer(layer).channels
-        channels = list(range(count)) if some is None else [int(channel) for channel in some]
-        subject.require_channels(layer, channels)
-        chosen[layer] = list(dict.fromkeys([*chosen.get(layer, []), *channels]))
-    if not any(chosen.values()):
+def _colours(name: str, given: Sequence[float] | None, own: Sequence[float], above: float) -> list[float]:
+    """Three numbers, one a colour, those that are given or else the network's own."""
+    values = [float(value) for value in (own if given is None else given)]
+    if len(values) != 3 or not all(above < value < torch.inf for value in values):
         raise StudyError(
-            "units", expected="at least one", found="none", remedy="name a layer, such as 'layer4:0-15'"
+            name,
+            expected=f"three numbers{' above 0' if above == 0 else ''}, for red, green and blue in [0, 1]",
+            found=str(values),
+            remedy="leave it out for the network's own or ImageNet's",
         )
-    return dict(chosen)
+    return values
 
 
-def _parsed(text: str) -> tuple[str, Iterable[int] | None]:
-    """The layer and the channels of "layer", "layer:3", "layer:3,5" or "layer:0-15" (both included)."""
-    layer, colon, rest = text.partition(":")
-    if not colon:
-        return layer, None
-    channels: list[int] = []
-    for part in rest.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
-        if not match:
-            raise StudyError(
-                f"units {text!r}",
-                expected="layer, layer:3, layer:3,5 or layer:0-15",
-                found=repr(part),
-                remedy="write channels as numbers",
-            )
-        channels += range(int(match[1]), int(match[2] or match[1]) + 1)
-    return layer, channels
+def _checkpoint(model: nn.Module | str, state: str | Path | None, epoch: int) -> str:
+    """What the weights are called in the Dataset."""
+    if epoch:
+        return schema.checkpoint_name(epoch)
+    if isinstance(model, nn.Module):
+        return "as given"
+    return Path(state or model).name if state or ":" not in model else schema.checkpoint_name(0)
 
 
-def _require_prior(prior: base.ImagePrior) -> None:
-    """Check that a prior renders what it says, by one latent.
+def _is_learnt(prior: str | base.ImagePrior) -> bool:
+    """Whether a prior has weights."""
+    if isinstance(prior, str):
+        return prior in LEARNT
+    return isinstance(prior, nn.Module) and any(True for _ in prior.parameters())
+
+
+def _prior(
+    prior: str | base.ImagePrior, weights: str | Path | None, size: int, device: torch.device
+) -> base.ImagePrior:
+    """A prior by its name, or the given one if it is one.
+
+    Raises:
+        StudyError: see `base.load`; or the given one has weights beside its own, or is no prior.
+    """
+    if isinstance(prior, str):
+        own = None if _is_learnt(prior) else size
+        return base.load(prior, weights=weights, size=own, device=device)
+    if weights is not None:
+        raise StudyError(
+            "weights",
+            expected="none, as the prior is an object with its own",
+            found=str(weights),
+            remedy="leave them out, or name the prior: 'generator' or 'deepsim'",
+        )
+    _require_prior(prior, device)
+    return prior
+
+
+def _require_prior(prior: base.ImagePrior, device: torch.device) -> None:
+    """Check on two latents, of zeros and of a usual length, that a prior renders what it says.
 
     Raises:
         StudyError: it does not.
     """
-    side = prior.image_size
-    latent = torch.zeros(1, prior.latent_size)
-    if isinstance(prior, nn.Module):
-        latent = latent.to(next((p.device for p in prior.parameters()), torch.device("cpu")))
-    try:
-        with torch.no_grad():
-            shape = tuple(prior.render(latent).shape)
-    except RuntimeError as error:
-        found = " ".join(str(error).split())[:200]
-    else:
-        if shape == (1, 3, side, side):
-            return
-        found = str(shape)
+    latent_size, side = (getattr(prior, part, None) for part in ("latent_size", "image_size"))
+    found = f"a latent_size of {latent_size!r} and an image_size of {side!r}"
+    if isinstance(latent_size, int) and isinstance(side, int) and min(latent_size, side) > 0:
+        latents = torch.randn(2, latent_size, generator=torch.Generator().manual_seed(0))
+        latents[0] = 0
+        try:
+            with torch.no_grad():
+                if isinstance(prior, nn.Module):
+                    images = trace.frozen(prior).to(device, torch.float32).render(latents.to(device))  # type: ignore[operator]
+                else:
+                    images = prior.render(latents.to(device))
+        except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as error:
+            found = " ".join(str(error).split())[:200]
+        else:
+            if tuple(images.shape) == (2, 3, side, side) and images.min() >= 0 and images.max() <= 1:
+                return
+            found = f"{tuple(images.shape)}, values from {images.min():.3g} to {images.max():.3g}"
     raise StudyError(
         f"image prior {type(prior).__name__}",
-        expected=f"latents (B, {prior.latent_size}) to render as images (B, 3, {side}, {side})",
+        expected=f"latents (2, {latent_size}) to render as images (2, 3, {side}, {side}) in [0, 1]",
         found=found,
         remedy="correct its latent_size, its image_size or its render",
     )

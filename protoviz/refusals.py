@@ -1,6 +1,7 @@
 """What is wrong with a parameter, in the words of the one error that users see."""
 
 import difflib
+import re
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +12,9 @@ from protoviz.errors import StudyError
 
 OWN = "refusal"
 LONGEST_VALUE = 60  # characters shown
+
+# Pydantic's own words in the place of an error: for a key, and for each type that a value may have.
+INNER = r"\[key\]$|literal\[|tuple\[|constrained-(int|float)$"
 
 # What pydantic's kinds of errors ask for, in the user's words; {ge} and so on come from its context.
 EXPECTED = {
@@ -60,14 +64,17 @@ def explained(error: ValidationError, where: str, model: type[BaseModel]) -> Stu
         model: what was validated, to guess what a misspelt name was meant to be.
     """
     # A misspelt name is also a missing one: the spelling says more.
-    problems = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
-    problem = _problem(problems[0], model)
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+    problems = [_problem(detail, model) for detail in details]
+    first = problems[0]
+    # Of a value that may be of one type or another, each type tells what it expected.
+    expected = dict.fromkeys(problem["expected"] for problem in problems if problem["at"] == first["at"])
+    others = len({problem["at"] for problem in problems}) - 1
     return StudyError(
-        f"{where}: {problem['at']}" if problem["at"] else where,
-        expected=problem["expected"],
-        found=problem["found"] + more,
-        remedy=problem["remedy"],
+        f"{where}: {first['at']}" if first["at"] else where,
+        expected=" or ".join(expected),
+        found=first["found"] + (f" (and {others} more)" if others else ""),
+        remedy=first["remedy"],
     )
 
 
@@ -80,7 +87,7 @@ def yaml_problem(error: YAMLError) -> str:
 
 def _problem(detail: ErrorDetails, model: type[BaseModel]) -> dict[str, str]:
     """`at`, `expected`, `found` and `remedy` of one of pydantic's errors."""
-    place = [str(part) for part in detail["loc"] if part != "[key]"]
+    place = [str(part) for part in detail["loc"] if not re.match(INNER, str(part))]
     context, kind = detail.get("ctx", {}), detail["type"]
     if kind == OWN:
         at = ".".join(part for part in (*place, context["at"]) if part)

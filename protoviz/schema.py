@@ -141,7 +141,9 @@ CUBE = Store(
             "response of the unit to exactly the stored, quantised image, without transforms; before its "
             "non-linearity, unless the recipe says after",
         ),
-        Variable(ACTIVATION_TRACE, (*_PROTOTYPE, STEP), _FLOAT32, "response along the ascent, as the search saw it"),
+        Variable(
+            ACTIVATION_TRACE, (*_PROTOTYPE, STEP), _FLOAT32, "response along the ascent, as the search saw it"
+        ),
         Variable(STATUS, _PROTOTYPE, _UINT8, "state of the prototype", fill=Status.MISSING, states=Status),
     ),
 )

@@ -40,6 +40,7 @@ def test_pre_activation_is_what_enters_the_last_relu_of_the_layer(network):
         assert maps.shape[1] == network.units[layer]
         assert (maps < 0).any()
     torch.testing.assert_close(maps.relu().mean((2, 3)), network.features(images))
+    torch.testing.assert_close(network(images), network.features(images), rtol=0, atol=0)
 
 
 def test_nothing_past_the_layer_is_run(network):

@@ -26,5 +26,11 @@ def test_auto_is_the_gpu_where_there_is_one():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_missing_gpu_is_said():
-    with pytest.raises(StudyError, match=r"compute\.device: expected a GPU.*set it to 'auto' or 'cpu'"):
+    with pytest.raises(StudyError, match=r"device 'cuda': expected a GPU.*set it to 'auto' or 'cpu'"):
         compute.prepare("cuda", 1)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda0", "mps", ""])
+def test_a_device_that_there_is_not_is_said(name):
+    with pytest.raises(StudyError, match=f"device '{name}': expected auto, cpu, cuda, cuda:1"):
+        compute.available(name)

@@ -163,7 +163,11 @@ def test_parameters_cannot_be_changed() -> None:
         ("synthesis/batch_size", 0, "synthesis.batch_size"),
         ("prior/name", "gan", "prior.name: expected 'generator', 'deepsim', 'fourier' or 'pixels'"),
         ("prior/name", "deepsim", "prior.weights: expected a path or URL, as prior deepsim has trained"),
-        ("prior/weights", "x.pt", "prior.weights: expected null, as prior generator takes none, found 'x.pt'"),
+        (
+            "prior/weights",
+            "x.pt",
+            "prior.weights: expected null, as prior generator takes none, found 'x.pt'",
+        ),
         ("runs", [], "runs: expected at least 1 entries, found []"),
         ("conditions", {}, "conditions: expected at least 1 entries, found {}"),
         (

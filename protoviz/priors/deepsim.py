@@ -5,16 +5,16 @@ Dosovitskiy & Brox 2016, Generating Images with Perceptual Similarity Metrics ba
 licence is not known, so they are never passed on.
 """
 
-import re
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from protoviz import files
+from protoviz import files, state_dicts
 from protoviz.errors import StudyError
 from protoviz.priors import download
 
@@ -141,7 +141,7 @@ def load(
             has one too many or one of another shape, or values that are not finite.
     """
     path = download.local(source, folder=cache, sha256=sha256)
-    return DeepSim(_checked(_read(path), path), files.sha256(path)).to(device)
+    return DeepSim(_checked(path), files.sha256(path)).to(device)
 
 
 def _layers(keeping: type[nn.ConvTranspose2d] | type[nn.Conv2d]) -> nn.Sequential:
@@ -182,39 +182,15 @@ def flipped(kernel: Tensor) -> Tensor:
     return kernel.transpose(0, 1).flip(2, 3).contiguous()
 
 
-def _read(path: Path) -> Any:
-    """What a file of torch.save holds, if it is tensors and plain containers."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # on a file of another kind, the reader fails in any way there is
-        code = re.search(r"GLOBAL (\S+)", str(error))
-        found = (
-            f"code that loading would run ({code[1]})" if code else "a damaged file or one of another kind"
-        )
-        raise _unfit(path, found) from error
-
-
-def _checked(state: Any, path: Path) -> dict[str, Tensor]:
-    """The tensors by name: all there, none beside them, of the right shapes, finite."""
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise _unfit(path, "something else than tensors by name")
+def _checked(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by their published names."""
+    refusal = partial(_unfit, path)
+    state = state_dicts.read(path, refusal)
+    # The layers may be those of an attribute `G`, and each may be the second part of a block.
+    found = {name.removeprefix("G.").replace(".1.", "."): tensor for name, tensor in state.items()}
     with torch.device("meta"):
         published = _layers(nn.ConvTranspose2d).state_dict()
-    # The layers may be those of an attribute `G`, and each may be the second part of a block.
-    found = {str(name).removeprefix("G.").replace(".1.", "."): tensor for name, tensor in state.items()}
-    if missing := [name for name in published if name not in found]:
-        raise _unfit(path, f"no {missing[0]} ({len(missing)} missing of {len(published)})")
-    if unexpected := [name for name in found if name not in published]:
-        raise _unfit(path, f"also {unexpected[0]} ({len(unexpected)} too many)")
-    for name, expected in published.items():
-        tensor = found[name]
-        if tensor.shape != expected.shape:
-            shapes = f"{tuple(tensor.shape)} (not {tuple(expected.shape)})"
-            raise _unfit(path, f"{name} of shape {shapes}")
-        if not tensor.is_floating_point():
-            raise _unfit(path, f"{name} of {str(tensor.dtype).removeprefix('torch.')} (not floating point)")
-        if not tensor.isfinite().all():
-            raise _unfit(path, f"{name} with NaN or infinity")
+    state_dicts.require_fit(found, published, refusal)
     return found
 
 

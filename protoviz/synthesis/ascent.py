@@ -10,6 +10,8 @@ from protoviz.synthesis.capture import captured
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Kingma & Ba 2015, algorithm 1
 CHECK_EVERY = 8  # steps between measurements without transforms
+_SMALLEST = 1e-200  # of a greatest gradient that is not zero
+_ROUNDING = 1e-4  # relative, of a squared length in float32
 
 Respond = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -41,14 +43,17 @@ def adam(
     """Climb from each start by Adam (Kingma & Ba 2015) and keep the best latent on the way.
 
     Far out, a latent drives its unit by contrast alone, in images that the prior never makes. So
-    latents stay within a ball: after every step a longer one is scaled back to its surface.
+    latents stay within a ball: after every step a longer one is scaled back to its surface. There, Adam
+    is given the part of the gradient along the surface only: of the whole one it would make steps of
+    the same size in every dimension, and end where the signs are right but not the sizes, at 0.8 of
+    what a linear unit can give.
 
     Units do not touch each other: Adam works element by element, and a response that is not finite
     stops its own unit only. Under random transforms a response tells luck from skill badly: there,
     the best is chosen among every eighth step and the last, measured without transforms.
 
     Args:
-        start: (B, latent_size), within the ball; not changed.
+        start: (B, latent_size); one outside of the ball begins on its surface. Not changed.
         respond: latents (B, latent_size) and transforms (B, 4) or None -> responses (B,),
             differentiable, the i-th of the i-th.
         steps: steps of ascent.
@@ -57,8 +62,9 @@ def adam(
             None for no ball.
         draws: (steps, B, 4) random transforms, or None.
     """
-    climb = _Climb(start, steps, None if draws is None else draws[0].clone())
     radius = None if longest is None else longest * start.shape[1] ** 0.5
+    start = start if radius is None else _within(start, radius)
+    climb = _Climb(start, steps, None if draws is None else draws[0].clone())
     advance = captured(lambda: climb.step(respond, lr, radius), climb.state, start.device) if steps else None
     for step in range(steps):
         if draws is not None and climb.draws is not None:
@@ -78,13 +84,26 @@ def _measured(respond: Respond, latent: Tensor, draws: Tensor | None) -> Tensor:
         return respond(latent, draws)
 
 
+def _within(latent: Tensor, radius: float) -> Tensor:
+    """Latents (B, n), those outside of a ball scaled back to its surface."""
+    return latent * (radius / latent.norm(dim=1, keepdim=True)).clamp(max=1)
+
+
+def _inwards(gradient: Tensor, latent: Tensor, radius: float) -> Tensor:
+    """Gradients (B, n) without the part that points out of the ball, where the latent is on its surface."""
+    squared = latent.square().sum(1, keepdim=True)
+    outwards = (gradient * latent).sum(1, keepdim=True).clamp_min(0) / squared
+    on_surface = squared >= (1 - _ROUNDING) * radius**2
+    return gradient - torch.where(on_surface, outwards, 0) * latent
+
+
 class _Climb:
     """The state of a batch of ascents: tensors that a step changes in place."""
 
     def __init__(self, start: Tensor, steps: int, draws: Tensor | None) -> None:
         count = len(start)
         self.latent, self.draws = start.clone(), draws
-        self.first, self.second = torch.zeros_like(start), torch.zeros_like(start)  # moments
+        self.first, self.second = (torch.zeros_like(start, dtype=torch.float64) for _ in range(2))  # moments
         self.best, self.best_response = start.clone(), start.new_full((count,), -torch.inf)
         self.finite = torch.ones(count, dtype=torch.bool, device=start.device)
         self.trace = start.new_full((count, steps + 1), torch.nan)
@@ -106,9 +125,12 @@ class _Climb:
         if self.draws is None:
             self.keep(response)
         self.record(response)
-        self._move(torch.nan_to_num(gradient, 0.0, 0.0, 0.0), lr)
-        if radius is not None:
-            self.latent.mul_((radius / self.latent.norm(dim=1, keepdim=True)).clamp(max=1))
+        gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
+        if radius is None:
+            self._move(gradient, lr)
+        else:
+            self._move(_inwards(gradient, self.latent, radius), lr)
+            self.latent.copy_(_within(self.latent, radius))
 
     def keep(self, response: Tensor) -> None:
         """Keep latents whose response is the best so far."""
@@ -123,10 +145,17 @@ class _Climb:
         self.done.add_(1)
 
     def _move(self, gradient: Tensor, lr: float) -> None:
-        """One step of Adam, upwards."""
+        """One step of Adam, upwards.
+
+        Its epsilon keeps a latent that has no gradient where it is. It is taken relative to the unit's
+        greatest gradient where that is below 1: in untrained networks all of them can be far below 1e-8, and
+        a unit whose response is scaled by any factor has the same prototype. In double precision their
+        squares neither vanish nor overflow.
+        """
+        gradient = gradient.double()
         self.first.lerp_(gradient, 1 - BETA1)
         self.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-        steps = self.done.to(torch.float64)
-        size = (lr / (1 - BETA1**steps)).to(gradient)
-        spread = (1 / (1 - BETA2**steps).sqrt()).to(gradient)
-        self.latent.add_(size * self.first / (self.second.sqrt() * spread + EPSILON))
+        steps = self.done.double()
+        spread = (self.second / (1 - BETA2**steps)).sqrt()
+        epsilon = EPSILON * spread.amax(1, keepdim=True).clamp(_SMALLEST, 1)
+        self.latent.add_(lr / (1 - BETA1**steps) * self.first / (spread + epsilon))

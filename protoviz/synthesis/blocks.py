@@ -40,12 +40,13 @@ def in_blocks(count: int, block: int, work: Callable[[range], T]) -> list[T]:
     parts: list[T] = []
     first = 0
     while first < count:
+        some = range(first, min(first + block, count))
         try:
-            parts.append(work(range(first, min(first + block, count))))
+            parts.append(work(some))
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
-            if block == 1:
+            if len(some) == 1:
                 raise StudyError(
                     "synthesis",
                     expected="memory for one image",
@@ -53,9 +54,9 @@ def in_blocks(count: int, block: int, work: Callable[[range], T]) -> list[T]:
                     remedy="free some memory",
                 ) from error
         else:
-            first += block
+            first = some.stop
             continue
-        block //= 2  # outside the handler, whose traceback holds on to the tensors
+        block = len(some) // 2  # outside the handler, whose traceback holds on to the tensors
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
     return parts
@@ -63,4 +64,4 @@ def in_blocks(count: int, block: int, work: Callable[[range], T]) -> list[T]:
 
 def _is_out_of_memory(error: Exception) -> bool:
     out = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return out or "can't allocate memory" in str(error)
+    return out or any(words in str(error) for words in ("can't allocate memory", "not enough memory"))

@@ -110,9 +110,13 @@ class Emission:
         rows, columns = needs
         taken = self.take(node, Window(rows.span, columns.span))
         edges = (columns.before, columns.after, rows.before, rows.after)
-        if not any(edges):
-            return taken
-        return self.new.call_function(functional.pad, (taken, edges, "constant", value))
+        if any(edges):
+            wide = tuple(max(edge, 0) for edge in edges)
+            taken = self.new.call_function(functional.pad, (taken, wide, "constant", value))
+        if min(edges) < 0:
+            cuts = (slice(max(-axis.before, 0), min(axis.after, 0) or None) for axis in needs)
+            taken = self.new.call_function(operator.getitem, (taken, (slice(None), slice(None), *cuts)))
+        return taken
 
     def parameters(self, path: str) -> tuple[fx.Node, fx.Node | None]:
         """Weight and bias of a module."""
@@ -135,20 +139,24 @@ class Emission:
             images = self.take(source, inside) if alike else self.padded(source, needs)
             how = (module.stride, own if alike else 0, module.dilation, module.groups)
             return self.new.call_function(functional.conv2d, (images, *self.parameters(path), *how))
-        if node.op == "call_module" and isinstance(graph.traced.find(node), nn.MaxPool2d):
-            pool: Any = graph.traced.find(node)
+        pool: Any = graph.traced.find(node) if node.op == "call_module" else None
+        if isinstance(pool, nn.MaxPool2d):
             images = self.take(source, inside) if alike else self.padded(source, needs, -torch.inf)
             how = (pool.kernel_size, pool.stride, own if alike else 0, pool.dilation)
             return self.new.call_function(functional.max_pool2d, (images, *how))
+        if isinstance(pool, nn.AvgPool2d):
+            how = (pool.kernel_size, pool.stride, 0, False, True, pool.divisor_override)
+            return self.new.call_function(functional.avg_pool2d, (self.padded(source, needs), *how))
         if window == extent_of(node):
             return self.new.node_copy(node, self.take)
         images = self.take(source, inside)
-        if node.op == "call_module":
+        factor = graph.shuffles(node)
+        if factor:
+            made = self.new.call_function(functional.pixel_shuffle, (images, factor))
+        else:
             path = str(node.target)
             how = (*self.parameters(path), graph.module(path).stride)
             made = self.new.call_function(functional.conv_transpose2d, (images, *how))
-        else:
-            made = self.new.call_function(functional.pixel_shuffle, (images, node.args[1]))
         axes: Any = graph.axes(node)
         first = axes[0].first(inside.rows), axes[1].first(inside.columns)
         return self._cut(made, window, first)
@@ -186,7 +194,7 @@ def receptive_field(graph: Graph, node: fx.Node, row: int, column: int) -> Windo
             source = graph.source(current)
             moved = Window(axes[0].seen(window.rows), axes[1].seen(window.columns))
             seen[source] = moved.hull(seen[source]) if source in seen else moved
-        elif graph.is_local(current):
+        elif graph.is_elementwise(current):
             for source in current.all_input_nodes:
                 if extent_of(source) == extent_of(current):
                     seen[source] = window.hull(seen[source]) if source in seen else window

@@ -1,81 +1,212 @@
 """Reading a network whose Python cannot be traced: hooks on its layers, and a stop after the last.
 
 Slower than a graph: all channels are computed, at all positions, without folding. What a layer's last
-non-linearity was given is found by watching the calls of non-linearities.
+non-linearity was given, and what it gave, is found by watching the calls of functions.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from protoviz.synthesis.trace import ACTIVATION_FUNCTIONS
+from protoviz.synthesis.trace import ACTIVATION_FUNCTIONS, is_in_place
+
+_ACTIVATIONS = {function.__name__ for function in ACTIVATION_FUNCTIONS}
 
 
 class _Stop(Exception):  # noqa: N818 (it is no error: everything that was asked for has been computed)
     """All layers have been read."""
 
 
-class _Watch(TorchFunctionMode):
-    """Remembers what each non-linearity was given; runs it out of place, so that this stays."""
+@dataclass(frozen=True)
+class _Call:
+    """A call of a function that makes a tensor of tensors.
 
-    def __init__(self) -> None:
+    Attributes:
+        name: of the function.
+        inputs: the tensors among its arguments.
+        given: the first of them; to a non-linearity, as it was before the call.
+        result: what it gave.
+        overwrites: whether that is its first input, changed.
+    """
+
+    name: str
+    inputs: Sequence[Tensor]
+    given: Tensor
+    result: Tensor
+    overwrites: bool
+
+    @property
+    def is_activation(self) -> bool:
+        """Whether it is an element-wise non-linearity."""
+        return self.name.removesuffix("_") in _ACTIVATIONS
+
+    def reads(self, value: Tensor) -> bool:
+        """Whether it makes something of a value."""
+        passes = self.result is value and (
+            not self.overwrites or "dropout" in self.name
+        )  # in evaluation mode
+        return not passes and any(given is value for given in self.inputs)
+
+
+class _Watch(TorchFunctionMode):
+    """Tells of calls as they are made."""
+
+    def __init__(self, tell: Callable[[_Call], None]) -> None:
         super().__init__()
-        self.given: list[tuple[Tensor, Tensor]] = []
+        self.tell = tell
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        kwargs = dict(kwargs or {})
-        if func not in ACTIVATION_FUNCTIONS:
-            return func(*args, **kwargs)
-        if "inplace" in kwargs:
-            kwargs["inplace"] = False
+        kwargs = kwargs or {}
+        inputs = list(_tensors((*args, *kwargs.values())))
+        name = getattr(func, "__name__", "")
+        overwrites = bool(kwargs.get("inplace")) or is_in_place(name)
+        given = inputs[:1]
+        if overwrites and name.removesuffix("_") in _ACTIVATIONS:
+            given = [value.clone() for value in given]
         result = func(*args, **kwargs)
-        self.given.append((result, args[0]))
+        if given and isinstance(result, Tensor):
+            self.tell(_Call(name, inputs, given[0], result, overwrites))
         return result
 
 
+def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _tensors(value)
+
+
 class Hooked(nn.Module):
-    """Values of layers of a network; nothing past the last of them is run.
+    """Values of layers of a network; nothing is run past the last of them.
 
     Args:
         module: frozen.
         layers: names of modules.
-        before: whether to read what enters the layer's last non-linearity, if it ends in one.
+        following: layer -> calls from its value to its non-linearity (`following`), to read what this
+            gives; None to read what enters the layer's last non-linearity, if it ends in one.
+        channels_last: those of the layers whose maps are (B, H, W, C).
     """
 
-    def __init__(self, module: nn.Module, layers: Sequence[str], before: bool) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        layers: Sequence[str],
+        following: Mapping[str, int] | None,
+        channels_last: Collection[str] = (),
+    ) -> None:
         super().__init__()
-        self.module, self.layers, self.before = module, tuple(layers), before
+        self.module, self.layers, self.following = module, tuple(layers), following
+        self.channels_last = set(channels_last)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Layer -> its value, for normalised images (B, 3, H, W)."""
-        values: dict[str, Tensor] = {}
-        watch = _Watch()
-
-        def keep(layer: str) -> Callable[..., None]:
-            def hook(_module: nn.Module, _given: Any, output: Any) -> None:
-                if isinstance(output, Tensor):
-                    values[layer] = next(
-                        (given for result, given in watch.given if self.before and result is output), output
-                    )
-                if len(values) == len(self.layers):
-                    raise _Stop
-
-            return hook
-
-        handles = [self.module.get_submodule(name).register_forward_hook(keep(name)) for name in self.layers]
+        """Layer -> its value, channels first, for normalised images (B, 3, H, W)."""
+        reading = _Reading(len(self.layers), self.following)
+        handles = [
+            self.module.get_submodule(name).register_forward_hook(reading.hook(name)) for name in self.layers
+        ]
         try:
-            with watch:
-                self.module(images)
+            with _Watch(reading.tell):
+                self.module(images.clone())  # it may overwrite them
         except _Stop:
             pass
         finally:
             for handle in handles:
                 handle.remove()
-        return values
+        # Where another way was taken than for the example, a non-linearity may not have followed.
+        values = {name: value for name, (value, _) in reading.waiting.items()} | reading.values
+        return {
+            name: value.permute(0, 3, 1, 2) if name in self.channels_last else value
+            for name, value in values.items()
+        }
+
+
+class _Reading:
+    """What has been read of the layers in one forward pass."""
+
+    def __init__(self, count: int, following: Mapping[str, int] | None) -> None:
+        self.count, self.following = count, following
+        self.values: dict[str, Tensor] = {}
+        self.waiting: dict[str, tuple[Tensor, int]] = {}  # for so many calls that read the value
+        self.activations: list[_Call] = []
+
+    def hook(self, layer: str) -> Callable[..., None]:
+        """What takes the output of a layer."""
+
+        def take(_module: nn.Module, _given: Any, output: Any) -> None:
+            if not isinstance(output, Tensor):
+                return
+            if self.following is None:
+                ends = (call.given for call in reversed(self.activations) if call.result is output)
+                self._keep(layer, next(ends, output))
+            elif self.following[layer]:
+                self.waiting[layer] = output, self.following[layer]
+            else:
+                self._keep(layer, output)
+
+        return take
+
+    def tell(self, call: _Call) -> None:
+        """Follow the values that wait for their non-linearity."""
+        if self.following is None and call.is_activation:
+            self.activations.append(call)
+        for layer, (value, calls) in list(self.waiting.items()):
+            if call.reads(value) and calls > 1:
+                self.waiting[layer] = call.result, calls - 1
+            elif call.reads(value):
+                del self.waiting[layer]
+                self._keep(layer, call.result)
+
+    def _keep(self, layer: str, value: Tensor) -> None:
+        self.values[layer] = value.clone()  # the network may overwrite it
+        if len(self.values) == self.count:
+            raise _Stop
+
+
+def following(module: nn.Module, images: Tensor) -> dict[str, int]:
+    """Layer -> calls from its value to the non-linearity that follows it; 0 if none does.
+
+    As in a graph, a batch normalisation may lie between, and nothing else may read the values on the way.
+    """
+    calls: list[_Call] = []
+    outputs: dict[str, tuple[Tensor, int]] = {}
+
+    def keep(name: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, _given: Any, output: Any) -> None:
+            if isinstance(output, Tensor):
+                outputs[name] = output, len(calls)
+
+        return hook
+
+    handles = [part.register_forward_hook(keep(name)) for name, part in module.named_modules() if name]
+    try:
+        with _Watch(calls.append):
+            module(images.clone())
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: _calls_to_activation(calls, *found) for name, found in outputs.items()}
+
+
+def _calls_to_activation(calls: Sequence[_Call], value: Tensor, since: int) -> int:
+    if any(call.result is value and call.is_activation for call in calls[:since]):
+        return 0
+    count = 0
+    while True:
+        readers = [i for i in range(since, len(calls)) if calls[i].reads(value)]
+        if not readers or (len(readers) > 1 and not calls[readers[0]].overwrites):
+            return 0
+        count, first = count + 1, calls[readers[0]]
+        if first.is_activation:
+            return count
+        if first.name != "batch_norm":
+            return 0
+        value, since = first.result, readers[0] + 1
 
 
 class Columns(nn.Module):
@@ -112,23 +243,3 @@ def _read(values: Tensor, position: tuple[int, ...] | None) -> Tensor:
         return places.float().mean(2)
     index = position[0] if len(position) == 1 else position[0] * values.shape[3] + position[1]
     return places[:, :, index].float()
-
-
-def shapes(module: nn.Module, images: Tensor) -> dict[str, tuple[int, ...]]:
-    """Module -> shape of its output without the batch, of every module that returns one tensor, once."""
-    found: dict[str, tuple[int, ...] | None] = {}
-
-    def keep(name: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, _given: Any, output: Any) -> None:
-            once = name not in found and isinstance(output, Tensor)
-            found[name] = tuple(output.shape[1:]) if once else None
-
-        return hook
-
-    handles = [part.register_forward_hook(keep(name)) for name, part in module.named_modules() if name]
-    try:
-        module(images)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return {name: shape for name, shape in found.items() if shape is not None}

@@ -48,8 +48,10 @@ def prototypes(
         Prototypes in the order of `units`, layer after layer.
 
     Raises:
-        StudyError: a layer, channel or position that the network does not have.
+        StudyError: a layer, channel or position that the network does not have, or an evolution strategy
+            that cannot take latents of this size.
     """
+    _require_feasible(network, units, prior, recipe)
     dtype = compute.precision(recipe.precision, device)
     search = _Search(
         network,
@@ -61,8 +63,6 @@ def prototypes(
         exact=Renderer(prior, network.size, torch.float32, device),
         latent_size=prior.latent_size,
     )
-    for layer, channels in units.items():
-        network.require_channels(layer, channels)
     starts = search.starts(units)
     parts = []
     for layer, channels in units.items():
@@ -70,6 +70,19 @@ def prototypes(
         work = partial(_block, made, channels, starts[layer])
         parts += blocks.in_blocks(len(channels), search.block, work)
     return _joined(parts)
+
+
+def _require_feasible(
+    network: Network, units: Mapping[str, Sequence[int]], prior: ImagePrior, recipe: Synthesis
+) -> None:
+    """Refuse what would fail later, before any time is spent."""
+    for layer, channels in units.items():
+        network.require_channels(layer, channels)
+        network.position(layer, recipe.objective)
+    evolution = recipe.evolution
+    if evolution.strategy != "none":
+        origin = torch.zeros(1, prior.latent_size)
+        STRATEGIES[evolution.strategy](origin, evolution.sigma, evolution.samples, evolution.parents)
 
 
 def _block(layer: "_Layer", channels: Sequence[int], start: Tensor, some: range) -> Shard:
@@ -234,7 +247,7 @@ class _Layer:
         latent = best.latent.half()
         index = torch.tensor(channels, device=latent.device)
         with torch.no_grad():
-            pixels = self.search.exact(latent.float()).mul(255).round().to(torch.uint8)
+            pixels = self.search.exact(latent.float()).clamp(0, 1).mul(255).round().to(torch.uint8)
             activation = self.exact.of_images(pixels.float().div(255), index)
         return Shard(
             image=pixels.permute(0, 2, 3, 1).cpu().numpy(),

@@ -11,9 +11,9 @@ from torch import Tensor, fx, nn
 from protoviz.backbones import IMAGENET_MEAN, IMAGENET_STD
 from protoviz.errors import StudyError
 from protoviz.recipes import Objective
-from protoviz.synthesis import crop, hooks, operations, readout, trace
+from protoviz.synthesis import checks, crop, hooks, layers, operations, readout, trace
+from protoviz.synthesis.layers import Layer
 from protoviz.synthesis.readout import Readout
-from protoviz.synthesis.trace import Layer
 from protoviz.synthesis.windows import Window, whole
 
 
@@ -29,7 +29,8 @@ class Network:
         layers: name -> layer, of every module whose output has channels, in the order of the modules.
 
     Raises:
-        StudyError: a weight is not finite, or the network cannot take images of this size.
+        StudyError: a weight is not finite, the network cannot be copied, it normalises over the images of
+            a batch, or it cannot take images of this size.
     """
 
     def __init__(
@@ -39,21 +40,28 @@ class Network:
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
-        _require_finite(module)
+        checks.require_finite(module)
+        checks.require_own_statistics(module)
+        checks.require_pixels(size)
         self.size = size
         self._mean, self._std = tuple(mean), tuple(std)
-        self._module = trace.frozen(module).cpu().float()
+        self._normal: dict[torch.device, tuple[Tensor, Tensor]] = {}
+        self._module = checks.copied(module).cpu().float()
         self._prepared: dict[tuple[torch.dtype, torch.device], operations.Graph] = {}
+        self._moved: dict[tuple[torch.dtype, torch.device], nn.Module] = {}
         example = self.normalise(torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)))
-        shapes = _shapes(self._module, example, size)
+        shapes = checks.shapes(self._module, example, size)
         self._traced = trace.trace(self._module, example)
         known = self._traced.results if self._traced else shapes
+        with torch.no_grad():
+            self._following = {} if self._traced else hooks.following(self._module, example)
         found = {
-            name: trace.layer_of(name, part, shapes[name])
+            name: layers.layer_of(name, part, shapes[name])
             for name, part in self._module.named_modules()
             if name in shapes and name in known
         }
         self.layers: dict[str, Layer] = {name: layer for name, layer in found.items() if layer}
+        self._nodes = _nodes(self._traced, self.layers) if self._traced else {}
 
     @property
     def is_traced(self) -> bool:
@@ -67,8 +75,11 @@ class Network:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Map RGB images (B, 3, H, W) in [0, 1] to what the network was trained on."""
-        mean = images.new_tensor(self._mean)[:, None, None]
-        return (images - mean) * (1 / images.new_tensor(self._std)[:, None, None])
+        if images.device not in self._normal:  # a copy to a GPU, once: it cannot be part of a recorded step
+            values = torch.tensor([self._mean, self._std]).to(images.device)
+            self._normal[images.device] = values[0][:, None, None], 1 / values[1][:, None, None]
+        mean, scale = self._normal[images.device]
+        return (images - mean) * scale
 
     def readout(self, layer: str, objective: Objective, dtype: torch.dtype, device: torch.device) -> Readout:
         """What gives each image the response of one channel of a layer.
@@ -80,8 +91,8 @@ class Network:
         if not self._traced:
             hooked = self._hooked([layer], objective, dtype, device)
             return Readout(hooks.Unit(hooked, layer, position), whole(self.size, self.size))
-        graph, node = self._node(layer, objective, dtype, device)
-        return readout.unit_readout(graph, node, position)
+        node = self._nodes[layer, objective.activation]
+        return readout.unit_readout(self._graph(dtype, device), node, position)
 
     def columns(
         self, layers: Sequence[str], objective: Objective, dtype: torch.dtype, device: torch.device
@@ -95,9 +106,7 @@ class Network:
         if not self._traced:
             hooked = self._hooked(layers, objective, dtype, device)
             return hooks.Columns(hooked, positions), whole(self.size, self.size)
-        nodes = {
-            layer: (self._node(layer, objective, dtype, device)[1], positions[layer]) for layer in layers
-        }
+        nodes = {layer: (self._nodes[layer, objective.activation], positions[layer]) for layer in layers}
         return readout.columns(self._graph(dtype, device), nodes)
 
     def position(self, layer: str, objective: Objective) -> tuple[int, ...] | None:
@@ -106,10 +115,10 @@ class Network:
         if objective.position == "mean":
             return None if found.shape else ()
         if objective.position == "centre":
-            return trace.centre(found)
+            return layers.centre(found)
         if objective.position == "image_centre":
             return self._image_centre(found)
-        return trace.require_position(found, objective.position)
+        return layers.require_position(found, objective.position)
 
     def layer(self, name: str) -> Layer:
         """A layer by its name.
@@ -152,23 +161,21 @@ class Network:
             self._prepared[dtype, device] = operations.prepare(own, dtype, device)
         return self._prepared[dtype, device]
 
-    def _node(
-        self, layer: str, objective: Objective, dtype: torch.dtype, device: torch.device
-    ) -> tuple[operations.Graph, fx.Node]:
-        graph = self._graph(dtype, device)
-        traced = graph.traced
-        return graph, traced.before(layer) if objective.activation == "pre" else traced.after(layer)
-
     def _hooked(
         self, layers: Sequence[str], objective: Objective, dtype: torch.dtype, device: torch.device
     ) -> hooks.Hooked:
-        module = deepcopy(self._module).to(device, dtype)
-        return hooks.Hooked(module, layers, before=objective.activation == "pre")
+        if (dtype, device) not in self._moved:
+            self._moved[dtype, device] = deepcopy(self._module).to(device, dtype)
+        module = self._moved[dtype, device]
+        turned = [name for name in layers if self.layers[name].channels_last]
+        return hooks.Hooked(
+            module, layers, None if objective.activation == "pre" else self._following, turned
+        )
 
     def _image_centre(self, layer: Layer) -> tuple[int, ...]:
         """The position whose receptive field lies nearest to the middle of the image."""
         boxes = {}
-        if self._traced and layer.kind == "map":
+        if self._traced and layer.kind == "map" and not layer.channels_last:
             node = self._traced.results[layer.name]
             graph = operations.Graph(self._traced, {})
             for axis, extent in enumerate(layer.shape):
@@ -190,35 +197,11 @@ class Network:
         )
 
 
-def _require_finite(module: nn.Module) -> None:
-    """Every weight is a number.
-
-    Raises:
-        StudyError: naming the first that is not.
-    """
-    for name, tensor in module.state_dict().items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise StudyError(
-                f"network: {name}",
-                expected="finite weights",
-                found=f"{int((~tensor.isfinite()).sum())} of {tensor.numel()} that are not",
-                remedy="train it again, or leave this checkpoint out",
-            )
-
-
-def _shapes(module: nn.Module, example: Tensor, size: int) -> dict[str, tuple[int, ...]]:
-    """Module -> shape of its output, without the batch.
-
-    Raises:
-        StudyError: the network cannot take such images.
-    """
-    try:
-        with torch.no_grad():
-            return hooks.shapes(module, example)
-    except (RuntimeError, ValueError, AssertionError, IndexError, TypeError) as error:
-        raise StudyError(
-            f"network, images of {size} px",
-            expected="a size that it can take",
-            found=" ".join(str(error).split())[:200] or type(error).__name__,
-            remedy="choose another size",
-        ) from error
+def _nodes(traced: trace.Traced, known: Mapping[str, Layer]) -> dict[tuple[str, str], fx.Node]:
+    """The value that is read of each layer, "pre" and "post" its non-linearity."""
+    nodes = {(name, "pre"): traced.before(name) for name in known}
+    nodes |= {(name, "post"): traced.after(name) for name in known}
+    return {
+        (name, activation): traced.channels_first(node) if known[name].channels_last else node
+        for (name, activation), node in nodes.items()
+    }

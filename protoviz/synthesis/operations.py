@@ -23,14 +23,14 @@ from protoviz.synthesis.trace import (
 )
 from protoviz.synthesis.windows import Axis, Need, Shuffled, Sliding, Transposed, Window, need, whole
 
-_LOCAL_MODULES = (*ACTIVATION_MODULES, *PASSING_MODULES, nn.BatchNorm2d)
+_LOCAL_MODULES = (*ACTIVATION_MODULES, *PASSING_MODULES)
 _LOCAL_FUNCTIONS: tuple[Callable[..., Any], ...] = (
     *ACTIVATION_FUNCTIONS,
     *(operator.add, operator.sub, operator.mul, operator.truediv, operator.neg, functional.dropout),
     *(torch.add, torch.sub, torch.mul, torch.clamp),
 )
 _LOCAL_METHODS = (*ACTIVATION_METHODS, "add", "sub", "mul", "clamp", "contiguous")
-_FOLDED = "folded"
+_FOLDED = "protoviz_folded"  # a name that no network has
 
 
 @dataclass(frozen=True)
@@ -61,33 +61,58 @@ class Graph:
 
     def axes(self, node: fx.Node) -> tuple[Axis, Axis] | None:
         """How rows and columns of a node that moves windows depend on those of its input."""
-        if node.op == "call_function" and node.target is functional.pixel_shuffle:
-            return Shuffled(int(node.args[1])), Shuffled(int(node.args[1]))  # type: ignore[arg-type]
-        convolution = self.convolution(node)
+        convolution, factor = self.convolution(node), self.shuffles(node)
+        if factor:
+            return Shuffled(factor), Shuffled(factor)
         if node.op != "call_module":
             return None
         module: Any = self.module(convolution[1]) if convolution else self.traced.find(node)
-        if not convolution and not isinstance(module, nn.MaxPool2d | nn.ConvTranspose2d):
-            return None
-        sizes = map(_pair, (module.kernel_size, module.stride, module.padding, module.dilation))
-        rows, columns = zip(*sizes, strict=True)
-        pools = type(module) is nn.MaxPool2d and not module.ceil_mode and not module.return_indices
-        if convolution or pools:
+        if convolution or _is_pooling(module):
+            dilation = getattr(module, "dilation", 1)
+            sizes = map(_pair, (module.kernel_size, module.stride, module.padding, dilation))
+            rows, columns = zip(*sizes, strict=True)
             return Sliding(*rows), Sliding(*columns)
-        if type(module) is nn.ConvTranspose2d and module.groups == 1 and module.output_padding == (0, 0):
-            return (Transposed(*rows[:3]), Transposed(*columns[:3])) if module.dilation == (1, 1) else None
+        if _is_plain_transposed(module) and len(node.args) + len(node.kwargs) == 1:  # no size is asked for
+            rows, columns = zip(module.kernel_size, module.stride, module.padding, strict=True)
+            return Transposed(*rows), Transposed(*columns)
         return None
 
-    def is_local(self, node: fx.Node) -> bool:
-        """Whether each position of a node's value comes from the same position of its inputs."""
+    def shuffles(self, node: fx.Node) -> int | None:
+        """By what factor a node spreads channels over pixels (Shi et al. 2016); None if it does not."""
         if node.op == "call_module":
-            return isinstance(self.traced.find(node), _LOCAL_MODULES)
+            module = self.traced.find(node)
+            return (
+                module.upscale_factor if type(module) is nn.PixelShuffle and not _is_hooked(module) else None
+            )
+        if node.op != "call_function" or node.target is not functional.pixel_shuffle:
+            return None
+        factor = node.args[1] if len(node.args) > 1 else node.kwargs["upscale_factor"]
+        return factor if isinstance(factor, int) else None
+
+    def is_elementwise(self, node: fx.Node) -> bool:
+        """Whether each element of a node's value comes from the same position of its inputs."""
+        if node.op == "call_module":
+            module: Any = self.traced.find(node)
+            normalises = type(module) is nn.BatchNorm2d and module.running_mean is not None
+            return (isinstance(module, _LOCAL_MODULES) or normalises) and not _is_hooked(module)
         if node.op == "call_method":
             return node.target in _LOCAL_METHODS
         if node.op == "call_function" and node.target is torch.cat:
             along = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
-            return along == 1
+            return isinstance(along, int) and along == 1
         return node.op == "call_function" and node.target in _LOCAL_FUNCTIONS
+
+    def is_local(self, node: fx.Node) -> bool:
+        """Whether a window of a node's value needs the same window of its inputs.
+
+        An input is a map of the same extent, or the same at all positions. Others, such as a value for
+        each row, are spread over the map by their place in it.
+        """
+        same = extent_of(node)
+        return self.is_elementwise(node) and all(
+            extent_of(source) == same or all(length == 1 for length in source.meta.get(SHAPE, ())[-2:])
+            for source in node.all_input_nodes
+        )
 
     def source(self, node: fx.Node) -> fx.Node:
         """The input of a node with axes."""
@@ -116,7 +141,7 @@ def prepare(traced: Traced, dtype: torch.dtype, device: torch.device) -> Graph:
         (source,) = node.all_input_nodes
         plain = source.op == "call_module" and _is_plain_convolution(traced.find(source))
         norm: Any = traced.find(node)
-        if plain and len(source.users) == 1 and norm.running_mean is not None:
+        if plain and len(source.users) == 1 and norm.running_mean is not None and not _is_hooked(norm):
             folded[node] = source, f"{_FOLDED}.{len(modules)}"
             convolution: Any = traced.find(source)
             modules.append(fuse_conv_bn_eval(convolution, norm))
@@ -128,13 +153,41 @@ def prepare(traced: Traced, dtype: torch.dtype, device: torch.device) -> Graph:
 def extent_of(node: fx.Node) -> Window | None:
     """The window that is all of a node's value, or None if it has no rows and columns."""
     shape = node.meta.get(SHAPE, ())
-    return whole(*shape[1:]) if len(shape) == 3 else None
+    return whole(*shape[2:]) if len(shape) == 4 else None
 
 
 def _is_plain_convolution(module: nn.Module) -> bool:
+    zeros = type(module) is nn.Conv2d and module.padding_mode == "zeros"
+    return zeros and not isinstance(module.padding, str) and not _is_hooked(module)
+
+
+def _is_plain_transposed(module: Any) -> bool:
+    """Whether each output has an input, as in all that are in use."""
     return (
-        type(module) is nn.Conv2d and module.padding_mode == "zeros" and not isinstance(module.padding, str)
+        type(module) is nn.ConvTranspose2d
+        and (module.groups, module.dilation, module.output_padding) == (1, (1, 1), (0, 0))
+        and all(map(operator.ge, module.kernel_size, module.stride))
+        and all(map(operator.gt, module.kernel_size, module.padding))
+        and not _is_hooked(module)
     )
+
+
+def _is_pooling(module: Any) -> bool:
+    if _is_hooked(module):
+        return False
+    if type(module) is nn.MaxPool2d:
+        return not module.return_indices
+    # At the border it divides by the whole kernel only if padding counts as values.
+    return (
+        type(module) is nn.AvgPool2d
+        and not module.ceil_mode
+        and (module.count_include_pad or _pair(module.padding) == (0, 0))
+    )
+
+
+def _is_hooked(module: nn.Module) -> bool:
+    """Whether a module may do something else than its class says."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

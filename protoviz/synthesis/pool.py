@@ -68,13 +68,13 @@ def starts(pool: Tensor, scores: Tensor, top: int) -> Tensor:
 
     Args:
         pool: (P, latent_size).
-        scores: (P, U) responses of units.
+        scores: (P, U) responses of units; one that is not finite is the worst.
         top: latents to recombine, at most P.
 
     Returns:
         (U, latent_size).
     """
-    best = scores.topk(top, dim=0).indices.T
+    best = scores.where(scores.isfinite(), -torch.inf).topk(top, dim=0).indices.T
     chosen = pool[best]
     mean = (log_rank_weights(top).to(pool)[:, None] * chosen).sum(1)
     length = chosen.norm(dim=2).mean(1)

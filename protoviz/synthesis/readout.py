@@ -89,7 +89,8 @@ def _unit(crop: Crop, node: fx.Node, position: tuple[int, ...] | None) -> _Emit:
         return lambda emission, channels: emission.new.call_function(
             operator.add, (left(emission, channels), right(emission, channels))
         )
-    if position is not None and graph.traced.is_activation(node) and not _has_weights(graph, node):
+    alone = len(node.all_input_nodes) == 1 and not _has_weights(graph, node)
+    if position is not None and graph.traced.is_activation(node) and alone:
         inner = _unit(crop, node.all_input_nodes[0], position)
         return lambda emission, channels: emission.new.node_copy(node, lambda _: inner(emission, channels))
     column = _column(crop, node, position)

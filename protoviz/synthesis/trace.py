@@ -1,4 +1,4 @@
-"""Any network as a graph of operations: its layers, and their values before and after non-linearities.
+"""Any network as a graph of operations, and the values of its layers before and after non-linearities.
 
 The graph comes from torch.fx, which runs the network's own Python once on symbols. It shows what hooks
 cannot: which value enters a layer's last non-linearity, and which part of a map a unit depends on.
@@ -6,20 +6,16 @@ cannot: which value enters a layer's last non-linearity, and which part of a map
 
 import copy
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isqrt, prod
-from typing import Any, Literal
+from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from protoviz.errors import StudyError
-
-Kind = Literal["map", "vector", "tokens"]
-
-SHAPE = "shape"  # of the value of a node, without the batch, in its `meta`
+SHAPE = "shape"  # of the value of a node, in its `meta`; of the example's, so with its batch
 
 ACTIVATION_MODULES = (
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
@@ -28,34 +24,14 @@ ACTIVATION_MODULES = (
 ACTIVATION_FUNCTIONS: tuple[Callable[..., Any], ...] = (
     *(functional.relu, functional.relu6, functional.leaky_relu, functional.elu, functional.selu),
     *(functional.gelu, functional.silu, functional.mish, functional.hardswish, functional.hardsigmoid),
+    *(functional.hardtanh, functional.celu, functional.softplus, torch.prelu),
     *(torch.relu, torch.sigmoid, torch.tanh),
 )
 ACTIVATION_METHODS = ("relu", "sigmoid", "tanh")
 PASSING_MODULES = (nn.Identity, nn.Dropout, nn.Dropout2d)  # in evaluation mode they change nothing
 
-# Out of place: a value may be read again after its non-linearity, or be part of a larger one.
-_OUT_OF_PLACE = {operator.iadd: operator.add, operator.imul: operator.mul, torch.relu_: torch.relu}
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A module whose channels are units.
-
-    Attributes:
-        name: its path in the network ("layer3.1.conv2").
-        type: its class ("Conv2d").
-        kind: "map" (B, C, H, W), "tokens" (B, T, C) or "vector" (B, C).
-        channels: C.
-        shape: (H, W), (T,) or ().
-        weighted: whether it is a convolution or linear layer, or made of several modules.
-    """
-
-    name: str
-    type: str
-    kind: Kind
-    channels: int
-    shape: tuple[int, ...]
-    weighted: bool
+# What reads of a value no more than its shape.
+_SHAPE_FUNCTIONS, _SHAPE_METHODS = (getattr, len), ("size", "dim")
 
 
 class _Tracer(fx.Tracer):
@@ -81,7 +57,7 @@ class _Shapes(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
         if isinstance(value, Tensor):
-            n.meta[SHAPE] = tuple(value.shape[1:])
+            n.meta[SHAPE] = tuple(value.shape)
         return value
 
 
@@ -102,7 +78,7 @@ class Traced:
     @property
     def elements(self) -> int:
         """Numbers in all values of the graph, for one image."""
-        return sum(prod(node.meta.get(SHAPE, (0,))) for node in self.graph.nodes)
+        return sum(prod(node.meta[SHAPE][1:]) for node in self.graph.nodes if SHAPE in node.meta)
 
     def find(self, node: fx.Node) -> nn.Module:
         """The module that a node calls."""
@@ -127,13 +103,22 @@ class Traced:
         if self.is_activation(self._behind_passing(node)):
             return node
         following = node
-        while len(following.users) == 1:
-            following = next(iter(following.users))
+        while len(readers := _readers(following)) == 1:
+            following = readers[0]
             if self.is_activation(following):
                 return following
             if not self._is(following, (*PASSING_MODULES, nn.BatchNorm2d, nn.BatchNorm1d)):
                 break
         return node
+
+    def channels_first(self, node: fx.Node) -> fx.Node:
+        """A map (B, H, W, C) as (B, C, H, W), by an operation at the end of the graph."""
+        batch, height, width, channels = node.meta[SHAPE]
+        output = next(reversed(self.graph.nodes))
+        with self.graph.inserting_before(output):
+            turned = self.graph.call_method("permute", (node, 0, 3, 1, 2))
+        turned.meta[SHAPE] = batch, channels, height, width
+        return turned
 
     def _behind_passing(self, node: fx.Node) -> fx.Node:
         while self._is(node, PASSING_MODULES):
@@ -145,36 +130,78 @@ class Traced:
 
 
 def frozen(module: nn.Module) -> nn.Module:
-    """A copy in evaluation mode that learns nothing and overwrites nothing."""
-    copied = copy.deepcopy(module).eval().requires_grad_(False)
-    for part in copied.modules():
-        if hasattr(part, "inplace"):
-            part.inplace = False  # type: ignore[assignment]
-    return copied
+    """A copy in evaluation mode that learns nothing."""
+    return copy.deepcopy(module).eval().requires_grad_(False)
 
 
 def trace(module: nn.Module, example: Tensor) -> Traced | None:
     """The graph of a frozen module, or None where its Python depends on values.
 
+    Nothing in the graph is in place: a value may be read again after its non-linearity, or be part of a
+    larger one. A network that is another one without what it overwrites has no graph.
+
     Args:
-        module: frozen; it is not copied.
+        module: frozen; it is not copied, and its modules are no longer in place if it has a graph.
         example: a batch of its inputs, from which the shapes come.
     """
+    in_place = [part for part in module.modules() if getattr(part, "inplace", False)]
     tracer = _Tracer()
     try:
-        graph = tracer.trace(module)
-        for node in graph.nodes:
-            node.target = _OUT_OF_PLACE.get(node.target, node.target)
-            if node.op == "call_method" and str(node.target) in ("relu_", "add_", "mul_", "sigmoid_"):
-                node.target = str(node.target).removesuffix("_")
-            if node.kwargs.get("inplace"):
-                node.kwargs = {**node.kwargs, "inplace": False}
         with torch.no_grad():
-            same = _agree(_Shapes(fx.GraphModule(module, graph)).run(example), module(example))
+            plain = module(example.clone())
+            graph = tracer.trace(module)
+            for node in graph.nodes:
+                _work_out_of_place(node)
+            _set_in_place(in_place, False)
+            same = _agree(_Shapes(fx.GraphModule(module, graph)).run(example), plain)
     except Exception:  # whatever a network's own code may raise when it is run on symbols
+        same = False
+    if not same:
+        _set_in_place(in_place, True)
         return None
     results = {name: node for name, node in tracer.results.items() if node is not None and name}
-    return Traced(module, graph, results) if same else None
+    return Traced(module, graph, results)
+
+
+def _set_in_place(modules: list[nn.Module], value: bool) -> None:
+    for module in modules:
+        module.inplace = value  # type: ignore[assignment]
+
+
+def _work_out_of_place(node: fx.Node) -> None:
+    """Make an operation that overwrites its input give a new value.
+
+    Raises:
+        NotImplementedError: there is no such operation.
+    """
+    if node.kwargs.get("inplace"):
+        node.kwargs = {**node.kwargs, "inplace": False}
+    name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
+    ours = node.op == "call_method" or getattr(node.target, "__module__", None) != operator.__name__
+    if node.op in ("call_function", "call_method") and ours and is_in_place(str(name)):
+        places = (Tensor,) if node.op == "call_method" else (functional, torch)
+        plain = str(name).removesuffix("_")
+        found = next((getattr(place, plain) for place in places if hasattr(place, plain)), None)
+        if not callable(found):
+            raise NotImplementedError(f"{name} out of place")
+        node.target = plain if node.op == "call_method" else found
+    if node.kwargs.get("out") is not None:
+        raise NotImplementedError(f"{name} into a given tensor")
+
+
+def is_in_place(function: str) -> bool:
+    """Whether a function of this name overwrites its input, as torch names them."""
+    return function.endswith("_") and not function.endswith("__")
+
+
+def _readers(node: fx.Node) -> list[fx.Node]:
+    """The nodes that use a node's values."""
+    return [
+        user
+        for user in node.users
+        if not (user.op == "call_function" and user.target in _SHAPE_FUNCTIONS)
+        and not (user.op == "call_method" and user.target in _SHAPE_METHODS)
+    ]
 
 
 def _agree(traced: Any, plain: Any) -> bool:
@@ -183,55 +210,6 @@ def _agree(traced: Any, plain: Any) -> bool:
         return isinstance(traced, Tensor) and torch.allclose(traced, plain, equal_nan=True, atol=1e-5)
     if isinstance(plain, tuple | list):
         return len(traced) == len(plain) and all(map(_agree, traced, plain))
+    if isinstance(plain, Mapping):
+        return traced.keys() == plain.keys() and all(_agree(traced[key], plain[key]) for key in plain)
     return True
-
-
-def layer_of(name: str, module: nn.Module, shape: tuple[int, ...]) -> Layer | None:
-    """What a module's output of this shape (without the batch) offers, or None if it has no channels."""
-    kinds: dict[int, tuple[Kind, int, tuple[int, ...]]] = {}
-    if len(shape) == 3:
-        kinds[3] = ("map", shape[0], shape[1:])
-    elif len(shape) == 2:
-        kinds[2] = ("tokens", shape[1], shape[:1])
-    elif len(shape) == 1:
-        kinds[1] = ("vector", shape[0], ())
-    if len(shape) not in kinds or isinstance(module, (*ACTIVATION_MODULES, *PASSING_MODULES)):
-        return None
-    kind, channels, extent = kinds[len(shape)]
-    weighted = any(True for _ in module.children()) or isinstance(
-        module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear
-    )
-    return Layer(name, type(module).__name__, kind, channels, extent, weighted)
-
-
-def centre(layer: Layer) -> tuple[int, ...]:
-    """The position that the paper reads (S6): ((H-1)//2, (W-1)//2); the same of a square of tokens.
-
-    Tokens are a square of patches after those that are none (a class token): their number beyond the
-    largest square.
-    """
-    if layer.kind == "map":
-        return (layer.shape[0] - 1) // 2, (layer.shape[1] - 1) // 2
-    if layer.kind == "tokens":
-        side = isqrt(layer.shape[0])
-        return (layer.shape[0] - side**2 + (side - 1) // 2 * side + (side - 1) // 2,)
-    return ()
-
-
-def require_position(layer: Layer, position: tuple[int, ...]) -> tuple[int, ...]:
-    """A position that lies in the layer.
-
-    Raises:
-        StudyError: it does not.
-    """
-    inside = len(position) == len(layer.shape) and all(
-        0 <= at < extent for at, extent in zip(position, layer.shape, strict=True)
-    )
-    if not inside:
-        raise StudyError(
-            f"position {position} in layer {layer.name!r}",
-            expected=f"{len(layer.shape)} numbers below {layer.shape}",
-            found=str(position),
-            remedy="choose a position of its map, or 'centre'",
-        )
-    return position

@@ -47,7 +47,11 @@ def at(row: int, column: int) -> Window:
 
 
 class Need(NamedTuple):
-    """What an axis of an operation's input must give: a span inside the map, and padding around it."""
+    """What an axis of an operation's input must give: a span inside the map, and padding around it.
+
+    The span is never empty. Where an operation sees nothing but padding, it is one that is not seen, and
+    the padding on its other side is negative: the number of positions to cut off after padding.
+    """
 
     span: Span
     before: int
@@ -113,5 +117,6 @@ class Shuffled:
 def need(axis: Axis, out: Span, extent: int) -> Need:
     """The inputs within a map of this extent, and how much padding they need on either side."""
     seen = axis.seen(out)
-    inside = Span(max(seen.start, 0), min(seen.stop, extent))
+    start = min(max(seen.start, 0), extent - 1)
+    inside = Span(start, max(min(seen.stop, extent), start + 1))
     return Need(inside, inside.start - seen.start, seen.stop - inside.stop)

@@ -166,7 +166,8 @@ def test_every_method_makes_an_image_for_every_unit(method):
     assert found.images.shape == (3, 32, 32, 3)
     assert found.response.shape == found.norm.shape == (3,)
     assert found.share == 3 / 60
-    assert 0 < found.seconds_once < found.seconds or not METHODS[method].ours
+    assert (found.seconds_once > 0) == METHODS[method].ours
+    assert 0 < found.charged <= found.seconds
     assert found.peak >= found.before > 0
     assert sum(found.gradient.values()) >= 3 * 4
 
@@ -175,9 +176,9 @@ def test_every_method_makes_an_image_for_every_unit(method):
 def test_table_from_end_to_end(tmp_path, capfd):
     target = tmp_path / "table.json"
     arguments = ["--study", "tiny", "--units", "1", "--threads", "1", "--steps", "4", "--json", str(target)]
-    synthesis.main([*arguments, "--skip", "one_at_a_time", "paper", "unpooled", "longer", "fourier"])
+    synthesis.main([*arguments, "--skip", *(set(METHODS) - {"published", "fast"})])
     printed = capfd.readouterr().out
-    assert printed.count("| tiny |") == 3
+    assert printed.count("| tiny |") == 2
     assert "- threads: 1" in printed
     rows = json.loads(target.read_text())["tiny"]["rows"]
     assert [row["method"] for row in rows] == ["published", "fast"]

@@ -22,10 +22,10 @@ def test_finds_the_maximum_of_a_concave_response():
 def test_steps_are_those_of_the_paper():
     """Kingma & Ba 2015, algorithm 1, by hand."""
     start = torch.tensor([[0.3, -0.7]], dtype=torch.float64)
-    best = climb(start, lambda z: z.sin().sum(1), steps=5, lr=0.1)
+    best = climb(start, lambda z: 2 * z.sin().sum(1), steps=5, lr=0.1)
     z, m, v = start.numpy().copy(), 0.0, 0.0
     for t in range(1, 6):
-        gradient = np.cos(z)
+        gradient = 2 * np.cos(z)
         m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
         z = z + 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
     np.testing.assert_allclose(best.latent.numpy(), z, rtol=1e-10)
@@ -54,6 +54,38 @@ def test_latents_stay_within_the_ball():
     best = climb(torch.zeros(3, 4), lambda z: z.sum(1), steps=50, lr=0.5, longest=1.5)
     torch.testing.assert_close(best.latent.norm(dim=1), torch.full((3,), 1.5 * 2))
     torch.testing.assert_close(best.latent, torch.full((3, 4), 1.5), atol=1e-3, rtol=0)
+
+
+def test_a_start_outside_of_the_ball_begins_on_its_surface():
+    best = climb(torch.full((2, 4), 9.0), lambda z: -z.square().sum(1), steps=0, lr=0.5, longest=2)
+    torch.testing.assert_close(best.latent, torch.full((2, 4), 2.0))
+    assert best.trace.tolist() == [[-16.0], [-16.0]]
+
+
+def test_within_the_ball_the_best_direction_is_found():
+    """Steps of one size in every dimension, scaled back, would end at the signs of the slope."""
+    slope = torch.tensor([[3.0, -1.0, 0.1], [1.0, 2.0, -5.0]])
+    best = climb(torch.zeros(2, 3), lambda z: (slope * z).sum(1), steps=200, lr=0.1, longest=2)
+    expected = slope / slope.norm(dim=1, keepdim=True) * 2 * 3**0.5
+    torch.testing.assert_close(best.latent, expected, atol=0.05, rtol=0)
+
+
+def test_from_the_surface_of_the_ball_the_way_inwards_is_free():
+    target = torch.tensor([[1.0, 1.0, 1.0], [0.5, -0.5, 1.0]])
+    start = torch.tensor([[-9.0, -9.0, -9.0], [-9.0, -9.0, -9.0]])
+    settings = {"lr": 0.1, "longest": 2}
+    first = climb(start, lambda z: -(z - target).square().sum(1), steps=1, **settings)
+    torch.testing.assert_close(first.latent, torch.full((2, 3), -1.9), atol=1e-4, rtol=0)
+    last = climb(start, lambda z: -(z - target).square().sum(1), steps=300, **settings)
+    torch.testing.assert_close(last.latent, target, atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-12, 1e-6, 1e12, 1e30])
+def test_the_scale_of_a_response_does_not_matter(factor):
+    start = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    usual = climb(start, lambda z: z.sin().sum(1), steps=20, lr=0.1)
+    scaled = climb(start, lambda z: (factor * z.sin()).sum(1), steps=20, lr=0.1)
+    torch.testing.assert_close(scaled.latent, usual.latent, rtol=1e-4, atol=1e-4)
 
 
 def test_start_is_not_changed():

@@ -178,7 +178,7 @@ def test_presets_are_what_the_requirements_say():
     assert (ascent.steps, ascent.lr, ascent.longest, paper.start.pool) == (50, 0.01, None, 0)
     assert written.evolution.strategy == "vd_cma"
     assert written.ascent.steps >= 100
-    with pytest.raises(StudyError, match="preset 'fats': .*did you mean 'fast'"):
+    with pytest.raises(StudyError, match=r"preset 'fats': .*did you mean 'fast'"):
         recipes.changed("fats", {})
 
 
@@ -189,5 +189,7 @@ def test_network_is_left_as_it_was(module):
 
 
 def test_a_unit_that_does_not_exist_is_refused_before_any_work(network):
-    with pytest.raises(StudyError, match="layer 'layer2', channel 8: expected a channel from 0 to 7, found 8"):
+    with pytest.raises(
+        StudyError, match="layer 'layer2', channel 8: expected a channel from 0 to 7, found 8"
+    ):
         make(network, recipe(), {"layer1": [0], "layer2": [8]})

@@ -48,3 +48,11 @@ def test_starts_recombine_the_best_at_their_own_length():
     torch.testing.assert_close(start[0] / start[0].norm(), mean / mean.norm())
     torch.testing.assert_close(start[0].norm(), latents[[49, 48, 47]].norm(dim=1).mean())
     torch.testing.assert_close(pool.starts(latents, scores, 1)[1], latents[0])
+
+
+def test_a_response_that_is_no_number_is_no_reason_to_start_there():
+    latents = pool.draw(6, 8, "clrjit", 1, 0, 8)
+    scores = torch.tensor([[torch.nan, 1.0], [3.0, torch.inf], [1.0, 2.0], [2.0, 0.0], [torch.inf, 3.0]])
+    scores = torch.cat([scores, torch.full((1, 2), -torch.inf)])
+    torch.testing.assert_close(pool.starts(latents, scores, 1), latents[[1, 4]])
+    assert pool.starts(latents, torch.full((6, 1), torch.nan), 2).isfinite().all()

@@ -1,0 +1,129 @@
+"""What the commands `units` and `synthesize` do: the functions of the notebook, printed and written."""
+
+import os
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from protoviz.errors import StudyError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SHEET, STORE = "units.png", "prototypes.zarr"
+
+
+def units(arguments: Namespace) -> None:
+    """Print the layers of a network as a table.
+
+    Raises:
+        StudyError: see `notebook.units`.
+    """
+    from protoviz import notebook
+
+    network = notebook.network(arguments.model, size=arguments.size)
+    layers = [layer for layer in network.layers.values() if layer.weighted or arguments.all]
+    rows = [
+        (layer.name, layer.type, layer.kind, str(layer.channels), " x ".join(map(str, layer.shape)) or "-")
+        for layer in layers
+    ]
+    _print_table(("layer", "type", "kind", "channels", "map"), rows)
+    print(f"{len(layers)} layers, {sum(layer.channels for layer in layers):,} units at {network.size} px")
+
+
+def synthesize(arguments: Namespace) -> None:
+    """Make prototypes; write each as a PNG, all on one sheet, and as a Zarr store; print their activations.
+
+    Raises:
+        StudyError: see `notebook.synthesize`; or the folder cannot be written to.
+    """
+    folder = Path(arguments.out)
+    _require_folder(folder)
+
+    from protoviz import notebook, schema, stores
+
+    changes: dict[str, Any] = {}
+    if arguments.repeats is not None:
+        changes["repeats"] = arguments.repeats
+    if arguments.steps is not None:
+        changes["ascent"] = {"steps": arguments.steps}
+    made = notebook.synthesize(
+        arguments.model,
+        arguments.units,
+        prior=arguments.prior,
+        weights=arguments.weights,
+        state=arguments.state,
+        preset=arguments.preset,
+        size=arguments.size,
+        device=arguments.device,
+        **changes,
+    ).reset_index(schema.UNIT)
+    stores.write_dataset(folder / STORE, made, schema.CUBE)
+    rows = _write_pictures(folder, made)
+    _print_table(("layer", "channel", "repeat", "activation", "status", "file"), rows)
+    print(f"{folder / SHEET} shows all of them, {folder / STORE} holds them")
+
+
+def _write_pictures(folder: Path, made: "xr.Dataset") -> list[tuple[str, ...]]:
+    """Write every prototype as a file of its own and all on one sheet; return a line about each."""
+    import numpy as np
+    from PIL import Image
+
+    from protoviz import files, schema
+    from protoviz.contact_sheet import contact_sheet
+
+    first = made.isel({schema.CONDITION: 0, schema.RUN: 0, schema.EPOCH: 0})
+    arrays = first.transpose(schema.UNIT, schema.REPEAT, ...)
+    images, activations = arrays[schema.IMAGE].to_numpy(), arrays[schema.ACTIVATION].to_numpy()
+    captions: list[str] = []
+    rows: list[tuple[str, ...]] = []
+    for unit, repeat in np.ndindex(activations.shape):
+        layer, channel = str(made[schema.LAYER].item(unit)), made[schema.CHANNEL].item(unit)
+        number = made[schema.REPEAT].item(repeat)
+        status = schema.Status(arrays[schema.STATUS].item((unit, repeat)))
+        name = f"{layer.replace(os.sep, '-')}_{channel}_{number}.png"
+        with files.complete(folder / name) as partial:
+            Image.fromarray(images[unit, repeat]).save(partial, "PNG")
+        named = status.name.lower()
+        which = f"{layer}:{channel}" if activations.shape[1] == 1 else f"{layer}:{channel} ({number})"
+        captions.append(which if status == schema.Status.CONVERGED else f"{which} {named}")
+        rows.append((layer, str(channel), str(number), f"{activations[unit, repeat]:.4g}", named, name))
+    with files.complete(folder / SHEET) as partial:
+        contact_sheet(images.reshape(-1, *images.shape[2:]), captions).save(partial, "PNG")
+    return rows
+
+
+def _require_folder(folder: Path) -> None:
+    """Check that files can be written there, before any time is spent.
+
+    Raises:
+        StudyError: it is something else, or not ours to write to.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise StudyError(
+            f"--out {folder}",
+            expected="a folder that can be written to",
+            found="a file" if not existing.is_dir() else f"no permission to write to {existing}",
+            remedy="name another one",
+        )
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns that are as wide as their longest entry; numbers stand to the right."""
+    columns = list(zip(header, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    numeric = [all(_is_number(entry) for entry in column[1:]) for column in columns]
+    for row in (header, *rows):
+        cells = zip(row, widths, numeric, strict=True)
+        line = "  ".join(text.rjust(width) if right else text.ljust(width) for text, width, right in cells)
+        print(line.rstrip())
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

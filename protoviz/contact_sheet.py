@@ -1,0 +1,45 @@
+"""Many small images on one sheet, each with its name below."""
+
+from collections.abc import Sequence
+from math import ceil, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+TILE = 96  # px, at least: smaller images are enlarged by a whole number, so that captions can be read
+GAP, CAPTION = 4, 14  # px
+
+
+def contact_sheet(images: NDArray[np.uint8], captions: Sequence[str]) -> Image.Image:
+    """A sheet with about as many columns as rows.
+
+    Args:
+        images: (N, H, W, 3), row by row.
+        captions: of each; one that is too long loses its beginning.
+    """
+    count, height, width, _ = images.shape
+    enlarged = max(1, ceil(TILE / max(height, width)))
+    wide, high = enlarged * width, enlarged * height
+    columns = ceil(sqrt(count))
+    rows = ceil(count / columns)
+    sheet = Image.new(
+        "RGB", (columns * (wide + GAP) + GAP, rows * (high + CAPTION + GAP) + GAP), (255, 255, 255)
+    )
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default()
+    for position, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        row, column = divmod(position, columns)
+        left, top = GAP + column * (wide + GAP), GAP + row * (high + CAPTION + GAP)
+        tile = Image.fromarray(image).resize((wide, high), Image.Resampling.NEAREST)
+        sheet.paste(tile, (left, top))
+        draw.text((left, top + high + 1), _fitting(caption, wide, font), fill=(0, 0, 0), font=font)
+    return sheet
+
+
+def _fitting(caption: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """The end of a caption that is no wider than `width` px."""
+    shown = caption
+    while shown and font.getlength(shown) > width:
+        caption = caption[1:]
+        shown = f"..{caption}"
+    return shown

@@ -1,0 +1,96 @@
+"""Networks by name: what is known of their images, and names that are misspelt."""
+
+import pytest
+import torch
+from torch import nn
+
+from protoviz import backbones, checkpoints, models
+from protoviz.errors import StudyError
+from protoviz.synthesis.network import Network
+
+
+def test_a_network_of_torchvision():
+    model = models.load("torchvision:squeezenet1_1")
+    assert type(model.module).__name__ == "SqueezeNet"
+    assert (model.size, model.mean, model.std) == (224, None, None)
+
+
+def test_a_network_of_timm_says_what_its_images_are():
+    model = models.load("timm:vit_tiny_patch16_224")
+    assert (model.size, tuple(model.mean), tuple(model.std)) == (224, (0.5,) * 3, (0.5,) * 3)
+    assert models.load("timm:resnet18.a1_in1k").mean == backbones.IMAGENET_MEAN
+
+
+def test_a_checkpoint_of_a_study(tmp_path):
+    network = backbones.initial("resnet18", 4, 0)
+    identity = checkpoints.Checkpoint("clrjit", 1, 0, "resnet18", 4, "none")
+    checkpoints.save(tmp_path / "epoch-0", network, identity)
+    loaded = models.load(str(tmp_path / "epoch-0")).module
+    images = torch.randn(1, 3, 32, 32)
+    torch.testing.assert_close(loaded(images), network.eval()(images))
+
+
+class Described(nn.Module):
+    def __init__(self, **says):
+        super().__init__()
+        for name, value in says.items():
+            setattr(self, name, value)
+
+
+@pytest.mark.parametrize(
+    ("says", "size", "mean"),
+    [
+        ({}, models.DEFAULT_SIZE, None),
+        ({"image_size": 32}, 32, None),
+        ({"image_size": (48, 48)}, 48, None),
+        ({"pretrained_cfg": {"input_size": (3, 299, 299), "mean": (0.5, 0.4, 0.3)}}, 299, (0.5, 0.4, 0.3)),
+        ({"default_cfg": {"input_size": (3, 64, 64)}, "pretrained_cfg": None}, 64, None),
+        ({"pretrained_cfg": {}, "image_size": 16}, 16, None),
+    ],
+)
+def test_what_a_module_says_of_its_images(says, size, mean):
+    model = models.described(Described(**says))
+    assert (model.size, model.mean) == (size, mean)
+
+
+def test_what_is_loaded_can_be_read():
+    model = models.load("torchvision:mobilenet_v2")
+    assert len(Network(model.module, 32).layers) > 100
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("torchvision:resnet81", "model 'resnet81' of torchvision: .*did you mean resnet18 or "),
+        ("timm:seresnext50_32x4", "model 'seresnext50_32x4' of timm: .*did you mean seresnext50_32x4d or "),
+        ("timm:resnet18.a1_in1K", r"model 'resnet18.a1_in1K' of timm: .*did you mean resnet18.a1_in1k or "),
+        ("timm:resnet18.", r"model 'resnet18.' of timm: .*no such name; did you mean"),
+        (
+            "torchvison:resnet18",
+            "library of models 'torchvison': expected one of timm, torchvision, .*'torchvision'",
+        ),
+        ("torchvision:zzzz", "no such name; look it up in its documentation"),
+        (
+            "torchvision:fasterrcnn_resnet50_fpn",
+            "model 'fasterrcnn_resnet50_fpn' of torchvision: .*no such name",
+        ),
+        (
+            "resnet18",
+            "model 'resnet18': .*no such file; did you mean 'torchvision:resnet18' or 'timm:resnet18'",
+        ),
+        (
+            "data/epoch-0",
+            "expected torchvision:NAME, timm:NAME or the path of a checkpoint, found no such file",
+        ),
+        ("", "model '': .*; correct it"),
+    ],
+)
+def test_names_that_are_misspelt(name, message):
+    with pytest.raises(StudyError, match=message):
+        models.load(name)
+
+
+def test_a_file_that_is_no_checkpoint(tmp_path):
+    (tmp_path / "file").write_bytes(b"something else")
+    with pytest.raises(StudyError, match="expected a checkpoint"):
+        models.load(str(tmp_path / "file"))
