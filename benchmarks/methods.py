@@ -91,6 +91,7 @@ METHODS = {
     "one_at_a_time": Method("(a) one unit at a time, cma + Adam", _one_at_a_time, few=True),
     "paper": Method("(b') ours, preset paper", ours.preset("paper"), ours=True),
     "fast": Method("(c) ours, preset fast", ours.preset("fast"), ours=True),
+    "natural": Method("(c') ours, preset natural", ours.preset("natural"), ours=True),
     "unpooled": Method("(c0) ours, fast without the pool", ours.unpooled, ours=True),
     "longer": Method("(c+) ours, fast, about the time of (b)", ours.longer, ours=True),
     "lucent": Method("lucent style, one unit per call", _lucent, few=True),

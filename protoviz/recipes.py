@@ -4,10 +4,11 @@ A preset is nothing but numbers: every recipe runs through the same code.
 
     paper       what the authors' code ran (S3, S4)
     as-written  what their text says
-    fast        the default: what `paper` finds, at a fraction of its cost. Its latents begin at the length
-                at which the evolution of `paper` ends, 3.2 times the usual one, which sets the contrast of
-                the images and so the distances between them
-    natural     images as the prior makes them, of latents at most twice as long as usual
+    fast        what `paper` finds, at a fraction of its cost. Its latents begin at the length at which the
+                evolution of `paper` ends, 3.2 times the usual one, which sets the contrast of the images
+                and so the distances between them
+    natural     as fast; softer images, nearer to what the prior makes, of latents at most twice as long as
+                usual, and higher activations: that of the default study
     fourier     for images that no network has learnt to make (Q3, Q4)
 """
 
