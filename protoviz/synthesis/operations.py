@@ -64,7 +64,7 @@ class Graph:
         convolution, factor = self.convolution(node), self.shuffles(node)
         if factor:
             return Shuffled(factor), Shuffled(factor)
-        if node.op != "call_module":
+        if not convolution and node.op != "call_module":
             return None
         module: Any = self.module(convolution[1]) if convolution else self.traced.find(node)
         if convolution or _is_pooling(module):
@@ -91,10 +91,11 @@ class Graph:
 
     def is_elementwise(self, node: fx.Node) -> bool:
         """Whether each element of a node's value comes from the same position of its inputs."""
+        if normalises(self.traced, node):
+            return True
         if node.op == "call_module":
-            module: Any = self.traced.find(node)
-            normalises = type(module) is nn.BatchNorm2d and module.running_mean is not None
-            return (isinstance(module, _LOCAL_MODULES) or normalises) and not _is_hooked(module)
+            module = self.traced.find(node)
+            return isinstance(module, _LOCAL_MODULES) and not _is_hooked(module)
         if node.op == "call_method":
             return node.target in _LOCAL_METHODS
         if node.op == "call_function" and node.target is torch.cat:
@@ -108,10 +109,12 @@ class Graph:
         An input is a map of the same extent, or the same at all positions. Others, such as a value for
         each row, are spread over the map by their place in it.
         """
-        same = extent_of(node)
+        same, sources = extent_of(node), node.all_input_nodes
+        if normalises(self.traced, node):
+            sources = sources[:1]  # the others are a value for each channel, of one axis
         return self.is_elementwise(node) and all(
             extent_of(source) == same or all(length == 1 for length in source.meta.get(SHAPE, ())[-2:])
-            for source in node.all_input_nodes
+            for source in sources
         )
 
     def source(self, node: fx.Node) -> fx.Node:
@@ -136,18 +139,49 @@ def prepare(traced: Traced, dtype: torch.dtype, device: torch.device) -> Graph:
     folded: dict[fx.Node, tuple[fx.Node, str]] = {}
     modules = nn.ModuleList()
     for node in traced.graph.nodes:
-        if node.op != "call_module" or type(traced.find(node)) is not nn.BatchNorm2d:
-            continue
-        (source,) = node.all_input_nodes
-        plain = source.op == "call_module" and _is_plain_convolution(traced.find(source))
-        norm: Any = traced.find(node)
-        if plain and len(source.users) == 1 and norm.running_mean is not None and not _is_hooked(norm):
+        source = node.all_input_nodes[0] if normalises(traced, node) else node
+        convolves = source.op == "call_module" and _is_plain_convolution(traced.find(source))
+        if convolves and source is not node:
             folded[node] = source, f"{_FOLDED}.{len(modules)}"
             convolution: Any = traced.find(source)
-            modules.append(fuse_conv_bn_eval(convolution, norm))
+            modules.append(fuse_conv_bn_eval(convolution, _normalisation(traced, node)))
     traced.module.add_module(_FOLDED, modules)
     traced.module.requires_grad_(False).to(device, dtype).to(memory_format=torch.channels_last)
     return Graph(traced, folded)
+
+
+def normalises(traced: Traced, node: fx.Node) -> bool:
+    """Whether a node is a batch normalisation with running statistics, a module or a function."""
+    if node.op == "call_module":
+        module: Any = traced.find(node)
+        return type(module) is nn.BatchNorm2d and module.running_mean is not None and not _is_hooked(module)
+    if node.op != "call_function" or node.target is not functional.batch_norm:
+        return False
+    values = _arguments(node)
+    tensors = [values[name] for name in ("running_mean", "running_var", "weight", "bias")]
+    stored = all(isinstance(value, fx.Node) and value.op == "get_attr" for value in tensors)
+    return stored and values["training"] is False
+
+
+def _normalisation(traced: Traced, node: fx.Node) -> Any:
+    """The module that does what a node that normalises does."""
+    if node.op == "call_module":
+        return traced.find(node)
+    values = _arguments(node)
+    tensors = {}
+    for name in ("running_mean", "running_var", "weight", "bias"):
+        path, _, attribute = values[name].target.rpartition(".")
+        tensors[name] = getattr(traced.module.get_submodule(path), attribute)
+    norm = nn.BatchNorm2d(len(tensors["weight"]), values["eps"])
+    norm.load_state_dict(tensors, strict=False)
+    return norm.eval()
+
+
+def _arguments(node: fx.Node) -> dict[str, Any]:
+    """The arguments of functional.batch_norm."""
+    names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+    defaults = {"weight": None, "bias": None, "training": False, "eps": 1e-5}
+    return defaults | dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
 
 
 def extent_of(node: fx.Node) -> Window | None:

@@ -30,8 +30,12 @@ ACTIVATION_FUNCTIONS: tuple[Callable[..., Any], ...] = (
 ACTIVATION_METHODS = ("relu", "sigmoid", "tanh")
 PASSING_MODULES = (nn.Identity, nn.Dropout, nn.Dropout2d)  # in evaluation mode they change nothing
 
+# What may lie between a value and its non-linearity.
+_BETWEEN_MODULES = (*PASSING_MODULES, nn.BatchNorm2d, nn.BatchNorm1d)
+_BETWEEN_FUNCTIONS = (functional.batch_norm, functional.dropout)
+
 # What reads of a value no more than its shape.
-_SHAPE_FUNCTIONS, _SHAPE_METHODS = (getattr, len), ("size", "dim")
+_SHAPE_ATTRIBUTES, _SHAPE_METHODS = ("shape", "ndim", "dtype", "device"), ("size", "dim")
 
 
 class _Tracer(fx.Tracer):
@@ -40,6 +44,21 @@ class _Tracer(fx.Tracer):
     def __init__(self) -> None:
         super().__init__()
         self.results: dict[str, fx.Node | None] = {}
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Modules of torch, and classes made of one that only build it differently."""
+        alike = type(m).forward.__module__.startswith("torch.nn") and not any(True for _ in m.children())
+        return alike or super().is_leaf_module(m, module_qualified_name)
+
+    def create_args_for_root(
+        self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
+    ) -> tuple[Callable[..., Any], list[Any]]:
+        """Symbols for the images alone: other arguments of the network keep what they are by default."""
+
+        def forward(module: nn.Module, images: Any) -> Any:
+            return root_fn(module, images)
+
+        return super().create_args_for_root(forward, is_module, concrete_args)
 
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -107,7 +126,8 @@ class Traced:
             following = readers[0]
             if self.is_activation(following):
                 return following
-            if not self._is(following, (*PASSING_MODULES, nn.BatchNorm2d, nn.BatchNorm1d)):
+            function = following.op == "call_function" and following.target in _BETWEEN_FUNCTIONS
+            if not function and not self._is(following, _BETWEEN_MODULES):
                 break
         return node
 
@@ -196,12 +216,15 @@ def is_in_place(function: str) -> bool:
 
 def _readers(node: fx.Node) -> list[fx.Node]:
     """The nodes that use a node's values."""
-    return [
-        user
-        for user in node.users
-        if not (user.op == "call_function" and user.target in _SHAPE_FUNCTIONS)
-        and not (user.op == "call_method" and user.target in _SHAPE_METHODS)
-    ]
+    return [user for user in node.users if not _reads_shape(user)]
+
+
+def _reads_shape(node: fx.Node) -> bool:
+    if node.op == "call_method":
+        return node.target in _SHAPE_METHODS
+    if node.op != "call_function":
+        return False
+    return node.target is len or (node.target is getattr and node.args[1] in _SHAPE_ATTRIBUTES)
 
 
 def _agree(traced: Any, plain: Any) -> bool:

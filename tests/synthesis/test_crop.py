@@ -82,6 +82,14 @@ def hooked(module):
     return module
 
 
+class Normalising(nn.BatchNorm2d):
+    """A class of its own, as in timm, whose normalisation and ReLU stand in the graph as functions."""
+
+    def forward(self, x):
+        how = {"weight": self.weight, "bias": self.bias, "training": self.training, "eps": 0.1}
+        return functional.relu(functional.batch_norm(x, self.running_mean, self.running_var, **how))
+
+
 def gates(net, x):
     return x * torch.sigmoid(net.gate(functional.adaptive_avg_pool2d(x, 1)))
 
@@ -124,6 +132,8 @@ CROPPED = {
     "normalisation without weights": lambda: through(
         nn.Sequential(nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8, affine=False))
     ),
+    "normalisation as a function": lambda: through(nn.Sequential(nn.MaxPool2d(3, 2), Normalising(8))),
+    "folding a function": lambda: through(nn.Sequential(nn.Conv2d(8, 8, 3, bias=False), Normalising(8))),
     "a convolution that is also read without its normalisation": lambda: calling(
         lambda net, x: (lambda y: net.norm(y) + y)(net.conv(x)),
         conv=nn.Conv2d(8, 8, 3),
@@ -171,6 +181,9 @@ WHOLE = {
     "prelu, functional": lambda: calling(lambda net, x: functional.prelu(x, net.slope), slope=parameter(8)),
     "concatenation of rows": lambda: calling(lambda _net, x: torch.cat([x, x], dim=2)),
     "turned": lambda: calling(lambda _net, x: x + x.flip(3)),
+    "normalisation by itself": lambda: calling(
+        lambda _net, x: functional.batch_norm(x[:1], None, None, training=True) + x
+    ),
     "instance normalisation": lambda: through(nn.InstanceNorm2d(8)),
     "group normalisation": lambda: through(nn.GroupNorm(2, 8)),
     "padding by reflection": lambda: conv(8, 3, padding=1, padding_mode="reflect"),

@@ -234,6 +234,25 @@ def test_gradients_through_hooks_are_those_of_the_network():
     torch.testing.assert_close(ours, expected)
 
 
+def test_a_network_that_overwrites_its_images_leaves_ours_alone():
+    class Shifting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.relu, self.conv = nn.ReLU(inplace=True), nn.Conv2d(3, 4, 3)
+
+        def forward(self, images):
+            return self.conv(self.relu(images.sub_(0.5)))
+
+    images = torch.rand(2, 3, 3, 3)
+    for kind in (Shifting, branching(Shifting)):
+        plain, kept = networks.drawn(kind), images.clone()
+        readout = Network(plain, 3).readout("conv", at("centre"), *HOW)
+        found = readout(images, torch.tensor([0, 1]))
+        assert torch.equal(images, kept)
+        expected = plain.conv(functional.relu(images - 0.5))
+        torch.testing.assert_close(found, expected[range(2), [0, 1], 0, 0].detach())
+
+
 @pytest.mark.parametrize("kind", [backbones.ResNet18, branching(backbones.ResNet18)])
 def test_the_network_handed_in_stays_as_it_was(kind):
     plain = kind(4).train()

@@ -23,6 +23,13 @@ class Computing(nn.Module):
         return self.function(self, images)
 
 
+class Normalising(nn.BatchNorm2d):
+    """Stands in a graph as a function."""
+
+    def forward(self, x):
+        return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias)
+
+
 def chain(*modules):
     return nn.Sequential(nn.Conv2d(3, 4, 3), *modules, nn.Conv2d(4, 2, 3))
 
@@ -63,6 +70,23 @@ ENDS = {
     "a block that ends in dropout": (
         lambda: chain(nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU(True), nn.Dropout(), nn.Identity())),
         *("1", ("1.1", BEFORE), ("1", AFTER)),
+    ),
+    "a block that ends in a ReLU, and a sigmoid": (
+        lambda: chain(nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU()), nn.Sigmoid()),
+        *("1", ("1.1", BEFORE), ("1", AFTER)),
+    ),
+    "a normalisation of a class of its own": (
+        lambda: chain(type("Own", (nn.BatchNorm2d,), {})(4), nn.Tanh()),
+        *("0", ("0", AFTER), ("2", AFTER)),
+    ),
+    "functions between": (
+        lambda: Computing(
+            lambda net, x: net.last(functional.dropout(net.norm(net.first(x)), training=False).tanh()),
+            first=nn.Conv2d(3, 4, 3),
+            norm=Normalising(4),
+            last=nn.Conv2d(4, 2, 3),
+        ),
+        *("first", ("first", AFTER), ("last", BEFORE)),
     ),
     "nothing but a convolution": (lambda: chain(nn.Conv2d(4, 4, 1)), "0", ("0", AFTER), ("0", AFTER)),
     "a pooling between": (lambda: chain(nn.MaxPool2d(2), nn.ReLU()), "0", ("0", AFTER), ("0", AFTER)),
@@ -184,6 +208,24 @@ def test_networks_that_a_graph_would_not_be_have_none(function):
 def test_networks_may_return_several_values(wrap):
     network = Computing(lambda net, x: wrap((net.conv(x), x)), conv=nn.Conv2d(3, 4, 3))
     assert traced(network).results.keys() == {"conv"}
+
+
+def test_arguments_beside_the_images_are_what_they_are_by_default():
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, images, mask=None, scale=2, *, bias=None):
+            if mask is not None or bias is not None:
+                raise ValueError
+            return self.conv(images) * scale
+
+    network = Masked()
+    found = traced(network)
+    assert [node.name for node in found.graph.nodes if node.op == "placeholder"] == ["images"]
+    output = found.graph.output_node().all_input_nodes[0]
+    torch.testing.assert_close(value(found, output), network(images()).detach())
 
 
 def test_layers_are_modules_that_return_once():
