@@ -59,7 +59,8 @@ def synthesize(
 
     Args:
         model: a module that takes normalised images (B, 3, size, size), or the name of one, as for `units`.
-        units: "layer", "layer:3", "layer:0-15", several of these, or a mapping layer -> channels (None: all).
+        units: "layer", "layer:3", "layer:0-15", several of these, or a mapping layer -> channels (None: all;
+            an array (K, C): directions in the space of the layer's channels).
         prior: what makes images of latents: "fourier", "pixels", "generator", "deepsim", or any object with
             `latent_size`, `image_size` and `render` (`protoviz.priors.base.ImagePrior`).
         preset: "fast", "natural", "paper", "as-written" or "fourier" (`protoviz.recipes.PRESETS`); by default

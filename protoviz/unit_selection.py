@@ -3,11 +3,14 @@
 import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
 
 from protoviz.errors import StudyError
 from protoviz.synthesis.network import Network
 
-Channels = str | int | Iterable[int] | None
+Channels = Any  # text, a number, numbers, directions (K, C), or None for all
 Units = str | Sequence[str] | Mapping[str, Channels]
 
 _FORMS = "layer, layer:3, layer:3,5 or layer:0-15"
@@ -19,13 +22,16 @@ def selected(network: Network, units: Units) -> dict[str, list[int]]:
     Args:
         network: that has them.
         units: "layer", "layer:3", "layer:3,5", "layer:0-15" (both included), several of these, or a mapping
-            layer -> channels: None for all, a number, some numbers, or text as after the colon.
+            layer -> channels: None for all, a number, some numbers, text as after the colon, or an array
+            (K, C) of directions in the space of its channels, which make a layer "<layer> directions".
 
     Raises:
         StudyError: a layer or a channel that the network does not have, none at all, or another form.
     """
     chosen: dict[str, dict[int, None]] = {}
     for layer, channels in _named(units):
+        if getattr(channels, "ndim", 0) == 2:  # directions in the layer's space
+            layer, channels = network.add_directions(layer, torch.as_tensor(channels)), None
         count = network.layer(layer).channels
         for first, last in _spans(layer, channels, count):
             # Looked at before they are counted out: a slip of the finger may ask for billions.

@@ -137,6 +137,53 @@ class Network:
             remedy=f"did you mean {', '.join(near)}? `protoviz units` lists them all",
         )
 
+    def add_directions(self, layer: str, directions: Tensor) -> str:
+        """Add a layer whose channels are directions in the space of another one's channels.
+
+        Its k-th unit responds with sum_c directions[k, c] times the response of channel c, before or after
+        the non-linearity, as the objective says.
+
+        Args:
+            layer: whose channels they combine.
+            directions: (K, C).
+
+        Returns:
+            The name of the new layer, "<layer> directions".
+
+        Raises:
+            StudyError: there is no such layer, the directions do not fit it, or its graph is not known.
+        """
+        found = self.layer(layer)
+        wanted = f"(directions, {found.channels}) finite numbers, of a network whose graph is known"
+        fits = directions.ndim == 2 and directions.shape[1] == found.channels and len(directions)
+        if not (self._traced and fits and directions.isfinite().all()):
+            raise StudyError(
+                f"directions of layer {layer!r}",
+                expected=wanted,
+                found=str(tuple(directions.shape)) if self._traced else "a network that cannot be traced",
+                remedy="give a row for each direction",
+            )
+        name = f"{layer} directions"
+        first = found.kind == "map" and not found.channels_last
+        for activation in ("pre", "post"):
+            path = f"directions_{len(self._nodes)}"
+            mixing = nn.Conv2d(found.channels, len(directions), 1, bias=False) if first else None
+            combine = mixing or nn.Linear(found.channels, len(directions), bias=False)
+            weight = directions.detach().float().cpu()
+            combine.weight = nn.Parameter(weight[:, :, None, None] if first else weight, requires_grad=False)
+            self._module.add_module(path, combine)
+            source = self._nodes[layer, activation]
+            with self._traced.graph.inserting_after(source):
+                node = self._traced.graph.create_node("call_module", path, (source,))
+            shape = source.meta[trace.SHAPE]
+            node.meta[trace.SHAPE] = (
+                (len(directions), *shape[1:]) if first else (*shape[:-1], len(directions))
+            )
+            self._nodes[name, activation] = node
+        self.layers[name] = replace(found, name=name, type="directions", channels=len(directions))
+        self._prepared.clear()
+        return name
+
     def require_channels(self, layer: str, channels: Sequence[int]) -> None:
         """Check that a layer has these channels.
 
@@ -176,7 +223,7 @@ class Network:
         """The position whose receptive field lies nearest to the middle of the image."""
         boxes = {}
         if self._traced and layer.kind == "map" and not layer.channels_last:
-            node = self._traced.results[layer.name]
+            node = self._nodes[layer.name, "pre"]
             graph = operations.Graph(self._traced, {})
             for axis, extent in enumerate(layer.shape):
                 for at in range(extent):

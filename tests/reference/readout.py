@@ -112,9 +112,9 @@ def _assert_units(network, images, layer, whole, objective):
     """Several channels, each image its own."""
     readout = network.readout(layer, objective, torch.float32, torch.device("cpu"))
     last = network.layers[layer].channels - 1
-    for channels in ([0, last // 2, last], [last] * 3):
-        found = readout(cut(images, readout.window), torch.tensor(channels))
-        _assert_close(found, whole, network, layer, objective, channels)
+    channels = [0, last, last // 2]
+    found = readout(cut(images, readout.window), torch.tensor(channels))
+    _assert_close(found, whole, network, layer, objective, channels)
 
 
 def _assert_close(found, whole, network, layer, objective, channels=None):

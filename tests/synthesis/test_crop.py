@@ -181,6 +181,13 @@ WHOLE = {
     "prelu, functional": lambda: calling(lambda net, x: functional.prelu(x, net.slope), slope=parameter(8)),
     "concatenation of rows": lambda: calling(lambda _net, x: torch.cat([x, x], dim=2)),
     "turned": lambda: calling(lambda _net, x: x + x.flip(3)),
+    "normalisation over the batch": lambda: calling(
+        lambda net, x: functional.batch_norm(x, net.mean, net.spread, net.scale, net.shift, training=True),
+        mean=nn.Buffer(torch.zeros(8)),
+        spread=nn.Buffer(torch.ones(8)),
+        scale=parameter(8),
+        shift=parameter(8),
+    ),
     "normalisation by itself": lambda: calling(
         lambda _net, x: functional.batch_norm(x[:1], None, None, training=True) + x
     ),

@@ -246,8 +246,9 @@ def test_a_network_that_overwrites_its_images_leaves_ours_alone():
     images = torch.rand(2, 3, 3, 3)
     for kind in (Shifting, branching(Shifting)):
         plain, kept = networks.drawn(kind), images.clone()
-        readout = Network(plain, 3).readout("conv", at("centre"), *HOW)
-        found = readout(images, torch.tensor([0, 1]))
+        network = Network(plain, 3)
+        assert network.is_traced == (kind is Shifting)
+        found = network.readout("conv", at("centre"), *HOW)(images, torch.tensor([0, 1]))
         assert torch.equal(images, kept)
         expected = plain.conv(functional.relu(images - 0.5))
         torch.testing.assert_close(found, expected[range(2), [0, 1], 0, 0].detach())
