@@ -125,7 +125,7 @@ _FAST = Synthesis(
     start=Start(pool=2048, top=5, sigma=3.2),
     evolution=_NO_EVOLUTION,
     transforms=_STILL,
-    ascent=Ascent(steps=24, lr=0.3, longest=3.6),
+    ascent=Ascent(steps=32, lr=0.15, longest=3.6),
     rescue=1,
     precision="auto",
     batch_size="auto",
