@@ -1,6 +1,6 @@
 # make repro   install, run the study, print its findings
 # make test    install, run the tests
-# make bench  how fast prototypes are made, against other ways, in one table
+# make bench   how fast prototypes are made, against other ways, in one table
 # Needs Python 3.11 or later, git and make; everything else comes into .venv from requirements.lock.
 
 .DEFAULT_GOAL := help
@@ -43,7 +43,7 @@ check: install
 	mypy
 	@$(MAKE) --no-print-directory test
 
-# Twenty minutes on two cores; `make bench DEVICE=cuda` on a GPU.
+# Some tens of minutes on two cores; `make bench DEVICE=cuda` on a GPU.
 bench: install
 	@python -m benchmarks.synthesis --device $(or $(DEVICE),cpu)
 

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from protoviz import params
 from protoviz.errors import StudyError
+from protoviz.recipes import PRESETS
 
 DEFAULT = Path(__file__).parents[1] / "params.yaml"
 MISSING = object()
@@ -44,8 +45,17 @@ def refused(study: Any) -> str:
 
 def test_the_default_is_accepted() -> None:
     study = params.load(DEFAULT)
+    assert study.synthesis == PRESETS["natural"], "as params.yaml says"
     assert list(study.conditions) == ["clrjit", "keepclr"]
     assert study.train.weight_decay == 5e-4  # a number in YAML 1.2, text in YAML 1.1
+
+
+@pytest.mark.parametrize("name", ["paper", "as-written"])
+def test_the_studies_of_the_paper_are_accepted(name: str) -> None:
+    study = params.load(DEFAULT.parent / "presets" / f"{name}.yaml")
+    assert study.synthesis == PRESETS[name]
+    assert study.train.keep == list(range(101))
+    assert (study.backbone.width, study.images.size, study.train.batch_size) == (64, 96, 1024)
 
 
 def test_a_condition_changes_only_what_it_names() -> None:

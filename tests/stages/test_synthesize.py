@@ -1,0 +1,54 @@
+"""Prior and prototypes as stages, with priors that the pipeline does not train."""
+
+from pathlib import Path
+
+import pytest
+
+from protoviz import backbones, checkpoints, cube, files, layout, params, recipes
+from protoviz.errors import StudyError
+from stages import generator, synthesize
+
+FEW = {"repeats": 1, "start": {"pool": 8, "top": 2}, "ascent": {"steps": 2}, "precision": "float32"}
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    read = params.load(Path(__file__).parents[2] / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    network = backbones.initial("resnet18", 4, 1)
+    identity = checkpoints.Checkpoint("clrjit", 1, 0, "resnet18", 4, initial_weights="")
+    checkpoints.save(checkpoints.path(layout.checkpoints("clrjit", 1), 0), network, identity)
+    return read.model_copy(
+        update={
+            "images": read.images.model_copy(update={"size": 32}),
+            "train": read.train.model_copy(update={"keep": [0]}),
+            "prior": params.Prior(name="fourier", weights=None, sha256=None),
+            "synthesis": recipes.changed("natural", FEW),
+        }
+    )
+
+
+def test_a_prior_from_elsewhere_is_named_and_nothing_is_trained(study):
+    generator.main(study)
+    assert files.read_json(layout.PRIOR) == {"name": "fourier", "sha256": None}
+    assert not layout.GENERATOR.exists()
+    assert layout.GENERATOR_CURVE.read_text() == "step,pixel_loss,feature_loss\n"
+
+
+def test_prototypes_by_the_prior_that_is_named(study):
+    generator.main(study)
+    synthesize.main(study, "clrjit", 1)
+    store = layout.prototypes("clrjit", 1)
+    cube.validate(store)
+    with cube.open_cube(store) as made:
+        assert made.attrs["prior"] == {"name": "fourier", "sha256": None}
+        assert made.attrs["precision"] == "float32"
+        assert made.latent.shape[-1] == 3 * 32 * 32
+        assert made.activation.shape[-1] == 4 + 8 + 16 + 32
+
+
+def test_weights_that_are_not_there_are_refused(study):
+    named = params.Prior(name="deepsim", weights="fc6.pt", sha256=None)
+    with pytest.raises(StudyError, match=r"fc6\.pt: expected a weight file, found nothing"):
+        generator.main(study.model_copy(update={"prior": named}))
+    assert not layout.PRIOR.exists()
