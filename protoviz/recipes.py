@@ -122,10 +122,10 @@ _NO_EVOLUTION = Evolution(strategy="none", generations=20, samples=30, parents=1
 _FAST = Synthesis(
     repeats=2,
     objective=Objective(position="centre", activation="pre"),
-    start=Start(pool=2048, top=5, sigma=3.2),
+    start=Start(pool=2048, top=1, sigma=3.2),
     evolution=_NO_EVOLUTION,
     transforms=_STILL,
-    ascent=Ascent(steps=32, lr=0.15, longest=3.6),
+    ascent=Ascent(steps=32, lr=0.12, longest=3.6),
     rescue=1,
     precision="auto",
     batch_size="auto",
@@ -148,7 +148,7 @@ PRESETS: dict[str, Synthesis] = {
     "fast": _FAST,
     "natural": _FAST.model_copy(
         update={
-            "start": Start(pool=2048, top=5, sigma=1.0),
+            "start": Start(pool=2048, top=1, sigma=1.0),
             "ascent": Ascent(steps=20, lr=0.2, longest=2.0),
         }
     ),

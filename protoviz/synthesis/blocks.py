@@ -1,4 +1,4 @@
-"""How many images at once: from the free memory, and fewer when it runs out. Results do not depend on it."""
+"""How many images at once: from the free memory, and fewer when it runs out. It changes results by rounding only."""
 
 from collections.abc import Callable
 from typing import Literal, TypeVar
@@ -10,7 +10,7 @@ from protoviz.errors import StudyError
 
 T = TypeVar("T")
 
-# More images at once gain nothing: on a processor they leave its caches, a GPU is busy with fewer.
+# Beyond, memory is spent for little: a processor's caches overflow, a GPU is busy.
 _MOST = {"cpu": 64, "cuda": 512}
 _PASSES = 3  # a value, its gradient, and the workspace of the operation
 
