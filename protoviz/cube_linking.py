@@ -84,9 +84,7 @@ def _units(part: xr.Dataset) -> dict[str, int | tuple[int, ...]]:
     channels = part[schema.CHANNEL].to_numpy()
     slices = schema.layer_slices(part[schema.LAYER].to_numpy())
     chosen = {layer: tuple(channels[units].tolist()) for layer, units in slices.items()}
-    return {
-        layer: len(some) if some == tuple(range(len(some))) else some for layer, some in chosen.items()
-    }
+    return {layer: len(some) if some == tuple(range(len(some))) else some for layer, some in chosen.items()}
 
 
 def _checkpoints(part: xr.Dataset) -> tuple[str, ...] | None:
