@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import schema
+from protoviz import schema, schema_projection
 from protoviz.embedders import Embedder
 from protoviz.errors import StudyError
 from protoviz.stage_params import Umap
@@ -32,13 +32,13 @@ _OUTER = (schema.CONDITION, schema.RUN, schema.REPEAT)  # with the unit, the ide
 
 
 def vectors(cube: xr.Dataset, embed: Embedder) -> Vectors:
-    """The vectors of all prototypes, (condition, run, repeat, epoch, unit, D); NaN where it did not converge."""
+    """The vectors (condition, run, repeat, epoch, unit, D) of all prototypes; NaN unless it converged."""
     images = cube[schema.IMAGE]
     found: list[Vectors] = []
     for place in itertools.product(*(range(images.sizes[dim]) for dim in (*_OUTER, schema.EPOCH))):
         shown = images[place].to_numpy()
         parts = [
-            embed(shown[start : start + BLOCK].astype(np.float32) / 255)
+            embed(np.divide(shown[start : start + BLOCK], 255, dtype=np.float32))
             for start in range(0, len(shown), BLOCK)
         ]
         found.append(np.concatenate(parts))
@@ -48,7 +48,7 @@ def vectors(cube: xr.Dataset, embed: Embedder) -> Vectors:
 
 
 def maps(cube: xr.Dataset, of: Vectors, settings: Umap, seeds: Sequence[int]) -> xr.Dataset:
-    """All maps of a cube, with the schema `schema.PROJECTION`.
+    """All maps of a cube, with the schema `schema_projection.PROJECTION`.
 
     Args:
         cube: whose coordinates the places get.
@@ -62,18 +62,21 @@ def maps(cube: xr.Dataset, of: Vectors, settings: Umap, seeds: Sequence[int]) ->
     labels = {name: cube[name] for name in (*_OUTER, schema.EPOCH, schema.LAYER, schema.CHANNEL)}
     shared = [together(of, settings, seed) for seed in seeds]
     alone, aligned = by_epoch(of, settings, seeds[0])
-    dims = schema.PROJECTION[schema.POSITION].dims
+    dims = schema_projection.PROJECTION[schema_projection.POSITION].dims
     return xr.Dataset(
         {
-            schema.POSITION: (dims, shared[0]),
-            schema.POSITION_SEEDS: (schema.PROJECTION[schema.POSITION_SEEDS].dims, np.stack(shared, -2)),
-            schema.POSITION_ALONE: (dims, alone),
-            schema.POSITION_ALIGNED: (dims, aligned),
+            schema_projection.POSITION: (dims, shared[0]),
+            schema_projection.POSITION_SEEDS: (
+                schema_projection.PROJECTION[schema_projection.POSITION_SEEDS].dims,
+                np.stack(shared, -2),
+            ),
+            schema_projection.POSITION_ALONE: (dims, alone),
+            schema_projection.POSITION_ALIGNED: (dims, aligned),
         },
         {
             **{name: (coordinate.dims, coordinate.to_numpy()) for name, coordinate in labels.items()},
-            schema.SEED: np.array(seeds, dtype=schema.INTEGER),
-            schema.AXIS: np.array(AXES, dtype=schema.TEXT),
+            schema_projection.SEED: np.array(seeds, dtype=schema.INTEGER),
+            schema_projection.AXIS: np.array(AXES, dtype=schema.TEXT),
         },
     )
 

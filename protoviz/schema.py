@@ -20,9 +20,6 @@ Y, X, RGB = "y", "x", "rgb"
 COMPONENT, STEP, PARAMETER = "component", "step", "parameter"
 CHECKPOINT, LAYER, CHANNEL = "checkpoint", "layer", "channel"
 EMBEDDER, DISTANCE, MASKING = "embedder", "distance", "masking"
-AXIS, SEED = "axis", "seed"
-POSITION, POSITION_SEEDS = "position", "position_seeds"
-POSITION_ALONE, POSITION_ALIGNED = "position_alone", "position_aligned"
 EPOCH_FROM, EPOCH_TO = "epoch_from", "epoch_to"
 
 IMAGE, LATENT, ACTIVATION = "image", "latent", "activation"
@@ -224,28 +221,7 @@ DISTANCES = Store(
     ),
 )
 
-PROJECTION = Store(
-    "Maps of the prototypes",
-    "data/projection/<study>.zarr",
-    (
-        *(_CONDITION, _RUN, _REPEAT, _EPOCH, _UNIT_LAYER, _CHANNEL),
-        Coordinate(SEED, (SEED,), INTEGER, "seed of UMAP"),
-        Coordinate(AXIS, (AXIS,), TEXT, "x or y"),
-    ),
-    (
-        Variable(POSITION, (*_PROTOTYPE, AXIS), _FLOAT32, "place on one map of all epochs"),
-        Variable(POSITION_SEEDS, (*_PROTOTYPE, SEED, AXIS), _FLOAT32, "the same for several seeds"),
-        Variable(POSITION_ALONE, (*_PROTOTYPE, AXIS), _FLOAT32, "place on the map of its epoch alone"),
-        Variable(
-            POSITION_ALIGNED,
-            (*_PROTOTYPE, AXIS),
-            _FLOAT32,
-            "place on the map of its epoch, aligned with its neighbours' by the same units",
-        ),
-    ),
-)
-
-STORES = (CUBE, RECEPTIVE_FIELDS, DISTANCES, PROJECTION)
+STORES = (CUBE, RECEPTIVE_FIELDS, DISTANCES)
 
 
 def unit_chunk(layer_sizes: Iterable[int], limit: int = CHUNK_UNITS) -> int:

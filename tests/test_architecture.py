@@ -19,21 +19,27 @@ PACKAGES = ("protoviz", "stages")
 LEAVES = {
     *("protoviz.errors", "protoviz.params", "protoviz.registry", "protoviz.seeding"),
     *("protoviz.files", "protoviz.progress", "protoviz.schema", "protoviz.layout", "protoviz.machine"),
-    *("protoviz.refusals", "protoviz.section", "protoviz.recipes"),
+    *("protoviz.refusals", "protoviz.section", "protoviz.recipes", "protoviz.stage_params"),
 }
 ISLANDS = {
     "learning": ("protoviz.learning", "protoviz.procedural"),
     # protoviz.priors.generator owns the file in which learning and synthesis meet, as checkpoints.py does
     "synthesis": ("protoviz.synthesis", "protoviz.priors.base"),
-    "analysis": ("protoviz.distances", "protoviz.metrics", "protoviz.findings", "protoviz.figures"),
+    "analysis": (
+        *("protoviz.distances", "protoviz.metrics", "protoviz.findings", "protoviz.figures"),
+        *("protoviz.projection", "protoviz.separation", "protoviz.stage_findings", "protoviz.dataset_card"),
+    ),
 }
-RIGHT_OF_THE_CUBE = ("cube", "distances", "metrics", "findings", "figures")
+RIGHT_OF_THE_CUBE = (
+    *("cube", "distances", "metrics", "findings", "figures"),
+    *("projection", "projection_stages", "findings_stages", "figures_stages", "dataset_card"),
+)
 
 # A change of these changes messages, places or the reading of parameters, never a result.
 INFRASTRUCTURE = {
     *("stages", "protoviz", "protoviz.errors", "protoviz.params"),
     *("protoviz.registry", "protoviz.files", "protoviz.progress", "protoviz.layout", "protoviz.machine"),
-    *("protoviz.refusals", "protoviz.section", "protoviz.recipes"),
+    *("protoviz.refusals", "protoviz.section", "protoviz.recipes", "protoviz.stage_params"),
 }
 
 
@@ -215,7 +221,9 @@ def loaded(statement: str) -> set[str]:
             ("generator", "probe", "receptive_fields", "synthesize"),
             {"torchvision", "lightning", "pytorch_lightning", "lightly", "matplotlib"},
         ),
-        (("dataset",), {"torch", "torchvision", "sklearn", "matplotlib"}),
+        (("dataset", "domain"), {"torch", "torchvision", "sklearn", "matplotlib"}),
+        (("figures_stages", "dataset_card"), {"torch", "sklearn", "lightning", "dask", "umap"}),
+        (("projection", "projection_stages", "findings_stages"), {"torch", "umap", "matplotlib", "dask"}),
     ],
 )
 def test_stages_load_only_what_they_use(stages: tuple[str, ...], never: set[str]) -> None:
@@ -256,6 +264,9 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
     )
     items = [function(condition, run) for function in functions]
     whole = [layout.IMAGES, layout.REFERENCE_ENCODER, layout.GENERATOR.parent, layout.CUBE]
+    whole += [layout.DOMAIN, layout.STAGES_CUBE, layout.projection("study"), layout.projection("stages")]
+    whole += [layout.STAGES_TRAINING, layout.STAGES_METRICS, layout.STAGES_FINDINGS, layout.CARD]
+    whole += [layout.FIGURES_STAGES, layout.stages_checkpoints("${training_stages.network.seed}")]
     whole += [
         layout.GENERATOR_CURVE,
         layout.FINDINGS,
