@@ -1,4 +1,4 @@
-"""The card of the published prototypes (Q8): what they are, how they were made, under which terms, their checksums.
+"""The card of the published prototypes (Q8): what they are, how they were made, their terms and checksums.
 
 Made from the stores themselves, so that it cannot say what they do not hold.
 """
@@ -46,9 +46,9 @@ def card(parts: list[Part], licence: str) -> str:
     lines = [
         "# Prototypes of neural networks along training",
         "",
-        f"{total:,} images, each the one that a unit of a network responds to most, with what is needed to use "
-        "them: the latent that regenerates it, the response it draws, the state of its search, and the address "
-        "of its unit. They are synthetic: no image of a person, place or thing is in them.",
+        f"{total:,} images, each the one that a unit of a network responds to most, with what is needed to "
+        "use them: the latent that regenerates it, the response it draws, the state of its search, and the "
+        "address of its unit. They are synthetic: no image of a person, place or thing is in them.",
         "",
         "This file is made by the stage `dataset_card` from the stores that it describes.",
     ]
@@ -72,7 +72,7 @@ def card(parts: list[Part], licence: str) -> str:
 
 
 def checksum(store: Path) -> tuple[int, int, str]:
-    """Files of a store, their bytes, and the SHA-256 of the list of their checksums, as `sha256sum` prints it."""
+    """Files of a store, their bytes, the SHA-256 of the list of their checksums as `sha256sum` prints it."""
     whole, number, size = hashlib.sha256(), 0, 0
     for name, path in sorted(_files(store)):
         whole.update(f"{files.sha256(path)}  {name}\n".encode())
@@ -100,7 +100,7 @@ def _part(part: Part) -> Iterator[str]:
         "prototypes": f"{status.size:,}: " + ", ".join(f"{n:,} {name}" for name, n in states.items() if n),
         "networks": f"{_listed(cube, schema.CONDITION)}; run {_listed(cube, schema.RUN)}",
         "checkpoints": _listed(cube, schema.CHECKPOINT),
-        "units": f"{cube.sizes[schema.UNIT]:,} of {len(layers)} layers, {', '.join(_shortened(list(layers)))}",
+        "units": f"{cube.sizes[schema.UNIT]:,} of {', '.join(_shortened(list(layers)))} ({len(layers)})",
         "repeats": str(cube.sizes[schema.REPEAT]),
         "image": f"{cube.sizes[schema.Y]} x {cube.sizes[schema.X]} px, RGB, uint8",
         "learnt from": part.origin,
@@ -123,8 +123,8 @@ def _terms(parts: list[Part], licence: str) -> Iterator[str]:
     for part in parts:
         if not part.free:
             yield (
-                f"The networks of `{part.path.as_posix()}` learnt from data of others ({part.origin}), whose terms "
-                "may reach what was made with them: ask there before you pass it on."
+                f"The networks of `{part.path.as_posix()}` learnt from data of others ({part.origin}), whose "
+                "terms may reach what was made with them: ask there before you pass it on."
             )
 
 

@@ -169,8 +169,11 @@ def _init(points: Vectors) -> str:
 def _library() -> ModuleType:
     """UMAP, on one thread, with what its compiler makes kept on disk: else every process compiles it anew."""
     import numba
-    import umap
-    from umap import aligned_umap, layouts, umap_, utils
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on TensorFlow, which is not needed
+        import umap
+        from umap import aligned_umap, layouts, umap_, utils
 
     numba.set_num_threads(1)  # with several, the aligned maps differ from run to run
     for module in (aligned_umap, layouts, umap_, utils):

@@ -119,7 +119,7 @@ def stage_maps(
     _scale(page, HEADER + 0.35 + side + 0.3, layers)
     what = {
         schema_projection.POSITION: "One map of all stages, each panel shows one of them; grey: the others.",
-        schema_projection.POSITION_ALONE: "Each stage on a map of its own: places of different panels do not compare.",
+        schema_projection.POSITION_ALONE: "Each stage on a map of its own: panels do not compare.",
         schema_projection.POSITION_ALIGNED: "A map of each stage, aligned by the same units.",
     }[variable]
     page.frame(

@@ -116,7 +116,7 @@ def train(
             loss.backward()
             optimiser.step()
             schedule.step()
-            losses += float(loss) * len(chosen)
+            losses += float(loss.detach()) * len(chosen)
             right += int((scores.argmax(1) == wanted).sum())
         history.append(Epoch(epoch, losses / len(images), 100 * right / len(images)))
     network.eval()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from protoviz import backbones, compute, recipes
+from protoviz import backbones, recipes
 from protoviz.cube import Address
 from protoviz.errors import StudyError
 from protoviz.priors import base
@@ -73,5 +73,5 @@ def test_groups_keep_the_order_and_leave_nothing_out():
 def test_a_layer_that_is_not_there_is_refused(network):
     with pytest.raises(StudyError, match="layer 'conv9': expected one of the"):
         make(network, 4, {"conv1": [0], "conv9": [0]})
-    with pytest.raises(StudyError, match="channel 4: expected|expected a channel from 0 to 3"):
+    with pytest.raises(StudyError, match="expected a channel from 0 to 3"):
         make(network, 4, {"conv1": [4]})
