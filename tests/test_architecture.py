@@ -20,6 +20,7 @@ LEAVES = {
     *("protoviz.errors", "protoviz.params", "protoviz.registry", "protoviz.seeding"),
     *("protoviz.files", "protoviz.progress", "protoviz.schema", "protoviz.layout", "protoviz.machine"),
     *("protoviz.refusals", "protoviz.section", "protoviz.recipes"),
+    *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
 }
 ISLANDS = {
     "learning": ("protoviz.learning", "protoviz.procedural"),
@@ -34,6 +35,7 @@ INFRASTRUCTURE = {
     *("stages", "protoviz", "protoviz.errors", "protoviz.params"),
     *("protoviz.registry", "protoviz.files", "protoviz.progress", "protoviz.layout", "protoviz.machine"),
     *("protoviz.refusals", "protoviz.section", "protoviz.recipes"),
+    *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
 }
 
 
