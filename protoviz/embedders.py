@@ -1,27 +1,36 @@
 """The spaces in which prototypes are compared: each maps images to vectors (D1, D2).
 
-To add one, write a function that takes a `Setting` and returns an `Embedder`, and give it a name in
-`EMBEDDERS`. It imports what it needs inside, so that this module stays light: pixels need no torch.
+To add one, write a function that takes a name and a `Setting` and returns an `Embedder`, and give it a name
+in `EMBEDDERS`. It imports what it needs inside, so that this module stays light: pixels need no torch.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from protoviz.measurement import ImageNetName, UntrainedName
 from protoviz.registry import lookup
 
-Images = NDArray[np.float32]
+if TYPE_CHECKING:
+    import torch
+
+Images = NDArray[np.uint8] | NDArray[np.float32]
+Mask = NDArray[np.float32]
 Vectors = NDArray[np.float32]
 
 
 class Embedder(Protocol):
-    """Maps images (N, H, W, 3), RGB in [0, 1], to vectors (N, D). Rows do not depend on each other."""
+    """Maps images (N, H, W, 3), RGB as uint8 or as float32 in [0, 1], to vectors (N, D), float32.
 
-    def __call__(self, images: Images) -> Vectors:
+    A mask (H, W), or (N, H, W) with one for each image, multiplies them before. Rows do not depend on each
+    other.
+    """
+
+    def __call__(self, images: Images, mask: Mask | None = None) -> Vectors:
         """The vectors of these images."""
 
 
@@ -34,12 +43,19 @@ class Setting:
         device: where networks run: "cpu", "cuda", "cuda:1" or "auto".
         threads: threads for torch and for BLAS.
         batch_size: images that go through a network at once.
+        precision: of the networks: "float32", "bfloat16" or "auto".
+        weights: folder with torchvision's weight files; None: torch.hub's, and what it lacks is fetched.
     """
 
     encoder: Path
     device: str
     threads: int
     batch_size: int
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    weights: Path | None = None
+
+
+Maker = Callable[[str, Setting], Embedder]
 
 
 def load(names: Iterable[str], setting: Setting) -> dict[str, Embedder]:
@@ -49,41 +65,101 @@ def load(names: Iterable[str], setting: Setting) -> dict[str, Embedder]:
         StudyError: the registry has no such name, or the network's file is missing or damaged.
     """
     makers = {name: lookup(EMBEDDERS, name, "embedder") for name in names}
-    return {name: make(setting) for name, make in makers.items()}
+    return {name: make(name, setting) for name, make in makers.items()}
 
 
-def pixels(setting: Setting) -> Embedder:
+def is_cheap(name: str) -> bool:
+    """Whether vectors are sooner made again than kept: those of pixels are as large as the images."""
+    return name == "pixels"
+
+
+def pixels(name: str, setting: Setting) -> Embedder:
     """RGB values in [0, 1], row by row: D = H x W x 3."""
-    del setting  # nothing to load
+    del name, setting  # nothing to load
 
-    def embed(images: Images) -> Vectors:
-        return images.reshape(len(images), -1).astype(np.float32)
+    def embed(images: Images, mask: Mask | None = None) -> Vectors:
+        shown = _between_0_and_1(images)
+        if mask is not None:
+            shown = shown * mask[..., np.newaxis]
+        vectors: Vectors = shown.reshape(len(images), -1)
+        return vectors
 
     return embed
 
 
-def reference(setting: Setting) -> Embedder:
+def reference(name: str, setting: Setting) -> Embedder:
     """Average-pooled last-layer features of the reference encoder, on images at the size they have.
 
     The encoder is trained in the pipeline on images and a seed that no analysed network uses.
     """
+    del name
+    from protoviz import backbones, checkpoints
+
+    model, _ = checkpoints.load(setting.encoder)
+    return _network(backbones.fold_batch_norm(model), backbones.normalise, setting)
+
+
+def imagenet(name: str, setting: Setting) -> Embedder:
+    """The last layer before the classifier of a network trained on ImageNet; see protoviz/imagenet.py."""
+    from protoviz import imagenet as networks
+
+    space = networks.NETWORKS[name.removesuffix(networks.UNTRAINED)]
+    return _network(networks.load(name, setting.weights), networks.preprocess(space), setting)
+
+
+def _network(
+    model: "torch.nn.Module", prepare: "Callable[[torch.Tensor], torch.Tensor]", setting: Setting
+) -> Embedder:
+    """Images through a network, batch by batch; masks are applied where it runs.
+
+    Args:
+        model: normalised images (B, 3, h, w) -> vectors (B, D).
+        prepare: images (B, 3, H, W) in [0, 1] -> what the model takes.
+        setting: device, precision, batch size.
+    """
     import torch
 
-    from protoviz import backbones, checkpoints, compute
+    from protoviz import compute
 
     device = compute.prepare(setting.device, setting.threads)
-    model, _ = checkpoints.load(setting.encoder, device)
+    dtype = compute.precision(setting.precision, device)
+    model = model.to(device, dtype).to(memory_format=torch.channels_last)
 
-    def embed(images: Images) -> Vectors:
-        batches = []
+    def embed(images: Images, mask: Mask | None = None) -> Vectors:
+        whole = None if mask is None or mask.ndim == 3 else _sent(mask, device)
+        rows = []
         for start in range(0, len(images), setting.batch_size):
-            batch = np.ascontiguousarray(images[start : start + setting.batch_size].transpose(0, 3, 1, 2))
+            some = slice(start, start + setting.batch_size)
             with torch.inference_mode():
-                features = model.features(backbones.normalise(torch.from_numpy(batch).to(device)))
-            batches.append(features.cpu().numpy())
-        return np.concatenate(batches)
+                shown = _sent(images[some], device)  # as stored: a quarter of the bytes of float32
+                shown = shown.permute(0, 3, 1, 2)
+                shown = shown.float().div_(255) if shown.dtype == torch.uint8 else shown
+                if mask is not None:
+                    shown = shown * (_sent(mask[some], device) if whole is None else whole).unsqueeze(-3)
+                batch = prepare(shown).to(dtype, memory_format=torch.channels_last)
+                rows.append(model(batch).float())
+        vectors: Vectors = torch.cat(rows).cpu().numpy()
+        return vectors
 
     return embed
 
 
-EMBEDDERS: dict[str, Callable[[Setting], Embedder]] = {"pixels": pixels, "reference": reference}
+def _sent(array: NDArray[np.generic], device: "torch.device") -> "torch.Tensor":
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+
+def _between_0_and_1(images: Images) -> NDArray[np.float32]:
+    """A copy in float32."""
+    scaled: NDArray[np.float32] = images.astype(np.float32)
+    if images.dtype == np.uint8:
+        scaled /= np.float32(255)
+    return scaled
+
+
+EMBEDDERS: dict[str, Maker] = {
+    "pixels": pixels,
+    "reference": reference,
+    **dict.fromkeys((*get_args(ImageNetName), *get_args(UntrainedName)), imagenet),
+}

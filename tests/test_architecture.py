@@ -19,7 +19,8 @@ PACKAGES = ("protoviz", "stages")
 LEAVES = {
     *("protoviz.errors", "protoviz.params", "protoviz.registry", "protoviz.seeding"),
     *("protoviz.files", "protoviz.progress", "protoviz.schema", "protoviz.layout", "protoviz.machine"),
-    *("protoviz.refusals", "protoviz.section", "protoviz.recipes"),
+    *("protoviz.refusals", "protoviz.section", "protoviz.recipes", "protoviz.measurement"),
+    *("protoviz.schema_types", "protoviz.schema_responses", "protoviz.schema_dictionary"),
 }
 ISLANDS = {
     "learning": ("protoviz.learning", "protoviz.procedural"),
@@ -33,7 +34,7 @@ RIGHT_OF_THE_CUBE = ("cube", "distances", "metrics", "findings", "figures")
 INFRASTRUCTURE = {
     *("stages", "protoviz", "protoviz.errors", "protoviz.params"),
     *("protoviz.registry", "protoviz.files", "protoviz.progress", "protoviz.layout", "protoviz.machine"),
-    *("protoviz.refusals", "protoviz.section", "protoviz.recipes"),
+    *("protoviz.refusals", "protoviz.section", "protoviz.recipes", "protoviz.measurement"),
 }
 
 
