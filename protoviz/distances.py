@@ -88,9 +88,7 @@ def measured(prototypes: xr.Dataset, spaces: Sequence[str], read: Read) -> xr.Da
     )
 
 
-def _coordinates(
-    prototypes: xr.Dataset, spaces: Sequence[str]
-) -> dict[str, tuple[str, NDArray[np.generic]]]:
+def _coordinates(prototypes: xr.Dataset, spaces: Sequence[str]) -> dict[str, tuple[str, NDArray[np.generic]]]:
     """Those of the prototypes, the spaces, and the two epochs of every step."""
     epochs = prototypes[schema.EPOCH].values
     kept = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)

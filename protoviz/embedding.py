@@ -49,18 +49,18 @@ class LayerRows:
         prototypes: the cube with condition and run of extent one.
         place: which of them.
         embed: the space.
-        name: of the space, for errors.
         mask: see `Masks`.
+        what: space and masking, for errors.
     """
 
     def __init__(
-        self, prototypes: xr.Dataset, place: Place, embed: Embedder, name: str, mask: Mask | None
+        self, prototypes: xr.Dataset, place: Place, embed: Embedder, mask: Mask | None, what: str
     ) -> None:
         self._images = _images(prototypes, place)
         if self._images.nbytes <= HELD:
             self._images = self._images.load()
         self._embed, self._mask = embed, mask
-        self._where = f"embedder {name!r}, epoch {int(prototypes[schema.EPOCH][place.epoch])}, {place.layer}"
+        self._where = f"{what}, epoch {int(prototypes[schema.EPOCH][place.epoch])}, {place.layer}"
 
     def __len__(self) -> int:
         return self._images.sizes[schema.UNIT]
@@ -104,7 +104,7 @@ class Fresh:
     def __call__(self, name: str, masking: str, place: Place) -> Rows:
         """The vectors (units, D) of one place in one space."""
         mask = self._masks(masking, place.epoch, place.layer)
-        rows = LayerRows(self._prototypes, place, self._spaces[name], name, mask)
+        rows = LayerRows(self._prototypes, place, self._spaces[name], mask, _what(name, masking))
         if embedders.is_cheap(name):
             return rows
         return np.concatenate([rows[some] for some in rows.blocks()])
@@ -134,7 +134,9 @@ class Embedding:
             return []
         opened, _ = _opened(self.prototypes, self.fields)
         sizes = opened.sizes
-        return [(repeat, epoch) for epoch in range(sizes[schema.EPOCH]) for repeat in range(sizes[schema.REPEAT])]
+        return [
+            (repeat, epoch) for epoch in range(sizes[schema.EPOCH]) for repeat in range(sizes[schema.REPEAT])
+        ]
 
     def done(self, item: Item) -> bool:
         """Whether its vectors are there."""
@@ -154,7 +156,7 @@ class Embedding:
                 for masking in schema.MASKINGS:
                     mask = masks(masking, place.epoch, layer)
                     for name, embed in spaces.items():
-                        rows = LayerRows(prototypes, place, embed, f"{name}", mask)
+                        rows = LayerRows(prototypes, place, embed, mask, _what(name, masking))
                         for some in rows.blocks():
                             vectors = rows[some]
                             file = _file(name, masking)
@@ -166,7 +168,7 @@ class Embedding:
                             written[file][first : first + len(vectors)] = vectors
 
     def read(self, name: str, masking: str, place: Place) -> Rows:
-        """The vectors (units, D) of one place in one space: mapped from the disk, or made when they are read."""
+        """The vectors (units, D) of one place in one space: mapped from the disk, or made when read."""
         if name in self._kept():
             path = self._piece((place.repeat, place.epoch)) / _file(name, masking)
             mapped: NDArray[np.float32] = np.load(path, mmap_mode="r")[place.units]
@@ -179,6 +181,10 @@ class Embedding:
 
     def _piece(self, item: Item) -> Path:
         return self.folder / f"vectors-{item[0]}-{item[1]}"
+
+
+def _what(name: str, masking: str) -> str:
+    return f"embedder {name!r}, {masking}"
 
 
 def _file(name: str, masking: str) -> str:

@@ -155,7 +155,7 @@ def _digest(file: str) -> str:
 def _address(name: str) -> str:
     from torchvision import models
 
-    return str(models.get_model_weights(name).IMAGENET1K_V1.url)  # type: ignore[attr-defined]
+    return str(models.get_model_weights(name).IMAGENET1K_V1.url)
 
 
 def _build(name: str) -> nn.Module:
@@ -172,7 +172,7 @@ def _untrained(name: str) -> nn.Module:
         torch.manual_seed(seeding.seed("untrained", name))
         network = _build(name)
     if name == "inception_v3":
-        network.AuxLogits = None
+        network.AuxLogits = None  # type: ignore[assignment]
     return network
 
 
@@ -196,7 +196,7 @@ def _trained(name: str, folder: str | Path | None) -> nn.Module:
     state_dicts.require_fit(found, wanted, refusal)
     network.load_state_dict(found, assign=True)
     if name == "inception_v3":
-        network.AuxLogits = None  # type: ignore[assignment]  # for training only
+        network.AuxLogits = None  # type: ignore[assignment]
     return network
 
 

@@ -3,6 +3,10 @@
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+PIPELINE = Path("dvc.yaml")
+RECORD = Path("dvc.lock")
+LOCK_FILE = Path("requirements.lock")
+SCRATCH = Path(".scratch")  # finished pieces of stages that were interrupted
 
 DATA = Path("data")
 IMAGES = DATA / "images"

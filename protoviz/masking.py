@@ -34,7 +34,7 @@ class Masks:
         self._fields = fields
         self._shape = (prototypes.sizes[schema.Y], prototypes.sizes[schema.X])
         self._epochs = prototypes[schema.EPOCH].values
-        self._network = {
+        self._network: dict[str, str | int] = {
             schema.CONDITION: str(prototypes[schema.CONDITION].values[0]),
             schema.RUN: int(prototypes[schema.RUN].values[0]),
         }
@@ -54,7 +54,11 @@ class Masks:
             return None
         if masking == schema.FIXED:
             return self._checked(schema.FIXED_MASK, {schema.LAYER: layer}, f"fixed mask of {layer}")
-        address = {**self._network, schema.EPOCH: int(self._epochs[epoch]), schema.LAYER: layer}
+        address: dict[str, str | int] = {
+            **self._network,
+            schema.EPOCH: int(self._epochs[epoch]),
+            schema.LAYER: layer,
+        }
         where = "mask of {condition} run {run} epoch {epoch} {layer}".format(**address)
         own = self._checked(schema.MASK, address, where)
         return own if not self._has_units() else self._of_units(address, where)

@@ -16,14 +16,15 @@ def main(params: Params, condition: str, run: int) -> None:
     threadpool_limits(params.compute.threads)
     asked = params.distances
     setting = embedders.Setting(
-        encoder=layout.REFERENCE_ENCODER,
+        encoder=layout.REFERENCE_ENCODER.absolute(),
         device=params.compute.device,
         threads=params.compute.threads,
         batch_size=asked.batch_size,
         precision=asked.precision,
-        weights=Path(asked.weights) if asked.weights else None,
+        weights=Path(asked.weights).absolute() if asked.weights else None,
     )
-    place, fields = layout.prototypes(condition, run), layout.receptive_fields(condition, run)
+    place = layout.prototypes(condition, run).absolute()  # workers may have another folder of their own
+    fields = layout.receptive_fields(condition, run).absolute()
     prototypes = cube.open_cube(place)
     require_complete(prototypes)
     layers = list(schema.layer_slices(prototypes[schema.LAYER].values))
