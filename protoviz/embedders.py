@@ -1,18 +1,19 @@
 """The spaces in which prototypes are compared: each maps images to vectors (D1, D2).
 
-To add one, write a function that takes a name and a `Setting` and returns an `Embedder`, and give it a name
-in `EMBEDDERS`. It imports what it needs inside, so that this module stays light: pixels need no torch.
+To add one, write a function that takes a `Setting` and returns an `Embedder`, and give it a name in
+`EMBEDDERS`. It imports what it needs inside, so that this module stays light: pixels need no torch.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protoviz.measurement import ImageNetName, UntrainedName
+from protoviz.measurement import IMAGENET, UNTRAINED
 from protoviz.registry import lookup
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Setting:
     weights: Path | None = None
 
 
-Maker = Callable[[str, Setting], Embedder]
+Maker = Callable[[Setting], Embedder]
 
 
 def load(names: Iterable[str], setting: Setting) -> dict[str, Embedder]:
@@ -65,7 +66,7 @@ def load(names: Iterable[str], setting: Setting) -> dict[str, Embedder]:
         StudyError: the registry has no such name, or the network's file is missing or damaged.
     """
     makers = {name: lookup(EMBEDDERS, name, "embedder") for name in names}
-    return {name: make(name, setting) for name, make in makers.items()}
+    return {name: make(setting) for name, make in makers.items()}
 
 
 def is_cheap(name: str) -> bool:
@@ -73,9 +74,9 @@ def is_cheap(name: str) -> bool:
     return name == "pixels"
 
 
-def pixels(name: str, setting: Setting) -> Embedder:
+def pixels(setting: Setting) -> Embedder:
     """RGB values in [0, 1], row by row: D = H x W x 3."""
-    del name, setting  # nothing to load
+    del setting  # nothing to load
 
     def embed(images: Images, mask: Mask | None = None) -> Vectors:
         shown = _between_0_and_1(images)
@@ -87,12 +88,11 @@ def pixels(name: str, setting: Setting) -> Embedder:
     return embed
 
 
-def reference(name: str, setting: Setting) -> Embedder:
+def reference(setting: Setting) -> Embedder:
     """Average-pooled last-layer features of the reference encoder, on images at the size they have.
 
     The encoder is trained in the pipeline on images and a seed that no analysed network uses.
     """
-    del name
     from protoviz import backbones, checkpoints
 
     model, _ = checkpoints.load(setting.encoder)
@@ -103,7 +103,7 @@ def imagenet(name: str, setting: Setting) -> Embedder:
     """The last layer before the classifier of a network trained on ImageNet; see protoviz/imagenet.py."""
     from protoviz import imagenet as networks
 
-    space = networks.NETWORKS[name.removesuffix(networks.UNTRAINED)]
+    space = networks.NETWORKS[name.removesuffix(UNTRAINED)]
     return _network(networks.load(name, setting.weights), networks.preprocess(space), setting)
 
 
@@ -161,5 +161,5 @@ def _between_0_and_1(images: Images) -> NDArray[np.float32]:
 EMBEDDERS: dict[str, Maker] = {
     "pixels": pixels,
     "reference": reference,
-    **dict.fromkeys((*get_args(ImageNetName), *get_args(UntrainedName)), imagenet),
+    **{name: partial(imagenet, name) for name in (*IMAGENET, *(name + UNTRAINED for name in IMAGENET))},
 }

@@ -24,10 +24,9 @@ from torch.nn import functional
 from protoviz import files, seeding, state_dicts
 from protoviz.backbones import IMAGENET_MEAN, IMAGENET_STD
 from protoviz.errors import StudyError
+from protoviz.measurement import UNTRAINED
 from protoviz.priors import download
 from protoviz.registry import lookup
-
-UNTRAINED = ":untrained"
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,9 @@ NETWORKS: dict[str, Space] = {
     "densenet121": Space("densenet121-a639ec97.pth", "average pool of the last ReLU", 1024, "classifier"),
     "densenet169": Space("densenet169-b2777c0a.pth", "average pool of the last ReLU", 1664, "classifier"),
     "densenet201": Space("densenet201-c1103571.pth", "average pool of the last ReLU", 1920, "classifier"),
-    "mobilenet_v2": Space("mobilenet_v2-b0353104.pth", "average pool of the last ReLU6", 1280, "classifier.1"),
+    "mobilenet_v2": Space(
+        "mobilenet_v2-b0353104.pth", "average pool of the last ReLU6", 1280, "classifier.1"
+    ),
 }
 
 
