@@ -14,7 +14,7 @@ LAYERS = {"layer1": 3, "layer2": 4}
 SIZE = 6
 
 
-def toy(repeats=2, epochs=(0, 1, 4), layers=LAYERS, seed=0):
+def toy(repeats=2, epochs=(0, 1, 4), layers=LAYERS, seed=0, size=SIZE):
     """Prototypes of random pixels and random masks of one network."""
     rng = np.random.default_rng(seed)
     names, channels = schema.unit_labels(layers)
@@ -24,7 +24,7 @@ def toy(repeats=2, epochs=(0, 1, 4), layers=LAYERS, seed=0):
         "run": [1],
         "epoch": list(epochs),
     }
-    image = rng.integers(0, 256, (*shape, SIZE, SIZE, 3), dtype=np.uint8)
+    image = rng.integers(0, 256, (*shape, size, size, 3), dtype=np.uint8)
     cube = xr.Dataset(
         {
             "image": (schema.CUBE["image"].dims, image),
@@ -32,8 +32,8 @@ def toy(repeats=2, epochs=(0, 1, 4), layers=LAYERS, seed=0):
         },
         {**axes, "repeat": np.arange(repeats), "layer": ("unit", names), "channel": ("unit", channels)},
     )
-    mask = rng.random((1, 1, len(epochs), len(layers), SIZE, SIZE), dtype=np.float32)
-    fixed = rng.random((len(layers), SIZE, SIZE), dtype=np.float32)
+    mask = rng.random((1, 1, len(epochs), len(layers), size, size), dtype=np.float32)
+    fixed = rng.random((len(layers), size, size), dtype=np.float32)
     masks = xr.Dataset(
         {
             "mask": (schema.RECEPTIVE_FIELDS["mask"].dims, mask),
