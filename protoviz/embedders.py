@@ -4,7 +4,7 @@ To add one, write a function that takes a `Setting` and returns an `Embedder`, a
 `EMBEDDERS`. It imports what it needs inside, so that this module stays light: pixels need no torch.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -96,7 +96,8 @@ def reference(setting: Setting) -> Embedder:
     from protoviz import backbones, checkpoints
 
     model, _ = checkpoints.load(setting.encoder)
-    return _network(backbones.fold_batch_norm(model), backbones.normalise, setting)
+    normal = backbones.IMAGENET_MEAN, backbones.IMAGENET_STD
+    return _network(backbones.fold_batch_norm(model), _Input(*normal, None), setting)
 
 
 def imagenet(name: str, setting: Setting) -> Embedder:
@@ -104,50 +105,68 @@ def imagenet(name: str, setting: Setting) -> Embedder:
     from protoviz import imagenet as networks
 
     space = networks.NETWORKS[name.removesuffix(UNTRAINED)]
-    return _network(networks.load(name, setting.weights), networks.preprocess(space), setting)
+    network = networks.load(name, setting.weights)
+    return _network(network, _Input(space.mean, space.std, space.size), setting)
 
 
-def _network(
-    model: "torch.nn.Module", prepare: "Callable[[torch.Tensor], torch.Tensor]", setting: Setting
-) -> Embedder:
-    """Images through a network, batch by batch; masks are applied where it runs.
+@dataclass(frozen=True)
+class _Input:
+    """What a network takes: mean and deviation of RGB in [0, 1], and its size in px; None: any."""
+
+    mean: Sequence[float]
+    std: Sequence[float]
+    size: int | None
+
+
+def _network(model: "torch.nn.Module", takes: _Input, setting: Setting) -> Embedder:
+    """Images through a network, batch by batch.
+
+    Nothing but the stored bytes is sent to where the network is. Scale, mask and normalisation are one
+    product and one sum for each value; resizing, which is a weighted mean, comes after them with the same result.
 
     Args:
         model: normalised images (B, 3, h, w) -> vectors (B, D).
-        prepare: images (B, 3, H, W) in [0, 1] -> what the model takes.
+        takes: see there.
         setting: device, precision, batch size.
     """
     import torch
+    from torch.nn import functional
 
     from protoviz import compute
 
     device = compute.prepare(setting.device, setting.threads)
     dtype = compute.precision(setting.precision, device)
     model = model.to(device, dtype).to(memory_format=torch.channels_last)
+    mean, std = torch.tensor(takes.mean, device=device), torch.tensor(takes.std, device=device)
+
+    def sent(array: NDArray[np.generic]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+    def shown(images: Images, scale: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+        values = sent(images).flatten(1).float()
+        normal = torch.addcmul(offset, values, scale).view(images.shape).permute(0, 3, 1, 2)
+        if takes.size is not None and images.shape[1:3] != (takes.size, takes.size):
+            size = (takes.size, takes.size)
+            normal = functional.interpolate(normal, size, mode="bilinear", antialias=True)
+        return normal.to(dtype, memory_format=torch.channels_last)
 
     def embed(images: Images, mask: Mask | None = None) -> Vectors:
-        whole = None if mask is None or mask.ndim == 3 else _sent(mask, device)
+        unit = 1 / (255 * std) if images.dtype == np.uint8 else 1 / std  # (3,)
+        offset = (-mean / std).expand(*images.shape[1:]).flatten()
+        scale = unit.expand(*images.shape[1:]).flatten()
+        if mask is not None and mask.ndim == 2:
+            scale = (sent(mask)[..., None] * unit).flatten()
         rows = []
-        for start in range(0, len(images), setting.batch_size):
-            some = slice(start, start + setting.batch_size)
-            with torch.inference_mode():
-                shown = _sent(images[some], device)  # as stored: a quarter of the bytes of float32
-                shown = shown.permute(0, 3, 1, 2)
-                shown = shown.float().div_(255) if shown.dtype == torch.uint8 else shown
-                if mask is not None:
-                    shown = shown * (_sent(mask[some], device) if whole is None else whole).unsqueeze(-3)
-                batch = prepare(shown).to(dtype, memory_format=torch.channels_last)
-                rows.append(model(batch).float())
+        with torch.inference_mode():
+            for start in range(0, len(images), setting.batch_size):
+                some = slice(start, start + setting.batch_size)
+                if mask is not None and mask.ndim == 3:
+                    scale = (sent(mask[some])[..., None] * unit).flatten(1)
+                rows.append(model(shown(images[some], scale, offset)).float())
         vectors: Vectors = torch.cat(rows).cpu().numpy()
         return vectors
 
     return embed
-
-
-def _sent(array: NDArray[np.generic], device: "torch.device") -> "torch.Tensor":
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
 
 def _between_0_and_1(images: Images) -> NDArray[np.float32]:

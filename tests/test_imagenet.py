@@ -76,21 +76,28 @@ def test_vectors_are_what_the_classifier_is_given(folder):
     np.testing.assert_allclose(found, given[0].numpy(), rtol=1e-3, atol=1e-5)
 
 
-def test_images_of_the_networks_own_size_are_not_resampled():
-    images = torch.rand(1, 3, 224, 224)
-    found = imagenet.preprocess(NETWORKS[NAME])(images)
-    mean, std = (torch.tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
-    torch.testing.assert_close(found, (images - mean) / std)
+@pytest.mark.parametrize("size", [224, 60])
+def test_masked_images_are_masked_before_they_are_resized_and_normalised(folder, size):
+    rng = np.random.default_rng(0)
+    images = rng.random((2, size, size, 3), dtype=np.float32)
+    mask = rng.random((size, size), dtype=np.float32)
+    embed = load(NAME, folder)
+    found, wanted = embed(images, mask), embed(images * mask[..., None])
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max())
 
 
 def test_inceptions_normalisation_is_that_of_its_weights():
     """Torchvision turns ImageNet's normalisation into the one that the network was trained with."""
-    images = torch.rand(2, 3, 299, 299)
-    mean, std = (torch.tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
+    images = torch.rand(2, 3, 9, 9)
     with torch.device("meta"):
         plain = models.inception_v3(weights=None, init_weights=False, transform_input=True)
-    wanted = plain._transform_input((images - mean) / std)
-    torch.testing.assert_close(imagenet.preprocess(NETWORKS["inception_v3"])(images), wanted)
+    ours, usual = NETWORKS["inception_v3"], NETWORKS["resnet50"]
+
+    def normal(space):
+        mean, std = (torch.tensor(values)[:, None, None] for values in (space.mean, space.std))
+        return (images - mean) / std
+
+    torch.testing.assert_close(normal(ours), plain._transform_input(normal(usual)))
 
 
 class TestWeights:
