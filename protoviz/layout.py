@@ -48,6 +48,16 @@ def distances(condition: str, run: int) -> Path:
     return DATA / "distances" / f"{item(condition, run)}.zarr"
 
 
+def natural(condition: str, run: int) -> Path:
+    """The store of what the units of one network respond to among natural images."""
+    return DATA / "natural" / f"{item(condition, run)}.zarr"
+
+
+def ageing(condition: str, run: int) -> Path:
+    """The store of what one network, at every kept epoch, makes of the prototypes of all of them."""
+    return DATA / "ageing" / f"{item(condition, run)}.zarr"
+
+
 def training_curve(condition: str, run: int) -> Path:
     """The loss after every epoch, as CSV."""
     return METRICS / "training" / f"{item(condition, run)}.csv"

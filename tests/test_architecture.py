@@ -19,22 +19,27 @@ PACKAGES = ("protoviz", "stages")
 LEAVES = {
     *("protoviz.errors", "protoviz.params", "protoviz.registry", "protoviz.seeding"),
     *("protoviz.files", "protoviz.progress", "protoviz.schema", "protoviz.layout", "protoviz.machine"),
-    *("protoviz.refusals", "protoviz.section", "protoviz.recipes"),
+    *("protoviz.refusals", "protoviz.section", "protoviz.recipes", "protoviz.measurement"),
+    *("protoviz.schema_types", "protoviz.schema_responses", "protoviz.schema_dictionary"),
     *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
 }
 ISLANDS = {
     "learning": ("protoviz.learning", "protoviz.procedural"),
     # protoviz.priors.generator owns the file in which learning and synthesis meet, as checkpoints.py does
     "synthesis": ("protoviz.synthesis", "protoviz.priors.base"),
-    "analysis": ("protoviz.distances", "protoviz.metrics", "protoviz.findings", "protoviz.figures"),
+    "analysis": (
+        *("protoviz.distances", "protoviz.metrics", "protoviz.findings", "protoviz.figures"),
+        *("protoviz.points", "protoviz.masking", "protoviz.embedding"),
+    ),
 }
+# Not `responses`, which asks the networks themselves: it stands with synthesis, to which images are images.
 RIGHT_OF_THE_CUBE = ("cube", "distances", "metrics", "findings", "figures")
 
 # A change of these changes messages, places or the reading of parameters, never a result.
 INFRASTRUCTURE = {
     *("stages", "protoviz", "protoviz.errors", "protoviz.params"),
     *("protoviz.registry", "protoviz.files", "protoviz.progress", "protoviz.layout", "protoviz.machine"),
-    *("protoviz.refusals", "protoviz.section", "protoviz.recipes"),
+    *("protoviz.refusals", "protoviz.section", "protoviz.recipes", "protoviz.measurement"),
     *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
 }
 
@@ -177,7 +182,8 @@ def test_right_of_the_cube_only_embedders_import_torch() -> None:
 
 def test_torchvision_only_where_data_sets_and_foreign_networks_are_read() -> None:
     users = {module for module in MODULES if "torchvision" in imports(module)}
-    assert users <= {"protoviz.sources.stl10", "protoviz.sources.cifar10", "protoviz.models"}
+    data = {"protoviz.sources.stl10", "protoviz.sources.cifar10"}
+    assert users <= data | {"protoviz.models", "protoviz.imagenet"}
 
 
 def test_only_stages_and_the_command_line_read_parameters() -> None:
@@ -214,7 +220,7 @@ def loaded(statement: str) -> set[str]:
         ),
         (("figures",), {"torch", "sklearn", "lightning", "dask"}),
         (
-            ("generator", "probe", "receptive_fields", "synthesize"),
+            ("generator", "probe", "receptive_fields", "synthesize", "responses"),
             {"torchvision", "lightning", "pytorch_lightning", "lightly", "matplotlib"},
         ),
         (("dataset",), {"torch", "torchvision", "sklearn", "matplotlib"}),
@@ -254,6 +260,7 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
     condition, run = "${item.condition}", "${item.run}"
     functions = (
         *(layout.checkpoints, layout.prototypes, layout.receptive_fields, layout.distances),
+        *(layout.natural, layout.ageing),
         *(layout.training_curve, layout.probe_metrics, layout.probe_curve),
     )
     items = [function(condition, run) for function in functions]
@@ -280,9 +287,9 @@ def test_names_that_params_allow_are_those_of_the_registries() -> None:
     """params.py imports no torch, so it spells the names of the registries once more."""
     from typing import get_args
 
-    from protoviz import backbones, embedders, params
+    from protoviz import backbones, embedders, imagenet, measurement, params
 
     (names,) = (get_args(hint) for hint in [params.Backbone.model_fields["name"].annotation])
     assert set(names) == set(backbones.BACKBONES)
-    (entry,) = get_args(params.Distances.model_fields["embedders"].annotation)
-    assert set(get_args(entry)) == set(embedders.EMBEDDERS)
+    assert set(measurement.EMBEDDERS) == set(embedders.EMBEDDERS)
+    assert tuple(imagenet.NETWORKS) == measurement.IMAGENET
