@@ -29,7 +29,7 @@ HIGH = 1 / 8  # cycles per pixel: from here on a texture is fine, its waves shor
 
 def _within(values: Floats, masks: Masks) -> Floats:
     """Sums over the image by the weights of every mask: (N, H, W) -> (N, M)."""
-    flat = values.reshape(len(values), -1)
+    flat = values.reshape(len(values), values.shape[1] * values.shape[2])
     sums = [
         np.einsum("np,np->n", flat, mask.reshape(flat.shape)) if mask.ndim == 3 else flat @ mask.ravel()
         for mask in masks
@@ -109,7 +109,7 @@ def spectrum(images: Floats, masks: Masks) -> Floats:
     sums = np.empty((*mean.shape, bands.shape[1]), images.dtype)
     for m, mask in enumerate(masks):
         waves = np.fft.rfft2((luma - mean[:, m, None, None]) * mask)
-        sums[:, m] = (waves.real**2 + waves.imag**2).reshape(len(waves), -1) @ bands
+        sums[:, m] = (waves.real**2 + waves.imag**2).reshape(len(waves), len(bands)) @ bands
     total = sums.sum(-1, keepdims=True)
     structured = total > GREY**2 * size**2 * _weight(masks, 2)[..., None]
     return np.divide(sums, total, out=np.full_like(sums, np.nan), where=structured)

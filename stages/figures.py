@@ -1,4 +1,4 @@
-"""Stage `figures`: G1..G9, the findings, what explains them; PNG, curves as PDF too, the animation as WebP."""
+"""Stage `figures`: G1..G9, the findings, what explains them; PNG, curves also as PDF, one animation."""
 
 from protoviz import datasets, figures, files, layout
 from protoviz.cube import open_cube

@@ -38,6 +38,8 @@ def growth(curves: xr.DataArray, half: int) -> xr.DataArray | None:
         half: 0 or 1; an epoch in the middle belongs to both.
     """
     epochs = curves[schema.EPOCH].values
+    if len(epochs) < 2:
+        return None
     middle = epochs[-1] / 2
     place = np.flatnonzero(epochs <= middle if half == 0 else epochs >= middle)
     if len(place) < 2:

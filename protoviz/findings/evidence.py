@@ -72,12 +72,8 @@ def estimated(effect: Effect, *address: str) -> dict[str, Any]:
     )
     complete = np.isfinite(parts.isel({DRAW: 0}).transpose("part", schema.RUN).values)
     sound = np.flatnonzero(complete.all(1))
-    pooled = parts.isel(part=sound)
-    pooled = (
-        pooled.min("part", skipna=False)
-        if effect.pool == "least" and len(sound)
-        else pooled.mean("part", skipna=False)
-    )
+    pooled = parts.isel(part=sound if len(sound) else [0])  # without any that is sound, NaN
+    pooled = pooled.min("part", skipna=False) if effect.pool == "least" else pooled.mean("part", skipna=False)
     values = pooled.transpose(DRAW, schema.RUN).values
     runs = [str(run) for run in effect.log[schema.RUN].values]
     missing = [
@@ -140,14 +136,14 @@ def of_claim(verdicts: Iterable[str], *, whole: bool) -> str:
 
     Args:
         verdicts: of its effects.
-        whole: whether every effect of the claim could be computed; if not, it cannot be supported.
+        whole: whether these are all; a claim of which a part could not be computed cannot be supported.
     """
-    known = [verdict for verdict in verdicts if verdict != NOT_COMPUTED]
-    if not known:
+    found = set(verdicts)
+    if not found - {NOT_COMPUTED}:
         return NOT_COMPUTED
-    if NOT_SUPPORTED in known:
+    if NOT_SUPPORTED in found:
         return NOT_SUPPORTED
-    return SUPPORTED if whole and set(known) == {SUPPORTED} else UNDECIDED
+    return SUPPORTED if whole and found == {SUPPORTED} else UNDECIDED
 
 
 def times(log: float) -> float:
