@@ -1,18 +1,19 @@
 """The spaces in which prototypes are compared: each maps images to vectors (D1, D2).
 
-To add one, write a function that takes a name and a `Setting` and returns an `Embedder`, and give it a name
-in `EMBEDDERS`. It imports what it needs inside, so that this module stays light: pixels need no torch.
+To add one, write a function that takes a `Setting` and returns an `Embedder`, and give it a name in
+`EMBEDDERS`. It imports what it needs inside, so that this module stays light: pixels need no torch.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protoviz.measurement import ImageNetName, UntrainedName
+from protoviz.measurement import IMAGENET, UNTRAINED
 from protoviz.registry import lookup
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Setting:
     weights: Path | None = None
 
 
-Maker = Callable[[str, Setting], Embedder]
+Maker = Callable[[Setting], Embedder]
 
 
 def load(names: Iterable[str], setting: Setting) -> dict[str, Embedder]:
@@ -65,7 +66,7 @@ def load(names: Iterable[str], setting: Setting) -> dict[str, Embedder]:
         StudyError: the registry has no such name, or the network's file is missing or damaged.
     """
     makers = {name: lookup(EMBEDDERS, name, "embedder") for name in names}
-    return {name: make(name, setting) for name, make in makers.items()}
+    return {name: make(setting) for name, make in makers.items()}
 
 
 def is_cheap(name: str) -> bool:
@@ -73,9 +74,9 @@ def is_cheap(name: str) -> bool:
     return name == "pixels"
 
 
-def pixels(name: str, setting: Setting) -> Embedder:
+def pixels(setting: Setting) -> Embedder:
     """RGB values in [0, 1], row by row: D = H x W x 3."""
-    del name, setting  # nothing to load
+    del setting  # nothing to load
 
     def embed(images: Images, mask: Mask | None = None) -> Vectors:
         shown = _between_0_and_1(images)
@@ -87,67 +88,85 @@ def pixels(name: str, setting: Setting) -> Embedder:
     return embed
 
 
-def reference(name: str, setting: Setting) -> Embedder:
+def reference(setting: Setting) -> Embedder:
     """Average-pooled last-layer features of the reference encoder, on images at the size they have.
 
     The encoder is trained in the pipeline on images and a seed that no analysed network uses.
     """
-    del name
     from protoviz import backbones, checkpoints
 
     model, _ = checkpoints.load(setting.encoder)
-    return _network(backbones.fold_batch_norm(model), backbones.normalise, setting)
+    normal = backbones.IMAGENET_MEAN, backbones.IMAGENET_STD
+    return _network(backbones.fold_batch_norm(model), _Input(*normal, None), setting)
 
 
 def imagenet(name: str, setting: Setting) -> Embedder:
     """The last layer before the classifier of a network trained on ImageNet; see protoviz/imagenet.py."""
     from protoviz import imagenet as networks
 
-    space = networks.NETWORKS[name.removesuffix(networks.UNTRAINED)]
-    return _network(networks.load(name, setting.weights), networks.preprocess(space), setting)
+    space = networks.NETWORKS[name.removesuffix(UNTRAINED)]
+    network = networks.load(name, setting.weights)
+    return _network(network, _Input(space.mean, space.std, space.size), setting)
 
 
-def _network(
-    model: "torch.nn.Module", prepare: "Callable[[torch.Tensor], torch.Tensor]", setting: Setting
-) -> Embedder:
-    """Images through a network, batch by batch; masks are applied where it runs.
+@dataclass(frozen=True)
+class _Input:
+    """What a network takes: mean and deviation of RGB in [0, 1], and its size in px; None: any."""
+
+    mean: Sequence[float]
+    std: Sequence[float]
+    size: int | None
+
+
+def _network(model: "torch.nn.Module", takes: _Input, setting: Setting) -> Embedder:
+    """Images through a network, batch by batch.
+
+    Nothing but the stored bytes is sent to where the network is. Scale, mask and normalisation are one
+    product and one sum for each value; resizing, which is a weighted mean, comes after them with the same result.
 
     Args:
         model: normalised images (B, 3, h, w) -> vectors (B, D).
-        prepare: images (B, 3, H, W) in [0, 1] -> what the model takes.
+        takes: see there.
         setting: device, precision, batch size.
     """
     import torch
+    from torch.nn import functional
 
     from protoviz import compute
 
     device = compute.prepare(setting.device, setting.threads)
     dtype = compute.precision(setting.precision, device)
     model = model.to(device, dtype).to(memory_format=torch.channels_last)
+    mean, std = torch.tensor(takes.mean, device=device), torch.tensor(takes.std, device=device)
+
+    def sent(array: NDArray[np.generic]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+    def shown(images: Images, scale: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+        values = sent(images).flatten(1).float()
+        normal = torch.addcmul(offset, values, scale).view(images.shape).permute(0, 3, 1, 2)
+        if takes.size is not None and images.shape[1:3] != (takes.size, takes.size):
+            size = (takes.size, takes.size)
+            normal = functional.interpolate(normal, size, mode="bilinear", antialias=True)
+        return normal.to(dtype, memory_format=torch.channels_last)
 
     def embed(images: Images, mask: Mask | None = None) -> Vectors:
-        whole = None if mask is None or mask.ndim == 3 else _sent(mask, device)
+        unit = 1 / (255 * std) if images.dtype == np.uint8 else 1 / std  # (3,)
+        offset = (-mean / std).expand(*images.shape[1:]).flatten()
+        scale = unit.expand(*images.shape[1:]).flatten()
+        if mask is not None and mask.ndim == 2:
+            scale = (sent(mask)[..., None] * unit).flatten()
         rows = []
-        for start in range(0, len(images), setting.batch_size):
-            some = slice(start, start + setting.batch_size)
-            with torch.inference_mode():
-                shown = _sent(images[some], device)  # as stored: a quarter of the bytes of float32
-                shown = shown.permute(0, 3, 1, 2)
-                shown = shown.float().div_(255) if shown.dtype == torch.uint8 else shown
-                if mask is not None:
-                    shown = shown * (_sent(mask[some], device) if whole is None else whole).unsqueeze(-3)
-                batch = prepare(shown).to(dtype, memory_format=torch.channels_last)
-                rows.append(model(batch).float())
+        with torch.inference_mode():
+            for start in range(0, len(images), setting.batch_size):
+                some = slice(start, start + setting.batch_size)
+                if mask is not None and mask.ndim == 3:
+                    scale = (sent(mask[some])[..., None] * unit).flatten(1)
+                rows.append(model(shown(images[some], scale, offset)).float())
         vectors: Vectors = torch.cat(rows).cpu().numpy()
         return vectors
 
     return embed
-
-
-def _sent(array: NDArray[np.generic], device: "torch.device") -> "torch.Tensor":
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
 
 def _between_0_and_1(images: Images) -> NDArray[np.float32]:
@@ -161,5 +180,5 @@ def _between_0_and_1(images: Images) -> NDArray[np.float32]:
 EMBEDDERS: dict[str, Maker] = {
     "pixels": pixels,
     "reference": reference,
-    **dict.fromkeys((*get_args(ImageNetName), *get_args(UntrainedName)), imagenet),
+    **{name: partial(imagenet, name) for name in (*IMAGENET, *(name + UNTRAINED for name in IMAGENET))},
 }

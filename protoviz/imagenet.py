@@ -13,21 +13,19 @@ the beginning of its SHA-256, as torchvision's names do.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from protoviz import files, seeding, state_dicts
 from protoviz.backbones import IMAGENET_MEAN, IMAGENET_STD
 from protoviz.errors import StudyError
+from protoviz.measurement import UNTRAINED
 from protoviz.priors import download
 from protoviz.registry import lookup
-
-UNTRAINED = ":untrained"
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,9 @@ NETWORKS: dict[str, Space] = {
     "densenet121": Space("densenet121-a639ec97.pth", "average pool of the last ReLU", 1024, "classifier"),
     "densenet169": Space("densenet169-b2777c0a.pth", "average pool of the last ReLU", 1664, "classifier"),
     "densenet201": Space("densenet201-c1103571.pth", "average pool of the last ReLU", 1920, "classifier"),
-    "mobilenet_v2": Space("mobilenet_v2-b0353104.pth", "average pool of the last ReLU6", 1280, "classifier"),
+    "mobilenet_v2": Space(
+        "mobilenet_v2-b0353104.pth", "average pool of the last ReLU6", 1280, "classifier.1"
+    ),
 }
 
 
@@ -91,19 +91,6 @@ def load(name: str, folder: str | Path | None = None) -> nn.Module:
     parent, _, last = space.classifier.rpartition(".")
     setattr(network.get_submodule(parent), last, nn.Identity())
     return network.eval().requires_grad_(False)
-
-
-def preprocess(space: Space) -> Callable[[Tensor], Tensor]:
-    """What maps images (B, 3, H, W) in [0, 1] of any size to the input of a network."""
-    size = (space.size, space.size)
-
-    def prepare(images: Tensor) -> Tensor:
-        if tuple(images.shape[-2:]) != size:
-            images = functional.interpolate(images, size, mode="bilinear", antialias=True)
-        mean, std = (images.new_tensor(values)[:, None, None] for values in (space.mean, space.std))
-        return (images - mean) / std
-
-    return prepare
 
 
 def weight_file(name: str, folder: str | Path | None = None) -> Path:

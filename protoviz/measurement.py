@@ -2,39 +2,26 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from protoviz.refusals import refusal
 from protoviz.section import Count, Distinct, Section
 
 # The ImageNet networks of D2, with the weights that torchvision publishes.
-ImageNetName = Literal[
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "inception_v3",
-    "vgg16",
-    "vgg19",
-    "densenet121",
-    "densenet169",
-    "densenet201",
-    "mobilenet_v2",
-]
+IMAGENET = (
+    *("resnet50", "resnet101", "resnet152", "inception_v3", "vgg16", "vgg19"),
+    *("densenet121", "densenet169", "densenet201", "mobilenet_v2"),
+)
+# After the name of one of these: with fresh weights, the same each time, only for those who ask for them.
+UNTRAINED = ":untrained"
+EMBEDDERS = ("reference", "pixels", *IMAGENET, *(name + UNTRAINED for name in IMAGENET))
 
-# The same networks with fresh weights, the same each time: only for those who ask for them by this name.
-UntrainedName = Literal[
-    "resnet50:untrained",
-    "resnet101:untrained",
-    "resnet152:untrained",
-    "inception_v3:untrained",
-    "vgg16:untrained",
-    "vgg19:untrained",
-    "densenet121:untrained",
-    "densenet169:untrained",
-    "densenet201:untrained",
-    "mobilenet_v2:untrained",
-]
 
-EmbedderName = Literal["reference", "pixels", ImageNetName, UntrainedName]
+def _known(name: str) -> str:
+    if name not in EMBEDDERS:
+        named = ", ".join(EMBEDDERS[: -len(IMAGENET)])
+        raise refusal(f"one of {named}", repr(name))
+    return name
 
 
 class ReceptiveFields(Section):
@@ -56,7 +43,7 @@ class Distances(Section):
     `weights`: the folder in which torchvision's weight files lie; null: they are fetched.
     """
 
-    embedders: Annotated[list[EmbedderName], Field(min_length=1), Distinct]
+    embedders: Annotated[list[Annotated[str, AfterValidator(_known)]], Field(min_length=1), Distinct]
     weights: str | None
     precision: Literal["float32", "bfloat16", "auto"]
     batch_size: Count

@@ -23,15 +23,15 @@ def main(params: Params, condition: str, run: int) -> None:
         precision=asked.precision,
         weights=Path(asked.weights).absolute() if asked.weights else None,
     )
-    place = layout.prototypes(condition, run).absolute()  # workers may have another folder of their own
-    fields = layout.receptive_fields(condition, run).absolute()
+    place, fields = layout.prototypes(condition, run), layout.receptive_fields(condition, run)
+    masks = stores.open_dataset(fields)
     prototypes = cube.open_cube(place)
     require_complete(prototypes)
-    layers = list(schema.layer_slices(prototypes[schema.LAYER].values))
-    masking.Masks(prototypes, stores.open_dataset(fields)).require_all(layers)
+    masking.Masks(prototypes, masks).require_all(list(schema.layer_slices(prototypes[schema.LAYER].values)))
     target = layout.distances(condition, run)
     with scratch.pieces(target) as folder:
-        work = Embedding(place, fields, tuple(asked.embedders), setting, folder)
+        # Workers may have another current folder.
+        work = Embedding(place.absolute(), fields.absolute(), tuple(asked.embedders), setting, folder)
         tasks.run(work, work.items(), title="repeats and epochs embedded", done=work.done)
         stores.write_dataset(target, measured(prototypes, asked.embedders, work.read), schema.DISTANCES)
 

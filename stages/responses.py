@@ -11,6 +11,8 @@ from stages import run_stage
 def main(params: Params, condition: str, run: int) -> None:
     """Read checkpoints, prototypes and held-out images, ask, write two stores."""
     device = compute.prepare(params.compute.device, params.compute.threads)
+    prototypes = layout.prototypes(condition, run)
+    cube.validate(prototypes)
     images = datasets.load(layout.IMAGES, "test").images
     count = min(len(images), params.natural.images or len(images))
     # The same for all networks.
@@ -23,7 +25,7 @@ def main(params: Params, condition: str, run: int) -> None:
     )
     natural, ageing = answer_stores(
         networks,
-        cube.open_cube(layout.prototypes(condition, run)),
+        cube.open_cube(prototypes),
         Shown(images[rows], rows, min(params.natural.top, count)),
         params.synthesis.objective,
         batch=params.synthesis.batch_size,

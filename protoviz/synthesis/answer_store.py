@@ -113,16 +113,9 @@ class _Study:
             network, list(self.layers), self.objective, self.natural.images, batch=batch, device=device
         )
         for number, (layer, units) in enumerate(self.layers.items()):
-            answered = np.stack(
-                [
-                    [
-                        answers.of_own_units(
-                            network, layer, self.objective, each.values, batch=batch, device=device
-                        )
-                        for each in repeat
-                    ]
-                    for repeat in self.images[:, :, units]
-                ]
+            answer = answers.OwnUnits(network, layer, self.objective, batch=batch, device=device)
+            answered = np.array(
+                [[answer(shown.values) for shown in repeat] for repeat in self.images[:, :, units]]
             )
             self._require_own(epoch, layer, answered[:, epoch])
             self._ground(epoch, number, units, seen[layer])

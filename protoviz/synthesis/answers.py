@@ -53,39 +53,37 @@ def of_all_units(
     return {layer: torch.cat([part[layer] for part in parts]).numpy() for layer in layers}
 
 
-def of_own_units(
-    network: Network,
-    layer: str,
-    objective: Objective,
-    images: Images,
-    *,
-    batch: int,
-    device: torch.device,
-) -> Responses:
-    """The response of channel k of a layer to the image k, modulo the number of channels, (N,).
+class OwnUnits:
+    """What gives the units of a layer each its own image: channel k the image k.
 
     Args:
         network: whose units they are.
         layer: their layer.
         objective: where in the map, before or after the non-linearity.
-        images: (N, H, W, 3), of the network's size.
         batch: images at once.
         device: where to compute.
 
     Raises:
-        StudyError: as above.
+        StudyError: there is no such layer, or no such position in it.
     """
-    readout = network.readout(layer, objective, torch.float32, device)
-    count = network.layer(layer).channels
 
-    def answer(some: range) -> Tensor:
-        shown = _seen(network, images[some.start : some.stop], readout.window, device)
-        return readout(shown, torch.arange(some.start, some.stop, device=device) % count).cpu()
+    def __init__(
+        self, network: Network, layer: str, objective: Objective, *, batch: int, device: torch.device
+    ) -> None:
+        self._readout = network.readout(layer, objective, torch.float32, device)
+        self._network, self._batch, self._device = network, batch, device
 
-    with torch.inference_mode():
-        parts = blocks.in_blocks(len(images), batch, answer)
-    answered: Responses = torch.cat(parts).numpy()
-    return answered
+    def __call__(self, images: Images) -> Responses:
+        """The responses (C,) to images (C, H, W, 3), of the network's size."""
+
+        def answer(some: range) -> Tensor:
+            shown = _seen(self._network, images[some.start : some.stop], self._readout.window, self._device)
+            return self._readout(shown, torch.arange(some.start, some.stop, device=self._device)).cpu()
+
+        with torch.inference_mode():
+            parts = blocks.in_blocks(len(images), self._batch, answer)
+        answered: Responses = torch.cat(parts).numpy()
+        return answered
 
 
 def _seen(network: Network, images: Images, window: Window, device: torch.device) -> Tensor:

@@ -1,5 +1,6 @@
 """The receptive fields of one network at all its epochs: maps, fits, masks, boxes (R1..R4)."""
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -77,8 +78,7 @@ def receptive_fields(
     for epoch, model in models:
         if not positions:
             layers = model.units
-            assert isinstance(model, torch.nn.Module)
-            network = Network(model, size)
+            network = Network(_with_numbers(model), size)
             positions = {layer: network.position(layer, method.objective) for layer in layers}
             common = _common(network, model, positions, method)
         made.epochs.append(epoch)
@@ -127,6 +127,15 @@ def _common(
         boxes.append((*rows, *columns))
         masks.append(fit_gaussian(expected_map(model, layer, network.size, position)).mask)
     return {schema.BOX: np.array(boxes), schema.FIXED_MASK: np.array(masks)}
+
+
+def _with_numbers(model: backbones.Backbone) -> torch.nn.Module:
+    """A copy that can be traced even if the training diverged; only its shapes matter."""
+    assert isinstance(model, torch.nn.Module)
+    copied = copy.deepcopy(model)
+    for tensor in copied.state_dict().values():
+        torch.nan_to_num_(tensor)
+    return copied
 
 
 def _dataset(

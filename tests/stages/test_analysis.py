@@ -31,7 +31,10 @@ def write_inputs(condition, run):
     toy.write_cube(layout.prototypes(condition, run), toy.template((condition,), (run,), epochs=EPOCHS))
     mask = np.random.default_rng(run).random((1, 1, len(EPOCHS), len(toy.LAYERS), toy.SIZE, toy.SIZE))
     masks = xr.Dataset(
-        {"mask": (schema.RECEPTIVE_FIELDS["mask"].dims, mask.astype(np.float32))},
+        {
+            "mask": (schema.RECEPTIVE_FIELDS["mask"].dims, mask.astype(np.float32)),
+            "fixed_mask": (schema.RECEPTIVE_FIELDS["fixed_mask"].dims, mask[0, 0, 0].astype(np.float32)),
+        },
         {"condition": [condition], "run": [run], "epoch": list(EPOCHS), "layer": list(toy.LAYERS)},
     )
     stores.write_dataset(layout.receptive_fields(condition, run), masks)
