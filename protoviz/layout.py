@@ -58,6 +58,16 @@ def ageing(condition: str, run: int) -> Path:
     return DATA / "ageing" / f"{item(condition, run)}.zarr"
 
 
+def appearance(condition: str, run: int) -> Path:
+    """The store of how the prototypes of one network look, in numbers."""
+    return DATA / "appearance" / f"{item(condition, run)}.zarr"
+
+
+def units(condition: str, run: int) -> Path:
+    """The store of when the units of one network settle."""
+    return DATA / "units" / f"{item(condition, run)}.zarr"
+
+
 def training_curve(condition: str, run: int) -> Path:
     """The loss after every epoch, as CSV."""
     return METRICS / "training" / f"{item(condition, run)}.csv"

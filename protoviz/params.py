@@ -170,11 +170,13 @@ class Probe(Section):
 
 
 class Figures(Section):
-    """What the figures show: units of the development rows, prototypes for each grid."""
+    """What the figures show: units of the development rows (G3, G8), prototypes for each grid."""
 
     grid_units: Count
     development_layer: str
     development_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    more_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    animated_layer: str
     dpi: Count
 
 

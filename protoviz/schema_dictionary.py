@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from protoviz import schema, schema_responses
+from protoviz import schema, schema_appearance, schema_responses
 
-STORES = (*schema.STORES, *schema_responses.STORES)
+STORES = (*schema.STORES, *schema_responses.STORES, *schema_appearance.STORES)
 
 
 def data_dictionary() -> str:

@@ -20,7 +20,12 @@ LEAVES = {
     *("protoviz.errors", "protoviz.params", "protoviz.registry", "protoviz.seeding"),
     *("protoviz.files", "protoviz.progress", "protoviz.schema", "protoviz.layout", "protoviz.machine"),
     *("protoviz.refusals", "protoviz.section", "protoviz.recipes", "protoviz.measurement"),
-    *("protoviz.schema_types", "protoviz.schema_responses", "protoviz.schema_dictionary"),
+    *(
+        "protoviz.schema_types",
+        "protoviz.schema_responses",
+        "protoviz.schema_appearance",
+        "protoviz.schema_dictionary",
+    ),
     *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
 }
 ISLANDS = {
@@ -30,10 +35,11 @@ ISLANDS = {
     "analysis": (
         *("protoviz.distances", "protoviz.metrics", "protoviz.findings", "protoviz.figures"),
         *("protoviz.points", "protoviz.masking", "protoviz.embedding"),
+        *("protoviz.statistics", "protoviz.appearance", "protoviz.settling"),
     ),
 }
 # Not `responses`, which asks the networks themselves: it stands with synthesis, to which images are images.
-RIGHT_OF_THE_CUBE = ("cube", "distances", "metrics", "findings", "figures")
+RIGHT_OF_THE_CUBE = ("cube", "distances", "appearance", "metrics", "findings", "figures")
 
 # A change of these changes messages, places or the reading of parameters, never a result.
 INFRASTRUCTURE = {
@@ -215,7 +221,7 @@ def loaded(statement: str) -> set[str]:
     ("stages", "never"),
     [
         (
-            ("cube", "metrics", "findings", "distances"),
+            ("cube", "metrics", "findings", "distances", "appearance"),
             {"torch", "sklearn", "matplotlib", "lightning", "dask"},
         ),
         (("figures",), {"torch", "sklearn", "lightning", "dask"}),
@@ -260,7 +266,7 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
     condition, run = "${item.condition}", "${item.run}"
     functions = (
         *(layout.checkpoints, layout.prototypes, layout.receptive_fields, layout.distances),
-        *(layout.natural, layout.ageing),
+        *(layout.natural, layout.ageing, layout.appearance, layout.units),
         *(layout.training_curve, layout.probe_metrics, layout.probe_curve),
     )
     items = [function(condition, run) for function in functions]

@@ -31,7 +31,7 @@ MINIATURE: dict[str, Any] = {
     "receptive_fields": {"noise": 4, "probes": 2},
     "natural": {"images": 12, "top": 3},
     "synthesis": {"start": {"pool": 32, "top": 2}, "ascent": {"steps": 3}},
-    "figures": {"grid_units": 4, "development_units": [0, 1], "dpi": 60},
+    "figures": {"grid_units": 4, "development_units": [0, 1], "more_units": [2, 3], "dpi": 60},
 }
 KEEPCLR = {"cj_prob": 0.0, "random_gray_scale": 0.0}
 
@@ -104,7 +104,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
 def test_everything_is_made(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, first = study
     expected = {"dataset", "reference", "generator", "cube", "metrics@clrjit", "findings", "figures"}
-    items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses"}
+    items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses", "appearance"}
     assert stages_run(first) == expected | {f"{stage}@clrjit-1" for stage in items}
     for path in outputs(folder):
         assert (folder / path).exists(), path
@@ -148,7 +148,7 @@ def test_a_new_condition_runs_only_what_is_new(study: tuple[Path, subprocess.Com
     write_params(folder, {**MINIATURE, "conditions": {**MINIATURE["conditions"], "keepclr": KEEPCLR}})
     result = repro(folder)
     summaries = {"cube", "metrics@clrjit", "metrics@keepclr", "findings", "figures"}
-    items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses"}
+    items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses", "appearance"}
     assert stages_run(result) == summaries | {f"{stage}@keepclr-1" for stage in items}
     after = outputs(folder)
     kept = [path for path in before if "clrjit" in path]
