@@ -10,6 +10,7 @@ REFERENCE_ENCODER = DATA / "reference" / "encoder.safetensors"
 GENERATOR = DATA / "generator" / "generator.safetensors"
 PRIOR = DATA / "generator" / "prior.json"
 CUBE = DATA / "cube.zarr"
+PUBLISHED = Path("published")  # the remote that is a folder of the repository
 
 FIGURES = Path("figures")
 
