@@ -30,6 +30,11 @@ def checkpoints(condition: str, run: int) -> Path:
     return DATA / "checkpoints" / item(condition, run)
 
 
+def checkpoint(epoch: int) -> str:
+    """The name of the file of an epoch in that folder."""
+    return f"epoch_{epoch:04d}.safetensors"
+
+
 def prototypes(condition: str, run: int) -> Path:
     """The store of the prototypes of one network: the cube with condition and run of extent one."""
     return DATA / "prototypes" / f"{item(condition, run)}.zarr"

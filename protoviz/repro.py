@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from protoviz import files, layout, machine, params
+from protoviz import files, layout, leftovers, machine, params
 from protoviz.errors import StudyError
 from protoviz.scheduling import Schedule
 from protoviz.verdict_table import table
@@ -51,6 +51,8 @@ def repro(jobs: int | None) -> None:
     if jobs is None:
         jobs = max(1, machine.cores() // study.compute.threads)
     _prepare_environment(study.compute.threads)
+    for path in leftovers.remove():
+        print(f"{path}: removed, as no stage makes it any more (DVC's cache keeps it).")
     needs = stale()
     if needs:
         run(Schedule(needs), min(jobs, len(needs)))
