@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pathspec import GitIgnoreSpec
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from protoviz.errors import StudyError
 
-LOCK_FILE = "dvc.lock"
+LOCK_FILE, IGNORE_FILE = "dvc.lock", ".dvcignore"
 FOLDER = ".dir"
 
 
@@ -108,11 +109,19 @@ def md5_of(path: Path) -> str:
 
 
 def file_digests(path: Path) -> dict[str, str]:
-    """Path within a folder -> MD5, of all its files; "" for a path that is a file itself."""
+    """Path within a folder -> MD5, of all its files that DVC looks at; "" for a path that is a file itself.
+
+    Args:
+        path: relative to the top of a repository, whose .dvcignore counts, or absolute.
+    """
     if path.is_file():
         return {"": md5_of(path)}
+    rules = Path(IGNORE_FILE)
+    ignored = GitIgnoreSpec.from_lines(rules.read_text().splitlines() if rules.is_file() else [])
     return {
-        file.relative_to(path).as_posix(): md5_of(file) for file in sorted(path.rglob("*")) if file.is_file()
+        file.relative_to(path).as_posix(): md5_of(file)
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and (file.is_absolute() or not ignored.match_file(file))
     }
 
 
