@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from protoviz import __version__
+from protoviz import __version__, data_commands
 from protoviz.errors import StudyError
 
 
@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     synthesize.add_argument(
         "--out", metavar="FOLDER", default="prototypes", help="for the images (default: prototypes)"
     )
+    data_commands.add_parsers(commands)
     return parser
 
 

@@ -14,6 +14,7 @@ REFERENCE_ENCODER = DATA / "reference" / "encoder.safetensors"
 GENERATOR = DATA / "generator" / "generator.safetensors"
 PRIOR = DATA / "generator" / "prior.json"
 CUBE = DATA / "cube.zarr"
+PUBLISHED = Path("published")  # the remote that is a folder of the repository
 
 FIGURES = Path("figures")
 
@@ -31,6 +32,11 @@ def item(condition: str, run: int) -> str:
 def checkpoints(condition: str, run: int) -> Path:
     """The folder with one file for every kept epoch."""
     return DATA / "checkpoints" / item(condition, run)
+
+
+def checkpoint(epoch: int) -> str:
+    """The name of the file of an epoch in that folder."""
+    return f"epoch_{epoch:04d}.safetensors"
 
 
 def prototypes(condition: str, run: int) -> Path:

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from protoviz import files, layout, machine, params, scratch, tasks
+from protoviz import files, layout, leftovers, machine, params, scratch, tasks
 from protoviz.errors import StudyError
 from protoviz.scheduling import Schedule
 from protoviz.verdict_table import table
@@ -53,6 +53,8 @@ def repro(jobs: int | None) -> None:
         on_cpu = study.compute.device == "cpu"
         jobs = max(1, machine.cores() // study.compute.threads) if on_cpu else 1
     _prepare_environment(study.compute)
+    for path in leftovers.remove():
+        print(f"{path}: removed, as no stage makes it any more (DVC's cache keeps it).")
     needs = stale()
     if needs:
         run(Schedule(needs), min(jobs, len(needs)))
