@@ -5,11 +5,13 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 
 DATA = Path("data")
+ATLAS = DATA / "atlas"
 IMAGES = DATA / "images"
 REFERENCE_ENCODER = DATA / "reference" / "encoder.safetensors"
 GENERATOR = DATA / "generator" / "generator.safetensors"
 PRIOR = DATA / "generator" / "prior.json"
 CUBE = DATA / "cube.zarr"
+STAGES_CUBE = DATA / "stages_cube.zarr"
 
 FIGURES = Path("figures")
 
@@ -44,6 +46,26 @@ def distances(condition: str, run: int) -> Path:
     return DATA / "distances" / f"{item(condition, run)}.zarr"
 
 
+def natural(condition: str, run: int) -> Path:
+    """The store of what the units of one network respond to among natural images."""
+    return DATA / "natural" / f"{item(condition, run)}.zarr"
+
+
+def ageing(condition: str, run: int) -> Path:
+    """The store of what one network, at every kept epoch, makes of the prototypes of all of them."""
+    return DATA / "ageing" / f"{item(condition, run)}.zarr"
+
+
+def appearance(condition: str, run: int) -> Path:
+    """The store of how the prototypes of one network look, in numbers."""
+    return DATA / "appearance" / f"{item(condition, run)}.zarr"
+
+
+def units(condition: str, run: int) -> Path:
+    """The store of when the units of one network settle."""
+    return DATA / "units" / f"{item(condition, run)}.zarr"
+
+
 def training_curve(condition: str, run: int) -> Path:
     """The loss after every epoch, as CSV."""
     return METRICS / "training" / f"{item(condition, run)}.csv"
@@ -62,3 +84,8 @@ def probe_curve(condition: str, run: int) -> Path:
 def metrics(condition: str) -> Path:
     """The measures of one condition, as JSON."""
     return METRICS / f"{condition}.json"
+
+
+def projection(study: str) -> Path:
+    """The store of the maps of a study: "study" (A) or "stages" (B)."""
+    return DATA / "projection" / f"{study}.zarr"

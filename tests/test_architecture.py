@@ -25,9 +25,17 @@ ISLANDS = {
     "learning": ("protoviz.learning", "protoviz.procedural"),
     # protoviz.priors.generator owns the file in which learning and synthesis meet, as checkpoints.py does
     "synthesis": ("protoviz.synthesis", "protoviz.priors.base"),
-    "analysis": ("protoviz.distances", "protoviz.metrics", "protoviz.findings", "protoviz.figures"),
+    "analysis": (
+        "protoviz.distances",
+        "protoviz.metrics",
+        "protoviz.findings",
+        "protoviz.figures",
+        "protoviz.atlas",
+    ),
 }
-RIGHT_OF_THE_CUBE = ("cube", "distances", "metrics", "findings", "figures")
+RIGHT_OF_THE_CUBE = ("cube", "distances", "metrics", "findings", "figures", "atlas")
+
+PAGE = "protoviz/atlas/page"  # what the browser runs
 
 # A change of these changes messages, places or the reading of parameters, never a result.
 INFRASTRUCTURE = {
@@ -207,7 +215,7 @@ def loaded(statement: str) -> set[str]:
     ("stages", "never"),
     [
         (
-            ("cube", "metrics", "findings", "distances"),
+            ("cube", "metrics", "findings", "distances", "atlas"),
             {"torch", "sklearn", "matplotlib", "lightning", "dask"},
         ),
         (("figures",), {"torch", "sklearn", "lightning", "dask"}),
@@ -257,6 +265,7 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
     items = [function(condition, run) for function in functions]
     whole = [layout.IMAGES, layout.REFERENCE_ENCODER, layout.GENERATOR.parent, layout.CUBE]
     whole += [
+        layout.ATLAS,
         layout.GENERATOR_CURVE,
         layout.FINDINGS,
         layout.CURVES,
@@ -271,7 +280,8 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
     read = {
         path for stage in pipeline().values() for path in paths_of(stage["deps"]) if not path.endswith(".py")
     }
-    assert read <= outs | {str(path.parent) for path in items} | {f"{layout.IMAGES}/classes.json"}
+    parts = {f"{layout.IMAGES}/{name}" for name in ("classes.json", "test.npy", "test_labels.npy")}
+    assert read <= outs | parts | {str(path.parent) for path in items} | {PAGE}
 
 
 def test_names_that_params_allow_are_those_of_the_registries() -> None:

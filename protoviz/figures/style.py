@@ -2,7 +2,7 @@
 
 import functools
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -11,13 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from protoviz import files
+from protoviz.palette import colours as colours
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-# Okabe & Ito (2008), safe for the common forms of colour blindness; their yellow is too light on white.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-PAPER_COLOURS = {"clrjit": PALETTE[0], "keepclr": PALETTE[1]}
 
 INK, SOFT, FAINT = "#222222", "#666666", "#DDDDDD"
 WIDTH = 13.33  # inches, a wide slide: sizes of type below are in points at this width
@@ -68,15 +65,6 @@ def save(figure: Figure, path: str | Path, dpi: int) -> None:
     """Write a figure as PNG. The same figure gives the same bytes: no date, no version in the file."""
     with files.complete(path) as partial:
         figure.savefig(partial, format="png", dpi=dpi, metadata={"Software": None})
-
-
-def colours(conditions: Sequence[str]) -> dict[str, str]:
-    """A colour for each condition: the paper's two keep theirs, others take what is left, in order."""
-    chosen = {name: PAPER_COLOURS[name] for name in conditions if name in PAPER_COLOURS}
-    left = [colour for colour in PALETTE if colour not in chosen.values()]
-    others = [name for name in conditions if name not in chosen]
-    chosen |= {name: left[i % len(left)] for i, name in enumerate(others)}
-    return {name: chosen[name] for name in conditions}
 
 
 class Page:
