@@ -9,12 +9,14 @@ LOCK_FILE = Path("requirements.lock")
 SCRATCH = Path(".scratch")  # finished pieces of stages that were interrupted
 
 DATA = Path("data")
+ATLAS = DATA / "atlas"
 IMAGES = DATA / "images"
 REFERENCE_ENCODER = DATA / "reference" / "encoder.safetensors"
 GENERATOR = DATA / "generator" / "generator.safetensors"
 PRIOR = DATA / "generator" / "prior.json"
 CUBE = DATA / "cube.zarr"
 PUBLISHED = Path("published")  # the remote that is a folder of the repository
+STAGES_CUBE = DATA / "stages_cube.zarr"
 
 FIGURES = Path("figures")
 
@@ -92,3 +94,8 @@ def probe_curve(condition: str, run: int) -> Path:
 def metrics(condition: str) -> Path:
     """The measures of one condition, as JSON."""
     return METRICS / f"{condition}.json"
+
+
+def projection(study: str) -> Path:
+    """The store of the maps of a study: "study" (A) or "stages" (B)."""
+    return DATA / "projection" / f"{study}.zarr"

@@ -34,12 +34,14 @@ ISLANDS = {
     "synthesis": ("protoviz.synthesis", "protoviz.priors.base"),
     "analysis": (
         *("protoviz.distances", "protoviz.metrics", "protoviz.findings", "protoviz.figures"),
-        *("protoviz.points", "protoviz.masking", "protoviz.embedding"),
+        *("protoviz.points", "protoviz.masking", "protoviz.embedding", "protoviz.atlas"),
         *("protoviz.statistics", "protoviz.appearance", "protoviz.settling"),
     ),
 }
 # Not `responses`, which asks the networks themselves: it stands with synthesis, to which images are images.
-RIGHT_OF_THE_CUBE = ("cube", "distances", "appearance", "metrics", "findings", "figures")
+RIGHT_OF_THE_CUBE = ("cube", "distances", "appearance", "metrics", "findings", "figures", "atlas")
+
+PAGE = "protoviz/atlas/page"  # what the browser runs
 
 # A change of these changes messages, places or the reading of parameters, never a result.
 INFRASTRUCTURE = {
@@ -221,7 +223,7 @@ def loaded(statement: str) -> set[str]:
     ("stages", "never"),
     [
         (
-            ("cube", "metrics", "findings", "distances", "appearance"),
+            ("cube", "metrics", "findings", "distances", "appearance", "atlas"),
             {"torch", "sklearn", "matplotlib", "lightning", "dask"},
         ),
         (("figures",), {"torch", "sklearn", "lightning", "dask"}),
@@ -272,6 +274,7 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
     items = [function(condition, run) for function in functions]
     whole = [layout.IMAGES, layout.REFERENCE_ENCODER, layout.GENERATOR.parent, layout.CUBE]
     whole += [
+        layout.ATLAS,
         layout.GENERATOR_CURVE,
         layout.FINDINGS,
         layout.CURVES,
@@ -286,7 +289,8 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
     read = {
         path for stage in pipeline().values() for path in paths_of(stage["deps"]) if not path.endswith(".py")
     }
-    assert read <= outs | {str(path.parent) for path in items} | {f"{layout.IMAGES}/classes.json"}
+    parts = {f"{layout.IMAGES}/{name}" for name in ("classes.json", "test.npy", "test_labels.npy")}
+    assert read <= outs | parts | {str(path.parent) for path in items} | {PAGE}
 
 
 def test_names_that_params_allow_are_those_of_the_registries() -> None:

@@ -2,7 +2,7 @@
 
 import functools
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,13 +15,10 @@ from matplotlib.image import AxesImage
 from PIL import Image
 
 from protoviz import files
+from protoviz.palette import colours as colours
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-# Okabe & Ito (2008), safe for the common forms of colour blindness; their yellow is too light on white.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-PAPER_COLOURS = {"clrjit": PALETTE[0], "keepclr": PALETTE[1]}
 
 INK, SOFT, FAINT = "#222222", "#666666", "#DDDDDD"
 WIDTH = 13.33  # inches, a wide slide: sizes of type below are in points at this width
@@ -100,15 +97,6 @@ def raster(figure: Figure, dpi: int) -> Image.Image:
     canvas: Any = FigureCanvasAgg(figure)  # untyped
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-
-
-def colours(conditions: Sequence[str]) -> dict[str, str]:
-    """A colour for each condition: the paper's two keep theirs, others take what is left, in order."""
-    chosen = {name: PAPER_COLOURS[name] for name in conditions if name in PAPER_COLOURS}
-    left = [colour for colour in PALETTE if colour not in chosen.values()]
-    others = [name for name in conditions if name not in chosen]
-    chosen |= {name: left[i % len(left)] for i, name in enumerate(others)}
-    return {name: chosen[name] for name in conditions}
 
 
 class Page:
