@@ -25,7 +25,13 @@ def units(arguments: Namespace) -> None:
     network = notebook.network(arguments.model, size=arguments.size)
     layers = [layer for layer in network.layers.values() if layer.weighted or arguments.all]
     rows = [
-        (layer.name, layer.type, layer.kind, str(layer.channels), " x ".join(map(str, layer.shape)) or "-")
+        (
+            layer.name,
+            layer.type,
+            layer.kind + " (gate)" * layer.gate,
+            str(layer.channels),
+            " x ".join(map(str, layer.shape)) or "-",
+        )
         for layer in layers
     ]
     print_table(("layer", "type", "kind", "channels", "map"), rows)

@@ -14,7 +14,7 @@ names, carry identity. To read a cube, xarray alone is enough:
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,20 +36,22 @@ class Template:
 
     Args:
         conditions, runs, repeats, epochs: the labels along the first four dimensions.
-        layers: layer -> number of its channels, in the order of the network.
+        layers: layer -> number of its channels, or those that are units, in the order of the network.
         size: height and width of the images, px.
         components: numbers in a latent.
         trace: values in an activation trace.
+        checkpoints: names of the epochs; by default those of a training from scratch.
     """
 
     conditions: tuple[str, ...]
     runs: tuple[int, ...]
     repeats: tuple[int, ...]
     epochs: tuple[int, ...]
-    layers: Mapping[str, int]
+    layers: Mapping[str, int | Sequence[int]]
     size: int
     components: int
     trace: int
+    checkpoints: tuple[str, ...] | None = None
 
     @property
     def shape(self) -> dict[str, int]:
@@ -59,7 +61,7 @@ class Template:
             schema.RUN: len(self.runs),
             schema.REPEAT: len(self.repeats),
             schema.EPOCH: len(self.epochs),
-            schema.UNIT: sum(self.layers.values()),
+            schema.UNIT: len(schema.unit_labels(self.layers)[1]),
             schema.Y: self.size,
             schema.X: self.size,
             schema.RGB: 3,
@@ -118,12 +120,13 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
     """
     path = Path(path)
     layer, channel = schema.unit_labels(template.layers)
+    names = template.checkpoints or [schema.checkpoint_name(epoch) for epoch in template.epochs]
     values: dict[str, Any] = {
         schema.CONDITION: np.array(template.conditions, dtype=schema.TEXT),
         schema.RUN: np.array(template.runs, dtype=schema.INTEGER),
         schema.REPEAT: np.array(template.repeats, dtype=schema.INTEGER),
         schema.EPOCH: np.array(template.epochs, dtype=schema.INTEGER),
-        schema.CHECKPOINT: np.array([schema.checkpoint_name(e) for e in template.epochs], dtype=schema.TEXT),
+        schema.CHECKPOINT: np.array(names, dtype=schema.TEXT),
         schema.LAYER: layer,
         schema.CHANNEL: channel,
     }
@@ -134,7 +137,7 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
     described = {"title": schema.CUBE.title, **_json(attributes, str(path))}
     stores.write(path, xr.Dataset(coords=coordinates, attrs=described))
     group = zarr.open_group(path, mode="r+", use_consolidated=False)
-    chunk_units = schema.unit_chunk(template.layers.values())
+    chunk_units = schema.unit_chunk(Counter(layer.tolist()).values())
     for variable in schema.CUBE.variables:
         shape = tuple(template.shape[dim] for dim in variable.dims)
         shard = (1, 1, 1, 1, *shape[4:])

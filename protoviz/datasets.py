@@ -21,7 +21,7 @@ import numpy as np
 
 from protoviz import files, params, seeding
 from protoviz.errors import StudyError
-from protoviz.sources import cifar10, folder, stl10
+from protoviz.sources import cifar10, folder, microbes, stl10
 from protoviz.sources.base import Indices, Pictures, Pixels, Source
 
 Unlabelled = Literal["unlabeled", "reference"]
@@ -173,6 +173,8 @@ def _open(images: params.Images) -> Source:
         return stl10.read(stl10.find(path), stl10.COUNTS, genuine=True)
     if images.source == "cifar10":
         return cifar10.read(path)
+    if images.source == "microbes":
+        return microbes.read(images.seed, images.train or 0, images.test or 0)
     return folder.read(path, images.seed)
 
 

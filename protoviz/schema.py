@@ -7,7 +7,7 @@ store is checked when it is written.
     condition  run  repeat  epoch  unit  y  x  rgb      one prototype image, and what belongs to it
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from math import gcd
 
@@ -242,15 +242,15 @@ def unit_chunk(layer_sizes: Iterable[int], limit: int = CHUNK_UNITS) -> int:
     return max(size for size in range(1, min(common, limit) + 1) if common % size == 0)
 
 
-def unit_labels(layers: Mapping[str, int]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+def unit_labels(layers: Mapping[str, int | Sequence[int]]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
     """The coordinates `layer` and `channel` of all units, layer after layer.
 
     Args:
-        layers: layer -> number of its channels.
+        layers: layer -> number of its channels, all of them; or those channels that are units.
     """
-    names = np.repeat(np.array(list(layers), dtype=TEXT), list(layers.values()))
-    channels = [np.arange(count, dtype=np.int64) for count in layers.values()]
-    return names, np.concatenate(channels)
+    chosen = [np.arange(units) if isinstance(units, int) else np.array(units) for units in layers.values()]
+    names = np.repeat(np.array(list(layers), dtype=TEXT), [len(channels) for channels in chosen])
+    return names, np.concatenate(chosen).astype(np.int64)
 
 
 def layer_slices(layers: NDArray[np.str_]) -> dict[str, slice]:

@@ -19,12 +19,19 @@ PACKAGES = ("protoviz", "stages")
 LEAVES = {
     *("protoviz.errors", "protoviz.params", "protoviz.registry", "protoviz.seeding"),
     *("protoviz.files", "protoviz.progress", "protoviz.schema", "protoviz.layout", "protoviz.machine"),
-    *("protoviz.refusals", "protoviz.section", "protoviz.recipes", "protoviz.measurement"),
+    *(
+        "protoviz.refusals",
+        "protoviz.section",
+        "protoviz.recipes",
+        "protoviz.measurement",
+        "protoviz.stage_params",
+    ),
     *(
         "protoviz.schema_types",
         "protoviz.schema_responses",
         "protoviz.schema_appearance",
         "protoviz.schema_dictionary",
+        "protoviz.schema_projection",
     ),
     *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
 }
@@ -36,10 +43,14 @@ ISLANDS = {
         *("protoviz.distances", "protoviz.metrics", "protoviz.findings", "protoviz.figures"),
         *("protoviz.points", "protoviz.masking", "protoviz.embedding", "protoviz.atlas"),
         *("protoviz.statistics", "protoviz.appearance", "protoviz.settling"),
+        *("protoviz.projection", "protoviz.separation", "protoviz.stage_findings", "protoviz.dataset_card"),
     ),
 }
 # Not `responses`, which asks the networks themselves: it stands with synthesis, to which images are images.
-RIGHT_OF_THE_CUBE = ("cube", "distances", "appearance", "metrics", "findings", "figures", "atlas")
+RIGHT_OF_THE_CUBE = (
+    *("cube", "distances", "appearance", "metrics", "findings", "figures", "atlas"),
+    *("projection", "projection_stages", "findings_stages", "figures_stages", "dataset_card"),
+)
 
 PAGE = "protoviz/atlas/page"  # what the browser runs
 
@@ -47,7 +58,13 @@ PAGE = "protoviz/atlas/page"  # what the browser runs
 INFRASTRUCTURE = {
     *("stages", "protoviz", "protoviz.errors", "protoviz.params"),
     *("protoviz.registry", "protoviz.files", "protoviz.progress", "protoviz.layout", "protoviz.machine"),
-    *("protoviz.refusals", "protoviz.section", "protoviz.recipes", "protoviz.measurement"),
+    *(
+        "protoviz.refusals",
+        "protoviz.section",
+        "protoviz.recipes",
+        "protoviz.measurement",
+        "protoviz.stage_params",
+    ),
     *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
 }
 
@@ -231,7 +248,9 @@ def loaded(statement: str) -> set[str]:
             ("generator", "probe", "receptive_fields", "synthesize", "responses"),
             {"torchvision", "lightning", "pytorch_lightning", "lightly", "matplotlib"},
         ),
-        (("dataset",), {"torch", "torchvision", "sklearn", "matplotlib"}),
+        (("dataset", "domain"), {"torch", "torchvision", "sklearn", "matplotlib"}),
+        (("figures_stages", "dataset_card"), {"torch", "sklearn", "lightning", "dask", "umap"}),
+        (("projection", "projection_stages", "findings_stages"), {"torch", "umap", "matplotlib", "dask"}),
     ],
 )
 def test_stages_load_only_what_they_use(stages: tuple[str, ...], never: set[str]) -> None:
@@ -273,6 +292,9 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
     )
     items = [function(condition, run) for function in functions]
     whole = [layout.IMAGES, layout.REFERENCE_ENCODER, layout.GENERATOR.parent, layout.CUBE]
+    whole += [layout.DOMAIN, layout.STAGES_CUBE, layout.projection("study"), layout.projection("stages")]
+    whole += [layout.STAGES_TRAINING, layout.STAGES_METRICS, layout.STAGES_FINDINGS, layout.CARD]
+    whole += [layout.FIGURES_STAGES, layout.stages_checkpoints("${training_stages.network.seed}")]
     whole += [
         layout.ATLAS,
         layout.GENERATOR_CURVE,

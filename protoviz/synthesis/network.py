@@ -60,7 +60,10 @@ class Network:
             for name, part in self._module.named_modules()
             if name in shapes and name in known
         }
-        self.layers: dict[str, Layer] = {name: layer for name, layer in found.items() if layer}
+        gates = layers.gates(self._module)
+        self.layers: dict[str, Layer] = {
+            name: replace(layer, gate=name in gates) for name, layer in found.items() if layer
+        }
         self._nodes = _nodes(self._traced, self.layers) if self._traced else {}
 
     @property
