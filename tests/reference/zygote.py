@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 
@@ -85,8 +86,10 @@ def _become(stage, output, log):
         runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=False)
     except SystemExit as end:
         code = end.code or 0
-    except BaseException as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:  # before the stage could catch it
+        code = 130
+    except BaseException:
+        traceback.print_exc()
         code = 99
     sys.stdout.flush()
     sys.stderr.flush()

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ TASKS = 2 * len(miniature.EPOCHS)
 STORE, CHECKPOINTS = layout.prototypes("clrjit", 1), layout.checkpoints("clrjit", 1)
 CURVE = layout.training_curve("clrjit", 1)
 SYNTHESIZE = (sys.executable, "-m", "stages.synthesize", "clrjit", "1")
-REPRO = ("dvc", "repro", "--single-item", "synthesize@clrjit-1")
+REPRO = ("dvc", "repro", "--no-run-cache", "--single-item", "synthesize@clrjit-1")
 ENDS = {  # signals, and what they are sent to: the stage or its whole group
     "Ctrl-C": (os.killpg, signal.SIGINT),
     "SIGTERM": (os.kill, signal.SIGTERM),
@@ -99,26 +101,58 @@ def shards(study):
     return len(list((study / layout.SCRATCH).rglob("store/status/c/0/0/*/*/0")))
 
 
-def killed(zygote, stage, output, draws, longest, log=None):
-    """Start a stage and end it after a random time; False if it had ended by itself."""
-    process = zygote.start(stage, output, log)
-    time.sleep(draws.uniform(0, longest))
-    send, end = draws.choice(list(ENDS.values()))
-    send(process, end)
-    code = zygote.wait(process)
-    assert code in (0, 130, -end)
-    return code != 0
+@dataclass(frozen=True)
+class Killer:
+    """Ends a stage at random moments, by all of `ENDS`.
+
+    Attributes:
+        wait: for the end of a process, for its return code.
+        start: the stage; returns its process.
+        begun: how often it has begun a piece of work so far, an epoch or a task.
+        first, later: seconds until it begins the first piece, and then the next.
+    """
+
+    wait: Callable[[int], int]
+    start: Callable[[], int]
+    begun: Callable[[], int]
+    first: float
+    later: float
+
+    def kill(self, draws):
+        """One end in three comes before the work begins; False if the stage had ended by itself."""
+        before, process = self.begun(), self.start()
+        if draws.random() < 1 / 3:
+            time.sleep(draws.uniform(0, self.first))
+        else:
+            until(lambda: self.begun() > before or ended(process))
+            time.sleep(draws.uniform(0, 1.5 * self.later))
+        send, end = draws.choice(list(ENDS.values()))
+        send(process, end)
+        code = self.wait(process)
+        assert code in (0, 130, -end)
+        return code != 0
+
+
+def ended(process):
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_synthesis_survives_twenty_kills(fresh, zygote, whole):
     hashes, begins = whole
-    draws, output, log = random.Random(4), fresh.parent / "kills.out", fresh.parent / "kills.txt"
+    output, log = fresh.parent / "kills.out", fresh.parent / "kills.txt"
     task = (begins[-1] - begins[0]) / (TASKS - 1)
-    kills, runs = 0, 1
+    killer = Killer(
+        zygote.wait,
+        start=lambda: zygote.start("synthesize", output, log),
+        begun=lambda: len(lines(log, "begin")),
+        first=begins[0],
+        later=task,
+    )
+    draws, kills, runs = random.Random(4), 0, 1
     while kills < 20:
-        if killed(zygote, "synthesize", output, draws, begins[0] + 1.3 * task, log):
+        if killer.kill(draws):
             kills += 1
-        else:  # on a machine that has become faster it ends too early: from the beginning
+        else:  # it has come to its end before: from the beginning
             clean(fresh)
             runs += 1
     assert zygote.wait(zygote.start("synthesize", output, log)) == 0
@@ -148,9 +182,17 @@ def test_training_survives_ten_kills(study, zygote, tmp_path):
         for path in (study / layout.SCRATCH, study / CHECKPOINTS):
             shutil.rmtree(path)
         (study / CURVE).unlink()
-        draws, output, kills = random.Random(1), study.parent / "train-kills.out", 0
+        output = study.parent / "train-kills.out"
+        killer = Killer(
+            zygote.wait,
+            start=lambda: zygote.start("train", output),
+            begun=lambda: output.read_text().count(" of 30, loss") if output.exists() else 0,
+            first=first,
+            later=epoch,
+        )
+        draws, kills = random.Random(1), 0
         while kills < 10:
-            if killed(zygote, "train", output, draws, first + 2.5 * epoch):
+            if killer.kill(draws):
                 kills += 1
             else:
                 shutil.rmtree(study / layout.SCRATCH)
@@ -224,7 +266,7 @@ def test_killed_while_dvc_takes_over_the_output(fresh, whole):
     assert (fresh / "dvc.lock").exists()
     assert miniature.hashes(fresh / STORE) == whole[0]
 
-    forced = miniature.call(fresh, "dvc", "repro", "--force", "--single-item", "synthesize@clrjit-1")
+    forced = miniature.call(fresh, *REPRO, "--force")
     assert forced.returncode == 0, forced.stderr
     assert not kept(forced.stderr)
     assert miniature.hashes(fresh / STORE) == whole[0]
