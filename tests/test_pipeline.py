@@ -164,6 +164,35 @@ def test_a_new_condition_runs_only_what_is_new(study: tuple[Path, subprocess.Com
     assert "failed" not in plots.stderr
 
 
+def test_a_clone_is_pulled_whole_and_goes_on(
+    study: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """Published into the repository; the images, which are not, are made again where they are needed."""
+    folder, _ = study
+
+    def done(where: Path, *command: str) -> str:
+        result = call(where, *command)
+        assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+        return result.stdout
+
+    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    assert "data/images " in done(folder, "python", "-m", "protoviz", "publish")
+    done(folder, "git", "add", "--all")
+    done(folder, "git", *identity, "commit", "--quiet", "--message", "published")
+    done(folder, "git", "clone", "--quiet", "--no-hardlinks", ".", str(tmp_path / "clone"))
+    clone = tmp_path / "clone"
+    done(clone, "dvc", "pull")
+    assert done(clone, "dvc", "status").strip() == "Data and pipelines are up to date."
+    assert done(clone, "git", "status", "--porcelain") == ""
+    assert not list((clone / "data" / "images").glob("*.npy"))
+    assert "Nothing to run" in repro(clone).stdout
+    done(clone, "python", "-m", "protoviz", "verify")
+    before = outputs(clone)
+    assert "making them again" in done(clone, "dvc", "repro", "--force", "--single-item", "train@clrjit-1")
+    assert outputs(clone) == before
+    assert done(clone, "dvc", "status").strip() == "Data and pipelines are up to date."
+
+
 @pytest.mark.parametrize(
     ("changes", "arguments", "message"),
     [

@@ -257,7 +257,7 @@ class TestRemoved:
         for path in gone:
             assert f"{path}: removed, as no stage makes it any more" in printed
             assert not (study / path).exists()
-        assert sorted(project.ran(study)) == ["cube", "metrics@clrjit"]
+        assert sorted(project.ran(study)) == ["cube", "curves", "metrics@clrjit"]
         assert cube.open_cube(study / "data" / "cube.zarr").condition.to_numpy().tolist() == ["clrjit"]
         assert not [name for name in ledger.read(study).stages if "keepclr" in name]
         assert project.done(study, "dvc", "status").strip() == "Data and pipelines are up to date."
@@ -277,7 +277,9 @@ class TestRemoved:
         project.change(study, "runs: [1, 2]", "runs: [1, 2, 3]")
         project.done(study, "python", "-m", "protoviz", "repro")
         items = [f"{stage}@{c}-3" for stage in ("synthesize", "train") for c in ("clrjit", "keepclr")]
-        assert sorted(project.ran(study)) == sorted([*items, "cube", "metrics@clrjit", "metrics@keepclr"])
+        assert sorted(project.ran(study)) == sorted(
+            [*items, "cube", "curves", "metrics@clrjit", "metrics@keepclr"]
+        )
 
     def test_what_is_in_no_cache_is_not_removed(self, study):
         stray = study / "data" / "prototypes" / "mine.zarr"

@@ -30,14 +30,25 @@ stages:
   metrics:
     matrix: {condition: "${conditions}"}
     cmd: python make.py metrics ${item.condition}
-    deps: [data/prototypes]
+    deps: [data/checkpoints, data/prototypes]
     metrics:
       - metrics/${item.condition}.json: {cache: false}
+  curves:
+    cmd: python make.py curves
+    deps: [data/checkpoints]
+    params: [conditions, runs]
+    outs:
+      - metrics/curves: {cache: false}
   cube:
     cmd: python make.py cube
     deps: [data/prototypes]
     params: [conditions, runs]
     outs: [data/cube.zarr]
+plots:
+  - metrics/curves:
+      template: by_condition
+      x: epoch
+      y: value
 """
 
 MAKE = """
@@ -70,7 +81,18 @@ elif stage == "synthesize":
     toy.write_cube(layout.prototypes(condition, run), extent, about)
 elif stage == "metrics":
     names = sorted(path.name for path in pathlib.Path("data/prototypes").iterdir())
-    files.write_json(layout.metrics(item[0]), {"stores": names})
+    strength = study["conditions"][item[0]].get("cj_strength", study["augment"]["cj_strength"])
+    files.write_json(layout.metrics(item[0]), {"stores": len(names), "layer1": {"diversity": strength}})
+elif stage == "curves":
+    files.write_csv(
+        layout.CURVES / "diversity.csv",
+        [
+            {"condition": c, "run": r, "epoch": e, "value": e * own.get("cj_strength", 1.0) + r}
+            for c, own in study["conditions"].items()
+            for r in study["runs"]
+            for e in study["train"]["keep"]
+        ],
+    )
 else:
     link_cube(layout.CUBE, [layout.prototypes(c, r) for c in study["conditions"] for r in study["runs"]])
 """
