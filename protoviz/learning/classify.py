@@ -97,7 +97,7 @@ def train(
     network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     steps = settings.epochs * -(-len(images) // settings.batch_size)
     optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.lr, betas=BETAS, weight_decay=settings.weight_decay
+        network.parameters(), lr=settings.lr, betas=BETAS, weight_decay=settings.weight_decay, fused=True
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings.lr, max(2, steps), pct_start=WARM_UP, cycle_momentum=False
