@@ -1,5 +1,6 @@
 # make repro   install, run the study, print its findings
 # make test    install, run the tests
+# make atlas   build the page on which all prototypes can be looked at, and open it
 # make bench   how fast prototypes are made, against other ways, in one table
 # Needs Python 3.11 or later, git and make; everything else comes into .venv from requirements.lock.
 
@@ -17,13 +18,15 @@ export UV_HTTP_TIMEOUT := 120
 # Stages or tests side by side, such as `make repro JOBS=4`; by default one for each core.
 JOBS ?=
 
-.PHONY: help repro test quick check bench figures lock install clean
+.PHONY: help repro test quick check bench figures atlas verify publish lock install clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo "make check   lint, format, types, tests"
 	@echo "make quick   the tests without the slow ones"
 	@echo "make figures draw the figures, and run what they need"
+	@echo "make verify  check that all outputs are whole and undamaged"
+	@echo "make publish push the outputs to DVC's default remote, the folder published/"
 	@echo "make lock    pin the newest versions that requirements.in allows"
 	@echo "make clean   delete the environment and the caches of tools, no results"
 
@@ -49,6 +52,16 @@ bench: install
 
 figures: install
 	@dvc repro figures
+
+verify: install
+	@python -m protoviz verify
+
+publish: install
+	@python -m protoviz publish
+
+atlas: install
+	@dvc repro atlas
+	@python -m protoviz atlas $(if $(PORT),--port $(PORT))
 
 lock: install
 	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade --no-emit-index-url \

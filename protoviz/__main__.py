@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from protoviz import __version__
+from protoviz import __version__, data_commands
 from protoviz.errors import StudyError
 
 
@@ -60,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     synthesize.add_argument(
         "--out", metavar="FOLDER", default="prototypes", help="for the images (default: prototypes)"
     )
+    data_commands.add_parsers(commands)
+
+    atlas = commands.add_parser("atlas", help="show the atlas in a browser, to this machine alone")
+    atlas.set_defaults(run=_atlas)
+    atlas.add_argument("--port", type=int, default=8765, help="default: 8765; 0: any that is free")
+    atlas.add_argument("--no-browser", action="store_true", help="only say the address")
     return parser
 
 
@@ -89,6 +95,13 @@ def _synthesize(arguments: argparse.Namespace) -> None:
     from protoviz import commands
 
     commands.synthesize(arguments)
+
+
+def _atlas(arguments: argparse.Namespace) -> None:
+    from protoviz import layout
+    from protoviz.atlas import serving
+
+    serving.serve(layout.ATLAS, arguments.port, browser=not arguments.no_browser)
 
 
 def _positive(text: str) -> int:

@@ -189,7 +189,7 @@ def open_cube(path: str | Path) -> xr.Dataset:
 def validate(path: str | Path) -> None:
     """Check that a cube is whole: all arrays and coordinates, every shard, no prototype missing.
 
-    Zarr gives fill values for a shard that is not there, without an error.
+    Zarr gives fill values for a shard that is not there, without an error. `verification` compares checksums.
 
     Raises:
         StudyError: naming the first shard that is missing, unreadable or unfinished.
@@ -206,31 +206,31 @@ def validate(path: str | Path) -> None:
             if len(set(labels.tolist())) != len(labels):
                 found = ", ".join(map(str, labels))
                 raise StudyError(f"{path}: {name}", expected="distinct labels", found=found, remedy=_REMAKE)
+        if not units_in_order(cube):
+            expected = "the channels of layer after layer, from 0"
+            raise StudyError(f"{path}: {schema.CHANNEL}", expected=expected, found="others", remedy=_REMAKE)
         for position, address in addresses(cube):
-            where = f"{path}: {address}"
+            where, whole = f"{path}: {address}", "all its prototypes"
             for variable in schema.CUBE.variables:
                 if not shard_file(Path(path), variable, position).is_file():
                     found = f"no shard of {variable.name}"
-                    raise StudyError(where, expected="all its prototypes", found=found, remedy=_REMAKE)
+                    raise StudyError(where, expected=whole, found=found, remedy=_REMAKE)
             try:
                 states = cube[schema.STATUS][position].to_numpy()
             except (ValueError, RuntimeError) as error:
-                raise StudyError(
-                    where, expected="readable states", found=" ".join(str(error).split()), remedy=_REMAKE
-                ) from error
-            missing = int((states == schema.Status.MISSING).sum())
-            if missing:
+                found = " ".join(str(error).split())
+                raise StudyError(where, expected="readable states", found=found, remedy=_REMAKE) from error
+            if missing := int((states == schema.Status.MISSING).sum()):
                 found = f"{missing} of {states.size} missing"
-                raise StudyError(where, expected="all its prototypes", found=found, remedy=_REMAKE)
+                raise StudyError(where, expected=whole, found=found, remedy=_REMAKE)
 
 
 def _json(attributes: Mapping[str, Any], where: str) -> dict[str, Any]:
     try:
         plain: dict[str, Any] = json.loads(json.dumps(dict(attributes), allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise StudyError(
-            f"{where}: attributes", expected="JSON values", found=str(error), remedy="give plain values"
-        ) from error
+        where, remedy = f"{where}: attributes", "give plain values"
+        raise StudyError(where, expected="JSON values", found=str(error), remedy=remedy) from error
     return plain
 
 
@@ -254,6 +254,12 @@ def _position(group: zarr.Group, address: Address, where: str) -> tuple[int, ...
     return tuple(position)
 
 
+def units_in_order(cube: xr.Dataset) -> bool:
+    """Whether the units are all channels of each layer, from 0, layer after layer."""
+    labels = [cube[name].to_numpy() for name in (schema.LAYER, schema.CHANNEL)]
+    return all(map(np.array_equal, labels, schema.unit_labels(Counter(labels[0].tolist()))))
+
+
 def addresses(cube: xr.Dataset) -> Iterator[tuple[tuple[int, ...], Address]]:
     """Position and labels of every shard."""
     axes = [cube[dim].to_numpy().tolist() for dim in Address._fields]
@@ -263,17 +269,15 @@ def addresses(cube: xr.Dataset) -> Iterator[tuple[tuple[int, ...], Address]]:
 
 def shard_file(path: Path, variable: schema.Variable, position: tuple[int, ...]) -> Path:
     """The file of a shard: every later axis is whole, so its place along it is 0."""
-    inner = [0] * (len(variable.dims) - len(position))
-    return path.joinpath(variable.name, "c", *map(str, (*position, *inner)))
+    return path.joinpath(variable.name, "c", *map(str, position), *"0" * (len(variable.dims) - len(position)))
 
 
 def _require_fit(name: str, values: NDArray[Any], array: zarr.Array[Any], address: Address) -> None:
     expected = f"{array.dtype} {tuple(array.shape[4:])}"
     found = f"{values.dtype} {values.shape}"
     if expected != found:
-        raise StudyError(
-            f"{name} of {address}", expected=expected, found=found, remedy="fit the template of the cube"
-        )
+        remedy = "fit the template of the cube"
+        raise StudyError(f"{name} of {address}", expected=expected, found=found, remedy=remedy)
 
 
 def _require_states(arrays: Mapping[str, NDArray[Any]], address: Address) -> None:

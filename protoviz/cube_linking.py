@@ -23,7 +23,8 @@ def link_cube(target: str | Path, parts: Iterable[str | Path]) -> None:
     """Publish the cubes of single (condition, run) as one cube over all conditions and runs.
 
     Conditions and runs come in the order in which the parts name them first. Attributes that agree are
-    kept once; see `merge`. Files are hard-linked where the file system can, else copied.
+    kept once; see `merge`. Files are hard-linked where the file system can, else copied;
+    checksums are not compared, which is `protoviz verify`'s work.
 
     Args:
         target: the folder of the whole; what stood there is replaced, once the new one is complete.

@@ -3,13 +3,19 @@
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+PIPELINE = Path("dvc.yaml")
+RECORD = Path("dvc.lock")
+LOCK_FILE = Path("requirements.lock")
+SCRATCH = Path(".scratch")  # finished pieces of stages that were interrupted
 
 DATA = Path("data")
+ATLAS = DATA / "atlas"
 IMAGES = DATA / "images"
 REFERENCE_ENCODER = DATA / "reference" / "encoder.safetensors"
 GENERATOR = DATA / "generator" / "generator.safetensors"
 PRIOR = DATA / "generator" / "prior.json"
 CUBE = DATA / "cube.zarr"
+PUBLISHED = Path("published")  # the remote that is a folder of the repository
 DOMAIN = DATA / "domain"
 STAGES_CUBE = DATA / "stages_cube.zarr"
 
@@ -36,6 +42,11 @@ def checkpoints(condition: str, run: int) -> Path:
     return DATA / "checkpoints" / item(condition, run)
 
 
+def checkpoint(epoch: int) -> str:
+    """The name of the file of an epoch in that folder."""
+    return f"epoch_{epoch:04d}.safetensors"
+
+
 def prototypes(condition: str, run: int) -> Path:
     """The store of the prototypes of one network: the cube with condition and run of extent one."""
     return DATA / "prototypes" / f"{item(condition, run)}.zarr"
@@ -49,6 +60,26 @@ def receptive_fields(condition: str, run: int) -> Path:
 def distances(condition: str, run: int) -> Path:
     """The store of the distances between the prototypes of one network."""
     return DATA / "distances" / f"{item(condition, run)}.zarr"
+
+
+def natural(condition: str, run: int) -> Path:
+    """The store of what the units of one network respond to among natural images."""
+    return DATA / "natural" / f"{item(condition, run)}.zarr"
+
+
+def ageing(condition: str, run: int) -> Path:
+    """The store of what one network, at every kept epoch, makes of the prototypes of all of them."""
+    return DATA / "ageing" / f"{item(condition, run)}.zarr"
+
+
+def appearance(condition: str, run: int) -> Path:
+    """The store of how the prototypes of one network look, in numbers."""
+    return DATA / "appearance" / f"{item(condition, run)}.zarr"
+
+
+def units(condition: str, run: int) -> Path:
+    """The store of when the units of one network settle."""
+    return DATA / "units" / f"{item(condition, run)}.zarr"
 
 
 def training_curve(condition: str, run: int) -> Path:

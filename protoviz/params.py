@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from protoviz.errors import StudyError
+from protoviz.measurement import Distances, NaturalImages, ReceptiveFields
 from protoviz.recipes import Synthesis
 from protoviz.refusals import explained, nested, refusal, yaml_problem
 from protoviz.section import Count, Distinct, Positive, Probability, Section
@@ -171,26 +172,14 @@ class Probe(Section):
     adam_batch_size: Count
 
 
-class ReceptiveFields(Section):
-    """How receptive fields are estimated: `noise` images, `probes` random sign vectors over channels."""
-
-    noise: Count
-    probes: Count
-
-
-class Distances(Section):
-    """The spaces in which prototypes are compared; the first is the one that findings speak of."""
-
-    embedders: Annotated[list[Literal["reference", "pixels"]], Field(min_length=1), Distinct]
-    batch_size: Count
-
-
 class Figures(Section):
-    """What the figures show: units of the development rows, prototypes for each grid."""
+    """What the figures show: units of the development rows (G3, G8), prototypes for each grid."""
 
     grid_units: Count
     development_layer: str
     development_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    more_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    animated_layer: str
     dpi: Count
 
 
@@ -218,6 +207,7 @@ class Params(Section):
     receptive_fields: ReceptiveFields
     synthesis: Synthesis
     distances: Distances
+    natural: NaturalImages
     figures: Figures
     training_stages: TrainingStages
     projection: Projection

@@ -50,7 +50,11 @@ def write_artefacts(study: params.Params) -> None:
                 schema.MASK: (
                     schema.RECEPTIVE_FIELDS[schema.MASK].dims,
                     np.ones((1, 1, 2, 2, SIZE, SIZE), "f4"),
-                )
+                ),
+                schema.FIXED_MASK: (
+                    schema.RECEPTIVE_FIELDS[schema.FIXED_MASK].dims,
+                    np.ones((2, SIZE, SIZE), "f4"),
+                ),
             },
             {
                 "condition": np.array([condition], dtype=schema.TEXT),

@@ -139,7 +139,22 @@ def test_parameters_cannot_be_changed() -> None:
         ("reference/augment/cj_sat", MISSING, "reference.augment.cj_sat: expected a value, found none"),
         ("reference/seed", 1, "reference.seed: expected a seed that no analysed network has, found 1"),
         ("backbone/name", "resnet81", "backbone.name: expected 'resnet18', found 'resnet81'"),
-        ("distances/embedders", ["pixel"], "distances.embedders.0: expected 'reference' or 'pixels'"),
+        (
+            "distances/embedders",
+            ["pixel"],
+            "distances.embedders.0: expected one of reference, pixels, resnet50",
+        ),
+        (
+            "distances/embedders",
+            ["resnet50:random"],
+            "distances.embedders.0: expected one of reference, pixels",
+        ),
+        (
+            "receptive_fields/estimate",
+            "papers",
+            "receptive_fields.estimate: expected 'as-written' or 'paper'",
+        ),
+        ("natural/top", 0, "natural.top: expected a number of at least 1, found 0"),
         ("images/size", 66, "images.size: expected a multiple of 4, found 66"),
         ("generator/width", 12, "generator.width: expected a number above 12, found 12"),
         ("augment/min_scale", 0, "augment.min_scale: expected a number above 0.0, found 0"),

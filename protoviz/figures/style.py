@@ -2,22 +2,23 @@
 
 import functools
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.style
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from PIL import Image
 
 from protoviz import files
+from protoviz.palette import colours as colours
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-# Okabe & Ito (2008), safe for the common forms of colour blindness; their yellow is too light on white.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-PAPER_COLOURS = {"clrjit": PALETTE[0], "keepclr": PALETTE[1]}
 
 INK, SOFT, FAINT = "#222222", "#666666", "#DDDDDD"
 WIDTH = 13.33  # inches, a wide slide: sizes of type below are in points at this width
@@ -65,18 +66,37 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
 @styled
 def save(figure: Figure, path: str | Path, dpi: int) -> None:
-    """Write a figure as PNG. The same figure gives the same bytes: no date, no version in the file."""
+    """Write a figure as PNG or PDF. The same figure gives the same bytes: no date, no version in the file.
+
+    A PNG without pictures gets a palette of 256 colours, which takes a third of the space.
+
+    Args:
+        figure: to write.
+        path: ends in .png or .pdf.
+        dpi: of a PNG.
+    """
     with files.complete(path) as partial:
-        figure.savefig(partial, format="png", dpi=dpi, metadata={"Software": None})
+        if Path(path).suffix == ".pdf":
+            unsaid = {"CreationDate": None, "Creator": None, "Producer": None}
+            figure.savefig(partial, format="pdf", metadata=unsaid)
+        elif has_pictures(figure):
+            figure.savefig(partial, format="png", dpi=dpi, metadata={"Software": None})
+        else:
+            raster(figure, dpi).quantize(256).save(partial, format="png", optimize=True)
 
 
-def colours(conditions: Sequence[str]) -> dict[str, str]:
-    """A colour for each condition: the paper's two keep theirs, others take what is left, in order."""
-    chosen = {name: PAPER_COLOURS[name] for name in conditions if name in PAPER_COLOURS}
-    left = [colour for colour in PALETTE if colour not in chosen.values()]
-    others = [name for name in conditions if name not in chosen]
-    chosen |= {name: left[i % len(left)] for i, name in enumerate(others)}
-    return {name: chosen[name] for name in conditions}
+def has_pictures(figure: Figure) -> bool:
+    """Whether pixels of prototypes are on it, which a vector file would only wrap."""
+    return bool(figure.findobj(AxesImage))
+
+
+@styled
+def raster(figure: Figure, dpi: int) -> Image.Image:
+    """The figure as pixels."""
+    figure.set_dpi(dpi)
+    canvas: Any = FigureCanvasAgg(figure)  # untyped
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 class Page:

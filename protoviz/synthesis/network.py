@@ -123,6 +123,17 @@ class Network:
             return self._image_centre(found)
         return layers.require_position(found, objective.position)
 
+    def box(self, layer: str, objective: Objective) -> Window | None:
+        """The theoretical receptive field: the window of the image that a unit sees by its convolutions.
+
+        It may lie beyond the image's border. None where it is not known, or the mean over a map is read.
+        """
+        found, position = self.layer(layer), self.position(layer, objective)
+        if not self._traced or found.kind != "map" or found.channels_last or position is None:
+            return None
+        graph = operations.Graph(self._traced, {})
+        return crop.receptive_field(graph, self._nodes[layer, "pre"], *position)
+
     def layer(self, name: str) -> Layer:
         """A layer by its name.
 

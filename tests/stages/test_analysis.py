@@ -31,7 +31,10 @@ def write_inputs(condition, run):
     toy.write_cube(layout.prototypes(condition, run), toy.template((condition,), (run,), epochs=EPOCHS))
     mask = np.random.default_rng(run).random((1, 1, len(EPOCHS), len(toy.LAYERS), toy.SIZE, toy.SIZE))
     masks = xr.Dataset(
-        {"mask": (schema.RECEPTIVE_FIELDS["mask"].dims, mask.astype(np.float32))},
+        {
+            "mask": (schema.RECEPTIVE_FIELDS["mask"].dims, mask.astype(np.float32)),
+            "fixed_mask": (schema.RECEPTIVE_FIELDS["fixed_mask"].dims, mask[0, 0, 0].astype(np.float32)),
+        },
         {"condition": [condition], "run": [run], "epoch": list(EPOCHS), "layer": list(toy.LAYERS)},
     )
     stores.write_dataset(layout.receptive_fields(condition, run), masks)
@@ -100,3 +103,19 @@ def test_missing_input_is_named(study):
         StudyError, match=r"distances/clrjit-1\.zarr: expected a file made by an earlier stage"
     ):
         findings.main(study)
+
+
+def test_spaces_of_networks_are_measured_like_pixels(study):
+    spaces = {"embedders": ["mobilenet_v2:untrained", "pixels"], "batch_size": 8}
+    small = study.model_copy(update={"distances": study.distances.model_copy(update=spaces)})
+    write_inputs("clrjit", 1)
+    distances.main(small, "clrjit", 1)
+    store = stores.open_dataset(layout.distances("clrjit", 1))
+    assert store.embedder.values.tolist() == spaces["embedders"]
+    assert store.masking.values.tolist() == ["masked", "fixed", "unmasked"]
+    for name in ("between_units", "between_epochs", "between_repeats"):
+        assert np.isfinite(store[name]).all()
+        assert (store[name] >= 0).all()
+    distances.main(study, "clrjit", 1)
+    alone = stores.open_dataset(layout.distances("clrjit", 1)).sel(embedder="pixels")
+    np.testing.assert_array_equal(alone.between_units, store.between_units.sel(embedder="pixels"))

@@ -1,0 +1,103 @@
+"""Build the atlas: sheets of images, numbers, and the page that shows them.
+
+    index.html, *.js, style.css                                        the page
+    data/study.js, curves.js, findings.js                              what it reads first, or when asked
+    data/units/<network>/<layer>.js                                    numbers
+    sheets/<network>/<repeat>/<epoch>/<layer>.webp                     all units of a layer, for the grid
+    units/<network>/<layer>/<channel>.webp                             all epochs of a unit, for its page
+    veils/<network>/<layer>.webp, veils/<cube>/<layer>.webp            masks, as what is laid over images
+    photographs/<network>/<layer>/<channel>.webp                       natural images that drive a unit most
+    data/map/<cube>.js, map/<network>/<repeat>/<epoch>.webp            places, and thumbnails of all units
+
+The page reads only the files that it shows, so a larger study is more files, not a larger page.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from protoviz import files, schema
+from protoviz.atlas import curves, pieces, scripts
+from protoviz.atlas.sources import Source, labels
+from protoviz.palette import colours
+from protoviz.progress import track
+
+PAGE = Path(__file__).parent / "page"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was measured and concluded: metrics/findings.json as read, and the rows of each curve."""
+
+    found: Mapping[str, Any]
+    curves: Mapping[str, Iterable[Mapping[str, str]]]
+
+
+def build(target: Path, title: str, sources: Sequence[Source], findings: Findings) -> None:
+    """Write the whole atlas to a folder, which exists only when it is complete.
+
+    The same study gives the same bytes.
+
+    Args:
+        target: the folder; what stood there is replaced.
+        title: of the study.
+        sources: the study's cube first; further cubes of other conditions.
+        findings: of the study.
+
+    Raises:
+        StudyError: the disk is full, or a sheet would be larger than the format allows.
+    """
+    with files.complete(target) as folder:
+        shutil.copytree(PAGE, folder)
+        written: Counter[str] = Counter()
+        for source in sources:
+            for part in track(pieces.layers(folder, source), f"atlas of {source.name}: parts of layers"):
+                written.update(part)
+            written.update(pieces.projection(folder, source))
+        layers = [layer for source in sources for layer in source.layers]
+        written["numbers"] += scripts.write(folder, "findings", findings.found)
+        written["numbers"] += scripts.write(folder, "curves", curves.groups(findings.curves, layers))
+        scripts.write(folder, "study", manifest(title, sources, written))
+
+
+def manifest(title: str, sources: Sequence[Source], written: Mapping[str, int]) -> dict[str, Any]:
+    """What the page has to know at once: axes, names and colours, and what was computed."""
+    names = [name for source in sources for name in labels(source.cube, schema.CONDITION)]
+    return {
+        "title": title,
+        "colours": colours([str(name) for name in names]),
+        "cubes": [_cube(source) for source in sources],
+        "bytes": dict(written),
+        "thumbnail": pieces.THUMBNAIL,
+    }
+
+
+def _cube(source: Source) -> dict[str, Any]:
+    computed = {
+        "masks": all(network.fields is not None for network in source.networks),
+        "fixed": source.fixed_mask(next(iter(source.layers))) is not None,
+        "change": all(network.distances is not None for network in source.networks),
+        "saturation": all(network.appearance is not None for network in source.networks),
+        "settling": all(network.settling is not None for network in source.networks),
+        "photographs": all(network.natural is not None for network in source.networks),
+        "map": source.projection is not None,
+    }
+    return {
+        "name": source.name,
+        **{name: labels(source.cube, name) for name in (schema.CONDITION, schema.RUN, schema.REPEAT)},
+        "epoch": labels(source.cube, schema.EPOCH),
+        "checkpoint": labels(source.cube, schema.CHECKPOINT),
+        "layers": [[layer, *_units(source, layer)] for layer in source.layers],
+        "size": source.size,
+        "networks": [[network.condition, network.run] for network in source.networks],
+        "computed": computed,
+    }
+
+
+def _units(source: Source, layer: str) -> list[Any]:
+    """The number of units of a layer, and their channels where they are not 0, 1, 2, ..."""
+    channels = source.channels(layer)
+    return [len(channels)] if channels == list(range(len(channels))) else [len(channels), channels]

@@ -1,0 +1,53 @@
+"""The curves of a study as the page draws them: panels of series, from the CSV files for `dvc plots`."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Row = Mapping[str, str]
+
+MEASURES = {  # group of curves -> its name, what its values are; those that are known come first
+    "diversity": ("diversity", "mean distance between units"),
+    "rate_of_change": ("rate of change", "distance to the kept epoch before"),
+    "between_repeats": ("between repeats", "distance between repeats"),
+    "probe": ("probe accuracy", "%"),
+    "training": ("training loss", ""),
+}
+
+
+def groups(curves: Mapping[str, Iterable[Row]], layers: Iterable[str]) -> list[dict[str, Any]]:
+    """Curves that are shown side by side: the same measure in every layer, or with every read-out.
+
+    Args:
+        curves: name such as "diversity_layer1" or "probe_svm" -> rows with condition, run, perhaps repeat,
+            epoch and value.
+        layers: of the cube; the end of a name that is none of them names the panel all the same.
+
+    Returns:
+        Groups: `name`, `unit`, `panels`, each with `name`, `layer` or None, `series`, each with
+        condition, run, repeat or None and `points`, pairs of epoch and value.
+    """
+    layers = list(layers)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, rows in sorted(curves.items()):
+        layer = next((one for one in layers if name.endswith(f"_{one}")), None)
+        group, _, last = name.rpartition("_")
+        if layer is not None:
+            group, last = name.removesuffix(f"_{layer}"), layer
+        panel = {"name": last, "layer": layer, "series": _series(rows)}
+        found.setdefault(group or last, []).append(panel)
+    order = [*(name for name in MEASURES if name in found), *(name for name in found if name not in MEASURES)]
+    names = {name: MEASURES.get(name, (name.replace("_", " "), "")) for name in order}
+    return [{"name": names[group][0], "unit": names[group][1], "panels": found[group]} for group in order]
+
+
+def _series(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """One line for each condition, run and repeat, in the order in which they come."""
+    found: dict[tuple[str, int, int | None], list[list[float]]] = {}
+    for row in rows:
+        repeat = int(row["repeat"]) if row.get("repeat") else None
+        line = found.setdefault((row["condition"], int(row["run"]), repeat), [])
+        line.append([int(row["epoch"]), float(f"{float(row['value']):.5g}")])
+    return [
+        {"condition": condition, "run": run, "repeat": repeat, "points": points}
+        for (condition, run, repeat), points in found.items()
+    ]

@@ -1,0 +1,88 @@
+// The findings with their verdicts, and what the atlas is.
+"use strict";
+
+{
+  const cell = (row, text, attributes = {}) => atlas.element(row ? "td" : "th", row ? attributes : { scope: "col", ...attributes }, text);
+
+  const mark = { "as in the paper": "agrees", opposite: "opposes", mixed: "mixed", "not computed": "absent" };
+
+  const signed = (value, bound) => `${bound === 0 && value > 0 ? "+" : ""}${atlas.number(value)}`.replace("-", "−");
+
+  function effects(finding) {
+    const rows = (finding.effect || []).map((part) => {
+      const layers = Object.entries(part.layers || {}).map(([layer, { mean, least, greatest }]) => atlas.element("div", {}, `${layer} `, atlas.element("b", {}, signed(mean, part.bound)), ` (${signed(least, part.bound)} … ${signed(greatest, part.bound)})`));
+      return atlas.element("tr", {}, cell(1, `${part.quantity}, ${part.unit}`), cell(1, layers), cell(1, part.agrees), cell(1, part.direction));
+    });
+    const spaces = Object.entries(finding.by_space || {}).map(([space, verdict]) => atlas.element("li", {}, `${space}: ${verdict}`));
+    const gaps = (finding.missing || []).map((gap) => atlas.element("li", {}, `not computed: ${gap}`));
+    if (!rows.length && !spaces.length && !gaps.length) return null;
+    return atlas.element(
+      "details",
+      {},
+      atlas.element("summary", {}, "What was measured"),
+      rows.length ? atlas.element("div", { class: "wide" }, atlas.element("table", {}, atlas.element("thead", {}, atlas.element("tr", {}, ["quantity", "mean (least … greatest)", "agrees", "verdict"].map((one) => cell(0, one)))), atlas.element("tbody", {}, rows))) : null,
+      spaces.length ? [atlas.element("p", { class: "soft" }, "In other spaces:"), atlas.element("ul", {}, spaces)] : null,
+      gaps.length ? atlas.element("ul", {}, gaps) : null,
+    );
+  }
+
+  atlas.views.findings = {
+    title: () => "Findings",
+    async open(root) {
+      const { study, note, findings } = await atlas.load("findings");
+      const rows = findings.map((finding) =>
+        atlas.element("li", { class: "finding", id: finding.id }, atlas.element("div", { class: "verdict" }, atlas.element("b", {}, finding.id), atlas.element("span", { class: `badge ${mark[finding.direction] || "mixed"}` }, finding.direction), atlas.element("span", { class: "soft" }, `${finding.agrees} values`)), atlas.element("p", { class: "claim" }, finding.claim), effects(finding)),
+      );
+      const lead = findings[0]?.space ? `The paper's claims, held against this study in the space ${findings[0].space}: how many values have the sign that the paper says.` : "The paper's claims, held against this study.";
+      root.replaceChildren(atlas.element("div", { class: "text" }, atlas.element("h1", {}, "Findings"), atlas.element("p", {}, lead), atlas.element("ol", { class: "findings" }, rows), atlas.element("p", { class: "soft" }, note || "", study?.title ? ` Study: ${study.title}.` : "")));
+      return null;
+    },
+    key: () => false,
+  };
+
+  const NAMES = { masks: "masks of receptive fields", change: "change between epochs", saturation: "saturation of colours", settling: "settling epochs", photographs: "top natural images", map: "map" };
+
+  function about() {
+    const { study } = atlas;
+    const list = study.cubes.map((cube) => {
+      const epochs = cube.checkpoint.length > 12 ? `${cube.checkpoint.length} checkpoints from ${cube.checkpoint[0]} to ${cube.checkpoint.at(-1)}` : cube.checkpoint.join(", ");
+      const lacking = Object.entries(NAMES).filter(([name]) => !cube.computed[name]).map(([, text]) => text);
+      return atlas.element("li", {}, atlas.element("b", {}, cube.name), `: ${cube.networks.map(([condition, run]) => `${condition} ${run}`).join(", ")}; ${atlas.count(cube.repeat.length, "repeat")}; ${epochs}; ${cube.layers.length > 8 ? atlas.count(cube.layers.length, "layer") : cube.layers.map(([name, size]) => `${name} (${size})`).join(", ")}; images of ${cube.size} px. `, lacking.length ? `Not computed: ${lacking.join(", ")}.` : "");
+    });
+    const bytes = study.bytes;
+    const total = Object.values(bytes).reduce((sum, one) => sum + one, 0);
+    const sizes = { sheets: "sheets of layers", units: "sheets of units", veils: "masks", map: "the map and its pictures", numbers: "numbers" };
+    const keys = [
+      ["← →", "change the epoch, in the grid and on the page of a unit"],
+      ["Shift with ← →", "the unit before, the unit after; in a grid that has the focus, the epoch"],
+      ["Tab, then arrows, Enter", "go into a grid, choose a unit, open it"],
+      ["/", "find a unit"],
+      ["arrows + − 0 Enter", "on the map: move, enlarge, make smaller, all of it, open what is in the middle"],
+      ["g m c f a", "grid, map, curves, findings, about"],
+    ];
+    return atlas.element(
+      "div",
+      { class: "text" },
+      atlas.element("h1", {}, study.title),
+      atlas.element("p", {}, `An atlas of ${atlas.count(study.prototypes(), "prototype")}: for every unit of a network, at every kept moment of its training, the image to which it responds most.`),
+      atlas.element("ul", {}, list),
+      atlas.element("h2", {}, "How to read it"),
+      atlas.element("p", {}, "A masked prototype is multiplied by its layer's receptive field, a Gaussian; the part around it fills the tile. Hatched tiles are dead or diverged units: the image is not one to which they respond. Colours of networks are those of the figures; lines of the same colour are runs, told apart by their dashes."),
+      atlas.element("h2", {}, "Keys"),
+      atlas.element("table", { class: "keys" }, atlas.element("tbody", {}, keys.map(([key, does]) => atlas.element("tr", {}, atlas.element("th", { scope: "row" }, atlas.element("kbd", {}, key)), atlas.element("td", {}, does))))),
+      atlas.element("h2", {}, "Bytes"),
+      atlas.element("p", {}, `${atlas.bytes(total)} in all: ${Object.entries(bytes).map(([name, size]) => `${sizes[name] || name} ${atlas.bytes(size)}`).join(", ")}. Sheets are lossless WebP: unmasked, every tile is the image of the cube, pixel for pixel; masks are laid over it by the browser, within two grey levels. Only what is looked at is fetched, and at most 96 MB of it are kept decoded.`),
+      atlas.element("h2", {}, "From a folder"),
+      atlas.element("p", {}, "Opened as a file, without a server, everything here works in browsers that let a page load scripts and images from its own folder, as Chromium and Firefox do. What does not work then: links that are sent to others, as the address holds the path of your folder."),
+    );
+  }
+
+  atlas.views.about = {
+    title: () => "About",
+    async open(root) {
+      root.replaceChildren(about());
+      return null;
+    },
+    key: () => false,
+  };
+}

@@ -1,0 +1,205 @@
+// A pane: all units of a layer at one epoch, drawn on one canvas from a sheet. The canvas has one
+// pixel, or 2 x 2, 3 x 3, ..., for each of the sheet; the browser scales it. Only rows that can be seen are drawn.
+"use strict";
+
+{
+  const GAP = 2; // px of the canvas between tiles
+  const MOST = 40e6; // px of a canvas; beyond, tiles are drawn smaller
+
+  // Draw tile k of a sheet at (x, y), `side` px large: masked by its veil if there is one, hatched if it is no prototype.
+  atlas.drawTile = function (context, { image, sheet, k, veil, window, x, y, side, status = "1" }) {
+    const [left, top, width] = window || [0, 0, sheet.size];
+    const [sx, sy] = atlas.sheets.tile(sheet, k);
+    context.drawImage(image, sx + left, sy + top, width, width, x, y, side, side);
+    if (veil) {
+      const [vx, vy] = atlas.sheets.tile(veil.sheet, veil.k);
+      context.drawImage(veil.image, vx + left, vy + top, width, width, x, y, side, side);
+    }
+    if (status !== "1") hatch(context, x, y, side);
+  };
+
+  function hatch(context, x, y, side) {
+    context.save();
+    context.beginPath();
+    context.rect(x, y, side, side);
+    context.clip();
+    context.fillStyle = "rgb(62 62 62 / 75%)";
+    context.fillRect(x, y, side, side);
+    context.strokeStyle = "#b8b8b8";
+    context.lineWidth = Math.max(1, side / 40);
+    context.beginPath();
+    for (let at = -side; at < side; at += Math.max(side / 6, 4)) {
+      context.moveTo(x + at, y + side);
+      context.lineTo(x + at + side, y);
+    }
+    context.stroke();
+    context.restore();
+  }
+
+  atlas.Pane = class {
+    // `open(unit)` is called for a click or Enter, `point(unit or null)` when a unit is pointed at.
+    constructor({ open, point, tile = 64, large = 150 }) {
+      Object.assign(this, { open, point, target: tile, large, at: null, order: [], drawn: new Set(), chosen: null });
+      this.canvas = atlas.element("canvas", { role: "img", tabindex: open ? 0 : null, width: 1, height: 1 });
+      this.cursor = atlas.element("div", { class: "cursor", hidden: true });
+      this.note = atlas.element("p", { class: "note", hidden: true });
+      this.tiles = atlas.element("div", { class: "tiles" }, this.canvas, this.cursor);
+      this.root = atlas.element("div", { class: "pane" }, this.note, this.tiles);
+      this.context = this.canvas.getContext("2d");
+      this.redraw = atlas.frame(() => this.drawVisible());
+      if (open) this.listen();
+      new ResizeObserver(() => this.at && this.lay()).observe(this.root);
+      addEventListener("scroll", this.redraw, { passive: true, capture: true });
+      addEventListener("resize", this.redraw, { passive: true });
+    }
+
+    listen() {
+      const { canvas } = this;
+      canvas.addEventListener("click", (event) => {
+        const place = this.placeOf(event);
+        if (place !== null) this.open(this.order[place]);
+      });
+      canvas.addEventListener("pointermove", (event) => this.choose(this.placeOf(event)));
+      canvas.addEventListener("pointerleave", () => document.activeElement !== canvas && this.choose(null));
+      canvas.addEventListener("focus", () => this.chosen === null && canvas.matches(":focus-visible") && this.choose(0));
+      canvas.addEventListener("blur", () => this.choose(null));
+      canvas.addEventListener("keydown", (event) => this.key(event));
+    }
+
+    key(event) {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+      const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns };
+      if (event.key === "Enter" && this.chosen !== null) this.open(this.order[this.chosen]);
+      else if (event.key in steps) {
+        const next = (this.chosen ?? 0) + steps[event.key];
+        if (next >= 0 && next < this.order.length) this.choose(next, true);
+      } else if (event.key === "Home") this.choose(0, true);
+      else if (event.key === "End") this.choose(this.order.length - 1, true);
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    }
+
+    // Show `at` {condition, run, repeat, epoch, layer}: units in this order, with the digits of their states, masked by
+    // this mask, and of every image only the window [left, top, side], or all of it.
+    show(at, { order, status, mask, window }) {
+      Object.assign(this, { at, order, status, window });
+      this.sheet = atlas.study.sheet(at);
+      this.veil = atlas.study.veil(at, mask);
+      this.lay();
+      return this.draw();
+    }
+
+    lay() {
+      const width = this.root.clientWidth;
+      if (!width || !this.at) return;
+      // Few units are drawn larger, as long as they stay in view.
+      const fitting = Math.sqrt((width * Math.max(240, innerHeight - 260)) / this.order.length);
+      const tile = Math.max(this.target, Math.min(this.large, fitting));
+      const columns = Math.max(2, Math.min(this.order.length, Math.round(width / (tile + GAP))));
+      const rows = Math.ceil(this.order.length / columns);
+      // A whole number of pixels for each of the sheet, about as many as the screen has.
+      let side = this.window ? this.window[2] : this.sheet.size;
+      side *= Math.max(1, Math.round((tile * Math.min(2, devicePixelRatio)) / side));
+      side = Math.max(1, Math.min(side, Math.floor(Math.sqrt(MOST / (columns * rows)))));
+      const [across, down] = [columns * (side + GAP) - GAP, rows * (side + GAP) - GAP];
+      if (this.columns === columns && this.side === side && this.canvas.height === down && this.canvas.width === across) return;
+      Object.assign(this, { columns, rows, side });
+      this.canvas.width = across;
+      this.canvas.height = down;
+      this.tiles.style.maxWidth = `${columns * this.large}px`;
+      this.drawn.clear();
+      this.choose(null);
+      this.redraw();
+    }
+
+    ready() {
+      return atlas.sheets.peek(this.sheet) && (!this.veil || atlas.sheets.peek(this.veil.sheet));
+    }
+
+    // Draw now if the sheets are here, else as soon as they come and are still wanted.
+    async draw() {
+      const { sheet, veil } = this;
+      if (!this.ready()) {
+        this.root.classList.add("waiting");
+        try {
+          await Promise.all([atlas.sheets.get(sheet), veil && atlas.sheets.get(veil.sheet)]);
+        } catch (error) {
+          if (sheet === this.sheet) this.fail(error.message);
+          return;
+        }
+        if (sheet !== this.sheet || veil !== this.veil) return;
+        if (!this.ready()) return this.draw();
+      }
+      this.root.classList.remove("waiting", "failed");
+      this.note.hidden = true;
+      this.shown = this.at;
+      this.drawn.clear();
+      this.drawVisible();
+    }
+
+    fail(text) {
+      this.root.classList.remove("waiting");
+      this.root.classList.add("failed");
+      this.shown = null;
+      this.note.textContent = text;
+      this.note.hidden = false;
+      this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    }
+
+    drawVisible() {
+      if (!this.shown || this.shown !== this.at || !this.columns || !this.root.isConnected) return;
+      const image = atlas.sheets.peek(this.sheet);
+      const veil = this.veil && { ...this.veil, image: atlas.sheets.peek(this.veil.sheet) };
+      if (!image || (veil && !veil.image)) return void this.draw();
+      const box = this.canvas.getBoundingClientRect();
+      const scale = box.height / this.canvas.height || 1;
+      const step = this.side + GAP;
+      const first = Math.max(0, Math.floor(-box.top / scale / step) - 1);
+      const last = Math.min(this.rows - 1, Math.ceil((innerHeight - box.top) / scale / step) + 1);
+      for (let row = first; row <= last; row++) {
+        if (this.drawn.has(row)) continue;
+        this.drawn.add(row);
+        this.context.clearRect(0, row * step, this.canvas.width, this.side);
+        for (let column = 0; column < this.columns; column++) {
+          const k = this.order[row * this.columns + column];
+          if (k === undefined) break;
+          const { sheet, window, side } = this;
+          atlas.drawTile(this.context, { image, sheet, k, veil, window, x: column * step, y: row * step, side, status: this.status[k] });
+        }
+      }
+    }
+
+    // The place in the order under a pointer, or null.
+    placeOf(event) {
+      const box = this.canvas.getBoundingClientRect();
+      const column = Math.floor(((event.clientX - box.left) / box.width) * this.columns);
+      const row = Math.floor(((event.clientY - box.top) / box.height) * this.rows);
+      const place = row * this.columns + column;
+      return column >= 0 && column < this.columns && row >= 0 && place < this.order.length ? place : null;
+    }
+
+    choose(place, scroll = false) {
+      if (place === this.chosen) return;
+      this.chosen = place;
+      this.cursor.hidden = place === null;
+      if (place !== null) {
+        const step = this.side + GAP;
+        const percent = (part, whole) => `${(100 * part) / whole}%`;
+        Object.assign(this.cursor.style, {
+          left: percent((place % this.columns) * step, this.canvas.width),
+          top: percent(Math.floor(place / this.columns) * step, this.canvas.height),
+          width: percent(this.side, this.canvas.width),
+          height: percent(this.side, this.canvas.height),
+        });
+        if (scroll) this.cursor.scrollIntoView({ block: "nearest" });
+      }
+      this.point?.(place === null ? null : this.order[place]);
+    }
+
+    // The unit that is pointed at, or null.
+    unit() {
+      return this.chosen === null ? null : this.order[this.chosen];
+    }
+  };
+}

@@ -1,0 +1,79 @@
+// What the study holds: cubes, networks, layers, epochs; which addresses exist; where the files lie.
+"use strict";
+
+{
+  const study = { conditions: [] };
+  atlas.study = study;
+
+  study.open = async function () {
+    Object.assign(study, await atlas.load("study"));
+    for (const cube of study.cubes) {
+      cube.sizes = new Map(cube.layers);
+      cube.channels = new Map(cube.layers.map(([name, size, channels]) => [name, channels || [...Array(size).keys()]]));
+      for (const condition of cube.condition) study.conditions.push(condition);
+    }
+  };
+
+  study.cube = (condition) => study.cubes.find((cube) => cube.condition.includes(condition));
+
+  // What is wrong with an address, in words, or null. Only the parts that are given are looked at.
+  study.problem = function ({ condition, run, repeat, epoch, layer, channel }) {
+    const cube = study.cube(condition);
+    const among = (what, value, list) => `There is no ${what} ${value} here: it is one of ${list.join(", ")}.`;
+    if (!cube) return among("condition", condition, study.conditions);
+    if (run !== undefined && !cube.networks.some(([one, two]) => one === condition && two === run))
+      return among("run", run, cube.run);
+    if (repeat !== undefined && !cube.repeat.includes(repeat)) return among("repeat", repeat, cube.repeat);
+    if (epoch !== undefined && !cube.epoch.includes(epoch)) return among("epoch", epoch, cube.epoch);
+    if (layer !== undefined && !cube.sizes.has(layer)) {
+      const names = cube.layers.map(([name]) => name);
+      return among("layer", layer, names.length > 8 ? [...names.slice(0, 4), "…", names.at(-1)] : names);
+    }
+    if (channel !== undefined && !cube.channels.get(layer).includes(channel)) {
+      const channels = cube.channels.get(layer);
+      const some = channels.length - 1 === channels.at(-1) ? `0 to ${channels.length - 1}` : `${channels.length} from ${channels[0]} to ${channels.at(-1)}`;
+      return `${layer} has no unit ${channel} here: its channels are ${some}.`;
+    }
+    return null;
+  };
+
+  study.prototypes = () =>
+    study.cubes.reduce((sum, cube) => sum + cube.networks.length * cube.repeat.length * cube.epoch.length * study.units(cube), 0);
+
+  study.units = (cube) => cube.layers.reduce((sum, [, size]) => sum + size, 0);
+
+  study.columns = (count) => Math.ceil(Math.sqrt(count)); // of a sheet, as sheets.py lays them
+
+  const network = ({ condition, run }) => `${condition}-${run}`;
+
+  // A sheet: its path, tiles, tile size.
+  study.sheet = (at) => {
+    const cube = study.cube(at.condition);
+    return { path: `sheets/${network(at)}/${at.repeat}/${at.epoch}/${at.layer}.webp`, tiles: cube.sizes.get(at.layer), size: cube.size };
+  };
+  // What masks an image, "own" or "fixed": the sheet, and the tile of the epoch; null for "none".
+  study.veil = (at, mask) => {
+    const cube = study.cube(at.condition);
+    if (mask === "none" || !cube.computed.masks) return null;
+    if (mask === "fixed") return { sheet: { path: `veils/${cube.name}/${at.layer}.webp`, tiles: 1, size: cube.size }, k: 0 };
+    return { sheet: { path: `veils/${network(at)}/${at.layer}.webp`, tiles: cube.epoch.length, size: cube.size }, k: cube.epoch.indexOf(at.epoch) };
+  };
+
+  // The masks that can be chosen: the own one of the network and the epoch, the fixed one of the layer, none.
+  study.masks = (cube) => {
+    if (!cube.computed.masks) return ["none"];
+    return ["own", ...(cube.computed.fixed ? ["fixed"] : []), "none"];
+  };
+  study.unitSheet = (at, tiles) => ({ path: `units/${network(at)}/${at.layer}/${at.channel}.webp`, tiles, size: study.cube(at.condition).size });
+  study.photographs = (at, tiles) => ({ path: `photographs/${network(at)}/${at.layer}/${at.channel}.webp`, tiles });
+  study.thumbnails = (at) => {
+    const cube = study.cube(at.condition);
+    return { path: `map/${network(at)}/${at.repeat}/${at.epoch}.webp`, tiles: study.units(cube), size: study.thumbnail };
+  };
+  study.numbers = (at) => atlas.load(`units/${network(at)}/${at.layer}`);
+
+  study.states = ["missing", "converged", "dead", "diverged"];
+
+  // The epoch of a cube that is nearest to one of another.
+  study.nearest = (cube, epoch) => cube.epoch.reduce((best, one) => (Math.abs(one - epoch) < Math.abs(best - epoch) ? one : best));
+}

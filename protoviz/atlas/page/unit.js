@@ -1,0 +1,297 @@
+// The page of a unit: how it grew up, in pictures and numbers, what looks like it, what it responds to.
+"use strict";
+
+{
+  let state = null; // the address, complete
+  let parts = null; // what changes with the epoch: functions of the epoch
+  let turn = 0;
+
+  const tileSize = () => (innerWidth < 600 ? 60 : 76);
+
+  function address(changes = {}) {
+    const { condition, run, layer, channel, epoch, repeat, mask } = { ...state, ...changes };
+    return { view: "unit", condition, run, layer, channel, epoch, repeat, mask: mask === "own" ? null : mask };
+  }
+
+  const link = (to, text, attributes = {}) => atlas.element("a", { href: atlas.address.write(address(to)), ...attributes }, text);
+
+  // A canvas with one tile of the unit's sheet; masked, it shows the part that the mask leaves.
+  function picture(k, veil, alt, status = "1") {
+    const { sheet, image, numbers } = parts;
+    const window = veil ? numbers.windows[state.mask] : null;
+    const side = window ? window[2] : sheet.size;
+    const canvas = atlas.element("canvas", { width: side, height: side, role: "img", "aria-label": alt });
+    atlas.drawTile(canvas.getContext("2d"), { image, sheet, k, veil, window, x: 0, y: 0, side, status });
+    return canvas;
+  }
+
+  // The mask of an epoch, of this network or another, unless masks are not wanted.
+  const veilOf = (epoch, place = parts.place) => {
+    const [condition, run] = parts.cube.networks[place];
+    const veil = atlas.study.veil({ ...state, condition, run, epoch }, state.mask);
+    return veil && { ...veil, image: parts.veils.get(veil.sheet.path) };
+  };
+
+  const statusOf = (i, j) => parts.numbers.status[i][j][parts.unit];
+
+  function alt(i, j) {
+    const { cube } = parts;
+    const named = atlas.study.states[statusOf(i, j)];
+    return `Prototype of ${state.layer} channel ${state.channel}, ${cube.checkpoint[j]}, repeat ${cube.repeat[i]}${named === "converged" ? "" : `, ${named}`}`;
+  }
+
+  // Its prototypes over all epochs, a row for each repeat; a click chooses the epoch.
+  function rows() {
+    const { cube } = parts;
+    const list = atlas.element("div", { class: "grown", tabindex: 0, role: "group", "aria-label": "Prototypes at all epochs" });
+    parts.tiles = cube.repeat.map(() => []);
+    cube.repeat.forEach((repeat, i) => {
+      const row = atlas.element("div", { class: "growing" }, atlas.element("span", { class: "rowname" }, `repeat ${repeat}`));
+      cube.epoch.forEach((epoch, j) => {
+        const status = statusOf(i, j);
+        const tile = picture(i * cube.epoch.length + j, veilOf(epoch), alt(i, j), status);
+        parts.tiles[i].push(tile);
+        const named = cube.checkpoint[j].replace("epoch ", "");
+        const caption = atlas.element("span", {}, named, status === "1" ? null : atlas.element("b", {}, ` ${atlas.study.states[status]}`));
+        row.append(atlas.element("button", { type: "button", class: "stage", "data-epoch": epoch, "data-repeat": repeat, style: `--tile:${tileSize()}px`, on: { click: () => choose(epoch, repeat) } }, tile, caption));
+      });
+      list.append(row);
+    });
+    return list;
+  }
+
+  // A picture once more: its sheet may have been let go since.
+  function copy(picture) {
+    const { width, height } = picture;
+    const canvas = atlas.element("canvas", { width, height, role: "img", "aria-label": picture.getAttribute("aria-label") });
+    canvas.getContext("2d").drawImage(picture, 0, 0);
+    return canvas;
+  }
+
+  // The prototypes of the chosen epoch, large.
+  function large() {
+    const { cube } = parts;
+    const j = cube.epoch.indexOf(state.epoch);
+    return cube.repeat.map((repeat, i) => {
+      const [activation, change] = ["activation", "change"].map((name) => parts.numbers[name]?.[i][j][parts.unit]);
+      const lines = [`activation ${atlas.number(activation)}`];
+      if (j && parts.numbers.change) lines.push(`change ${atlas.number(change)}`);
+      lines.push(atlas.study.states[statusOf(i, j)]);
+      return atlas.element(
+        "figure",
+        {},
+        copy(parts.tiles[i][j]),
+        atlas.element("figcaption", {}, atlas.element("b", {}, `${cube.checkpoint[j]}, repeat ${repeat}`), atlas.element("br"), lines.join(" · ")),
+      );
+    });
+  }
+
+  function curve(name, title, unit) {
+    const { cube, numbers } = parts;
+    if (!numbers[name]) return atlas.element("p", { class: "note" }, `${title}: not computed in this study.`);
+    const series = cube.repeat.map((repeat, i) => ({
+      name: `repeat ${repeat}`,
+      colour: i ? "var(--second)" : atlas.study.colours[state.condition],
+      dash: i ? "5 3" : null,
+      repeat,
+      points: cube.epoch.map((epoch, j) => [epoch, numbers[name][i][j][parts.unit]]),
+    }));
+    const chart = atlas.chart({ series, title: `${title} of ${state.layer} channel ${state.channel}`, unit, marked: state.epoch, pick: (found) => choose(found.x, found.series.repeat) });
+    parts.charts.push(chart);
+    return atlas.element("section", { class: "curve" }, atlas.element("h2", {}, title), chart);
+  }
+
+  // What looks most like it, among the units of the layer in all networks.
+  function neighbours() {
+    const { cube, numbers } = parts;
+    const found = numbers.neighbours[parts.unit];
+    const first = cube.repeat.length * cube.epoch.length;
+    if (!found.length) return atlas.element("p", { class: "note" }, "It has no prototype at the last epoch, hence no neighbours.");
+    const last = cube.epoch.length - 1;
+    return atlas.element(
+      "ol",
+      { class: "likenesses" },
+      found.map(([place, channel, distance], k) => {
+        const [condition, run] = cube.networks[place];
+        const words = `${condition} ${run}, channel ${channel}`;
+        const tile = picture(first + k, veilOf(cube.epoch[last], place), `Prototype of ${words}, distance ${distance}`);
+        const swatch = atlas.element("span", { class: "swatch", style: `background:${atlas.study.colours[condition]}`, "aria-hidden": "true" });
+        return atlas.element("li", {}, link({ condition, run, channel, epoch: cube.epoch[last], repeat: cube.repeat[0] }, [tile, atlas.element("span", {}, swatch, ` ${words}`), atlas.element("small", {}, atlas.number(distance, 2))].flat()));
+      }),
+    );
+  }
+
+  function photographs() {
+    const { numbers } = parts;
+    if (!numbers.photographs) return atlas.element("p", { class: "note" }, "Not computed in this study: the natural images that drive this unit most.");
+    const count = numbers.photographs[parts.unit];
+    if (!count) return atlas.element("p", { class: "note" }, "No natural image drives this unit.");
+    const named = `The ${count} natural images of the test set that drive the unit most at the last epoch, the strongest first`;
+    const { path } = atlas.study.photographs(state, count);
+    const image = atlas.element("img", { src: path.split("/").map(encodeURIComponent).join("/"), alt: named, loading: "lazy" });
+    image.addEventListener("error", () => image.replaceWith(atlas.element("p", { class: "note failed" }, `${path} is missing or damaged.`)));
+    return atlas.element("div", { class: "photographs" }, image, atlas.element("p", { class: "soft" }, `${named}, row by row.`));
+  }
+
+  function table() {
+    const { cube, numbers } = parts;
+    const head = ["epoch", ...cube.repeat.flatMap((repeat) => [`activation, repeat ${repeat}`, "change", "state"])];
+    const body = cube.epoch.map((epoch, j) => [
+      cube.checkpoint[j],
+      ...cube.repeat.flatMap((_, i) => [
+        atlas.number(numbers.activation[i][j][parts.unit], 4),
+        atlas.number(j ? numbers.change?.[i][j][parts.unit] : null, 4),
+        atlas.study.states[statusOf(i, j)],
+      ]),
+    ]);
+    return atlas.element(
+      "details",
+      {},
+      atlas.element("summary", {}, "All numbers"),
+      atlas.element(
+        "div",
+        { class: "wide" },
+        atlas.element("table", {}, atlas.element("thead", {}, atlas.element("tr", {}, head.map((one) => atlas.element("th", { scope: "col" }, one)))), atlas.element("tbody", {}, body.map((row) => atlas.element("tr", {}, row.map((cell, k) => atlas.element(k ? "td" : "th", k ? {} : { scope: "row" }, cell)))))),
+      ),
+    );
+  }
+
+  // The channel of the next unit of the layer, or of the one before.
+  function beside(way) {
+    const channels = parts.cube.channels.get(state.layer);
+    return channels.at((parts.unit + way) % channels.length);
+  }
+
+  // The same channel in the other networks of its cube: in one run they began with the same weights.
+  function relatives() {
+    return parts.cube.networks.map(([condition, run]) => {
+      const here = condition === state.condition && run === state.run;
+      const swatch = atlas.element("span", { class: "swatch", style: `background:${atlas.study.colours[condition]}`, "aria-hidden": "true" });
+      return link({ condition, run }, [swatch, ` ${condition} ${run}`].map((one) => one), { class: "chip", "aria-current": here ? "true" : null });
+    });
+  }
+
+  function head() {
+    const { cube } = parts;
+    const { condition, run, repeat, epoch, layer } = state;
+    const mask = atlas.choice("mask", atlas.study.masks(cube), state.mask, (value) => atlas.address.go(address({ mask: value })));
+    mask.hidden = !cube.computed.masks;
+    const step = (way, text) => {
+      const channel = beside(way);
+      return link({ channel }, text, { class: "chip", "aria-label": `Unit ${channel}`, title: `Unit ${channel}` });
+    };
+    const grid = { view: "grid", condition, run, repeat, epoch, layer };
+    return atlas.element(
+      "div",
+      { class: "unithead" },
+      atlas.element("h1", {}, `${layer}, channel ${state.channel}`),
+      atlas.element("div", { class: "chips" }, step(-1, "←"), step(1, "→"), atlas.element("a", { class: "chip", href: atlas.address.write(grid) }, "its layer")),
+      atlas.element("div", { class: "chips", "aria-label": "The same channel in other networks" }, relatives()),
+      mask,
+    );
+  }
+
+  function choose(epoch, repeat) {
+    state.epoch = epoch;
+    state.repeat = repeat;
+    mark();
+    atlas.address.stay(address());
+  }
+
+  // Show which epoch is chosen.
+  function mark() {
+    for (const one of parts.root.querySelectorAll(".stage")) {
+      const now = Number(one.dataset.epoch) === state.epoch;
+      one.classList.toggle("now", now);
+      one.setAttribute("aria-pressed", now);
+      if (now && Number(one.dataset.repeat) === state.repeat && parts.list.scrollWidth > parts.list.clientWidth) {
+        const middle = one.offsetLeft + one.offsetWidth / 2 - parts.list.clientWidth / 2;
+        parts.list.scrollLeft = middle;
+      }
+    }
+    parts.large.replaceChildren(...large());
+    for (const chart of parts.charts) chart.update({ marked: state.epoch });
+  }
+
+  async function show(place) {
+    const mine = ++turn;
+    const cube = atlas.study.cube(state.condition);
+    const numbers = await atlas.study.numbers(state);
+    const found = { cube, numbers, charts: [], unit: cube.channels.get(state.layer).indexOf(state.channel) };
+    const tiles = cube.repeat.length * cube.epoch.length + numbers.neighbours[found.unit].length;
+    found.sheet = atlas.study.unitSheet(state, tiles);
+    found.place = cube.networks.findIndex(([condition, run]) => condition === state.condition && run === state.run);
+    found.veils = new Map();
+    const masked = new Set([found.place, ...numbers.neighbours[found.unit].map(([place]) => place)]);
+    let problem = null;
+    try {
+      const veils = [...masked].map(async (place) => {
+        const [condition, run] = cube.networks[place];
+        const veil = atlas.study.veil({ ...state, condition, run }, state.mask);
+        if (veil) found.veils.set(veil.sheet.path, await atlas.sheets.get(veil.sheet));
+      });
+      [found.image] = await Promise.all([atlas.sheets.get(found.sheet), ...veils]);
+    } catch (error) {
+      problem = error.message;
+    }
+    if (mine !== turn) return;
+    parts = found;
+    parts.large = atlas.element("div", { class: "large" });
+    parts.root = atlas.element("div", { class: "unit" }, head());
+    place.replaceChildren(parts.root);
+    const curves = atlas.element("div", { class: "curves" }, curve("activation", "Activation"), curve("change", "Change since the epoch before"));
+    if (problem) {
+      parts.root.append(atlas.element("p", { class: "note failed" }, problem), curves, table());
+      parts.list = parts.root;
+    } else {
+      parts.list = rows();
+      const settles = numbers.settling?.map((repeat) => repeat[parts.unit]);
+      parts.root.append(
+        atlas.element("div", { class: "growth" }, parts.large, atlas.element("section", {}, atlas.element("h2", {}, "Growing up"), parts.list, settles ? atlas.element("p", { class: "soft" }, `Settles at epoch ${settles.map((one, i) => `${atlas.number(one)} (repeat ${cube.repeat[i]})`).join(", ")}.`) : null)),
+        curves,
+        atlas.element("section", {}, atlas.element("h2", {}, "Nearest neighbours"), atlas.element("p", { class: "soft" }, `Units of ${state.layer} in all networks whose prototypes look most alike at the last epoch: mean squared difference of masked pixels in 0–1.`), neighbours()),
+        atlas.element("section", {}, atlas.element("h2", {}, "Top natural images"), photographs()),
+        table(),
+      );
+      mark();
+    }
+  }
+
+  atlas.views.unit = {
+    title: () => `${state.layer} channel ${state.channel}, ${state.condition} ${state.run}`,
+    async open(place, asked) {
+      const first = atlas.study.conditions[0];
+      const condition = asked.condition ?? first;
+      const cube = atlas.study.cube(condition);
+      if (!cube) return atlas.study.problem({ condition });
+      const found = {
+        condition,
+        run: asked.run ?? cube.networks.find(([one]) => one === condition)[1],
+        layer: asked.layer ?? cube.layers[Math.min(2, cube.layers.length - 1)][0],
+        channel: asked.channel,
+        epoch: asked.epoch ?? cube.epoch.at(-1),
+        repeat: asked.repeat ?? cube.repeat[0],
+      };
+      found.channel ??= cube.channels.get(found.layer)?.[0];
+      const problem = atlas.study.problem(found);
+      if (problem) return problem;
+      const masks = atlas.study.masks(cube);
+      state = { ...found, mask: masks.includes(asked.mask) ? asked.mask : masks[0] };
+      await show(place);
+      return null;
+    },
+    key(event) {
+      if (!parts) return false;
+      const { cube } = parts;
+      const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!way) return false;
+      if (event.shiftKey) {
+        atlas.address.go(address({ channel: beside(way) }));
+      } else {
+        const j = cube.epoch.indexOf(state.epoch) + way;
+        if (cube.epoch[j] !== undefined) choose(cube.epoch[j], state.repeat);
+      }
+      return true;
+    },
+  };
+}

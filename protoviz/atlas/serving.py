@@ -1,0 +1,62 @@
+"""Show the atlas: a web server for this machine alone, and the browser, if there is one."""
+
+import functools
+import http.server
+import webbrowser
+from pathlib import Path
+
+from protoviz import files
+from protoviz.errors import StudyError
+
+LOOPBACK = "127.0.0.1"
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    """Files of one folder, without a line on the terminal for each."""
+
+    # WebP is unknown to the tables of types of some systems.
+    extensions_map = {  # noqa: RUF012 (the class we inherit from has it so)
+        **http.server.SimpleHTTPRequestHandler.extensions_map,
+        ".webp": "image/webp",
+        ".js": "text/javascript",
+    }
+
+    def log_message(self, format: str, *args: object) -> None:
+        del format, args
+
+    def end_headers(self) -> None:
+        # A rebuilt atlas has the same names: ask each time whether a file is still the same.
+        self.send_header("Cache-Control", "no-cache")
+        super().end_headers()
+
+
+def server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
+    """A server of the files of a folder, which only this machine can reach; port 0 takes one that is free.
+
+    Raises:
+        StudyError: there is no atlas, or the port is taken.
+    """
+    if not (folder / "index.html").is_file():
+        raise files.missing(folder)
+    try:
+        return http.server.ThreadingHTTPServer(
+            (LOOPBACK, port), functools.partial(_Handler, directory=folder)
+        )
+    except OSError as error:
+        raise StudyError(
+            f"--port {port}", expected="a free port", found=str(error.strerror), remedy="choose another one"
+        ) from error
+
+
+def serve(folder: Path, port: int, *, browser: bool) -> None:
+    """Serve until interrupted; say the address first, and open it if asked to.
+
+    Raises:
+        StudyError: as `server`.
+    """
+    with server(folder, port) as serving:
+        address = f"http://{LOOPBACK}:{serving.server_port}/"
+        print(f"The atlas is at {address} (Ctrl-C ends it)", flush=True)
+        if browser:
+            webbrowser.open(address)
+        serving.serve_forever()

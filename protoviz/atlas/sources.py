@@ -1,0 +1,117 @@
+"""What an atlas is made from: cubes of prototypes, and what later stages have found about them.
+
+Only the cube is needed. Whatever else is None was not computed; the page says so in its place.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from protoviz import schema
+
+Float32 = NDArray[np.float32]
+Images = NDArray[np.uint8]
+
+FIXED_MASK = "fixed_mask"
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network of a cube, by its labels, and the stores that speak of it.
+
+    Attributes:
+        condition, run: which.
+        fields: the store of its receptive fields, with its own masks and perhaps the fixed ones.
+        distances: the store of the distances between its prototypes.
+        appearance: a data set with `saturation` (condition, run, repeat, epoch, unit).
+        settling: a data set with `settling_epoch` (condition, run, repeat, unit).
+        natural: a data set with `top_image` (condition, run, epoch, unit, rank), places in a data set.
+    """
+
+    condition: str
+    run: int
+    fields: xr.Dataset | None = None
+    distances: xr.Dataset | None = None
+    appearance: xr.Dataset | None = None
+    settling: xr.Dataset | None = None
+    natural: xr.Dataset | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One cube and its networks.
+
+    Attributes:
+        name: of the cube in addresses of the atlas ("study").
+        cube: as `cube.open_cube` gives it.
+        networks: one for each condition and run of the cube.
+        projection: `position` (condition, run, repeat, epoch, unit, axis), the map.
+        photographs: places in the data set that `top_image` counts in -> images (N, S, S, 3).
+        space: embedder, distance and masking in which change is given; the first embedder's by default.
+    """
+
+    name: str
+    cube: xr.Dataset
+    networks: tuple[Network, ...]
+    projection: xr.DataArray | None = None
+    photographs: Callable[[NDArray[np.int64]], Images] | None = None
+
+    @property
+    def layers(self) -> dict[str, slice]:
+        """Layer -> where its units lie."""
+        return schema.layer_slices(self.cube[schema.LAYER].to_numpy())
+
+    def channels(self, layer: str) -> list[int]:
+        """The channels of a layer that are units, in order."""
+        found: list[int] = self.cube[schema.CHANNEL].to_numpy()[self.layers[layer]].tolist()
+        return found
+
+    @property
+    def size(self) -> int:
+        """Height and width of the images, px."""
+        return int(self.cube.sizes[schema.X])
+
+    def place(self, network: Network) -> dict[str, int]:
+        """Where a network lies along condition and run."""
+        return {
+            schema.CONDITION: labels(self.cube, schema.CONDITION).index(network.condition),
+            schema.RUN: labels(self.cube, schema.RUN).index(network.run),
+        }
+
+    def images(self, network: Network, units: slice, **at: int) -> Images:
+        """Prototypes of some units of a network, with the axes that `at` does not fix by position."""
+        chosen = self.cube[schema.IMAGE].isel({**self.place(network), **at, schema.UNIT: units})
+        images: Images = chosen.to_numpy()
+        return images
+
+    def numbers(self, network: Network, name: str, units: slice) -> NDArray[Any]:
+        """A variable of the cube, (repeat, epoch, units)."""
+        values: NDArray[Any] = self.cube[name].isel({**self.place(network), schema.UNIT: units}).to_numpy()
+        return values
+
+    def masks(self, network: Network, layer: str) -> Float32:
+        """(epoch, y, x): the masks of a layer; 1 where there are none."""
+        epochs = labels(self.cube, schema.EPOCH)
+        if network.fields is None or layer not in labels(network.fields, schema.LAYER):
+            return np.ones((len(epochs), self.size, self.size), np.float32)
+        chosen = network.fields[schema.MASK].isel({schema.CONDITION: 0, schema.RUN: 0})
+        masks: Float32 = chosen.sel({schema.LAYER: layer, schema.EPOCH: epochs}).to_numpy()
+        return np.nan_to_num(masks, nan=1.0)
+
+    def fixed_mask(self, layer: str) -> Float32 | None:
+        """(1, y, x): the one mask of a layer in all networks and epochs; None where there is none."""
+        fields = self.networks[0].fields
+        if fields is None or FIXED_MASK not in fields:
+            return None
+        mask: Float32 = fields[FIXED_MASK].sel({schema.LAYER: layer}).to_numpy()
+        return np.nan_to_num(mask[None], nan=1.0)
+
+
+def labels(dataset: xr.Dataset | xr.DataArray, name: str) -> list[Any]:
+    """The labels along a dimension as plain Python values."""
+    found: list[Any] = dataset[name].to_numpy().tolist()
+    return found

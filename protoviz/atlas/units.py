@@ -1,0 +1,138 @@
+"""What the page knows about the units of a layer in numbers, and the sheet of every unit."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from protoviz import metrics, schema
+from protoviz.atlas import neighbours, scripts, sheets
+from protoviz.atlas.sources import Images, Network, Source, labels
+
+NEIGHBOURS = 6  # of each unit
+PHOTOGRAPHS = 9  # natural images of each unit, at most
+
+
+class Neighbourhood(NamedTuple):
+    """Of all units of a layer, in all networks of a cube, at the last epoch and in the first repeat.
+
+    Units are counted through: those of the first network, of the second, ...
+
+    Attributes:
+        images: (N, S, S, 3).
+        places: (N, k), the nearest units; -1 for a unit without a prototype.
+        distances: (N, k).
+    """
+
+    images: Images
+    places: NDArray[np.int64]
+    distances: NDArray[np.float64]
+
+
+def neighbourhood(source: Source, layer: str) -> Neighbourhood:
+    """Compare the units of a layer across all networks; layers have masks of their own, so never across."""
+    at = source.layers[layer]
+    last = {schema.REPEAT: 0, schema.EPOCH: source.cube.sizes[schema.EPOCH] - 1}
+    images = np.concatenate([source.images(network, at, **last) for network in source.networks])
+    status = [source.numbers(network, schema.STATUS, at)[0, -1] for network in source.networks]
+    masks = [source.masks(network, layer)[-1] for network in source.networks]
+    each = np.repeat(np.stack(masks), at.stop - at.start, axis=0)
+    live = np.concatenate(status) == schema.Status.CONVERGED
+    return Neighbourhood(images, *neighbours.nearest(images, each, live, NEIGHBOURS))
+
+
+def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -> dict[str, Any]:
+    """All numbers of a layer's units in one network, as the page reads them.
+
+    Returns:
+        `status`, a digit for each unit, and `activation` [repeat][epoch]; where they were computed `change`
+        since the epoch before, `saturation` and `settling`; `neighbours` [unit], each as place of the
+        network, channel, distance; `windows` of the masks, `own` and `fixed`.
+    """
+    at = source.layers[layer]
+    status = source.numbers(network, schema.STATUS, at)
+    own, channels = _own(source, network, at), source.channels(layer)
+    masks = {"own": source.masks(network, layer), "fixed": source.fixed_mask(layer)}
+    found: dict[str, Any] = {
+        "windows": {name: sheets.window(mask) for name, mask in masks.items() if mask is not None},
+        "status": [["".join(map(str, epoch)) for epoch in repeat] for repeat in status.tolist()],
+        "activation": scripts.numbers(source.numbers(network, schema.ACTIVATION, at)),
+        "neighbours": [
+            [
+                [int(place) // len(channels), channels[place % len(channels)], float(f"{distance:.3g}")]
+                for place, distance in zip(near.places[unit], near.distances[unit], strict=True)
+                if place >= 0
+            ]
+            for unit in range(own.start, own.stop)
+        ],
+    }
+    if network.distances is not None:
+        found["change"] = scripts.numbers(_change(source, network.distances, at))
+    if network.appearance is not None:
+        found["saturation"] = scripts.numbers(_of(network.appearance, "saturation", at), 3)
+    if network.settling is not None:
+        found["settling"] = scripts.numbers(_of(network.settling, "settling_epoch", at))
+    if network.natural is not None:
+        found["photographs"] = (photographs(network.natural, at) >= 0).sum(axis=1).tolist()
+    return found
+
+
+def unit_images(
+    source: Source, network: Network, layer: str, near: Neighbourhood, units: slice
+) -> list[Images]:
+    """What the sheet of each of some units of a layer holds, in this order.
+
+    Its prototypes, repeat after repeat, epoch after epoch; its neighbours.
+
+    Args:
+        source: the cube.
+        network: of the cube.
+        layer: of the network.
+        near: the neighbourhood of the layer.
+        units: of the cube, within the layer.
+    """
+    at = source.layers[layer]
+    first = _own(source, network, at).start + units.start - at.start
+    grown = source.images(network, units).transpose(2, 0, 1, 3, 4, 5)
+    found = []
+    for k, own in enumerate(grown):
+        places = near.places[first + k]
+        found.append(np.concatenate([own.reshape(-1, *own.shape[2:]), near.images[places[places >= 0]]]))
+    return found
+
+
+def photographs(natural: xr.Dataset, units: slice) -> NDArray[np.int64]:
+    """(units, k): places of the natural images that drive each unit most, at the last epoch."""
+    chosen = natural["top_image"].isel(
+        {schema.CONDITION: 0, schema.RUN: 0, schema.EPOCH: -1, schema.UNIT: units}
+    )
+    places: NDArray[np.int64] = chosen.to_numpy()[:, :PHOTOGRAPHS].astype(np.int64)
+    return places
+
+
+def _own(source: Source, network: Network, at: slice) -> slice:
+    """Where a network's units are when those of all networks are counted through."""
+    each = at.stop - at.start
+    start = source.networks.index(network) * each
+    return slice(start, start + each)
+
+
+def _change(source: Source, distances: xr.Dataset, at: slice) -> NDArray[np.floating]:
+    """(repeat, epoch, units): distance to the kept epoch before, in the main space; NaN at the first."""
+    chosen = distances[schema.BETWEEN_EPOCHS].sel(metrics.main_space(distances))
+    steps = chosen.isel({schema.CONDITION: 0, schema.RUN: 0, schema.UNIT: at})
+    values = steps.transpose(schema.REPEAT, schema.STEP, schema.UNIT).to_numpy()
+    epochs = labels(source.cube, schema.EPOCH)
+    change = np.full((values.shape[0], len(epochs), values.shape[2]), np.nan, values.dtype)
+    for step, epoch in enumerate(labels(distances, schema.EPOCH_TO)):
+        change[:, epochs.index(epoch)] = values[:, step]
+    return change
+
+
+def _of(store: xr.Dataset, name: str, at: slice) -> NDArray[np.floating]:
+    """A variable of one network's store, for some units, without the axes of extent one."""
+    values: NDArray[np.floating] = (
+        store[name].isel({schema.CONDITION: 0, schema.RUN: 0, schema.UNIT: at}).to_numpy()
+    )
+    return values

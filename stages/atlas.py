@@ -1,0 +1,59 @@
+"""Stage `atlas`: a static page to look at all prototypes, scrub through training, link to a unit."""
+
+from pathlib import Path
+
+import xarray as xr
+
+from protoviz import datasets, files, layout, schema
+from protoviz.atlas import build
+from protoviz.atlas.sources import Network, Source, labels
+from protoviz.cube import open_cube
+from protoviz.params import Params
+from protoviz.stores import open_dataset
+from stages import run_stage
+
+
+def main(params: Params) -> None:
+    """Build the page from what the stages before have written."""
+    networks = [_network(condition, run) for condition in params.conditions for run in params.runs]
+    sources = [_source("study", layout.CUBE, networks)]
+    if layout.STAGES_CUBE.exists():
+        stages = open_cube(layout.STAGES_CUBE)
+        items = [(one, run) for one in labels(stages, schema.CONDITION) for run in labels(stages, schema.RUN)]
+        sources.append(_source("stages", layout.STAGES_CUBE, [_network(*item) for item in items]))
+    curves = {path.stem: files.read_csv(path) for path in sorted(layout.CURVES.glob("*.csv"))}
+    findings = build.Findings(files.read_json(layout.FINDINGS), curves)
+    build.build(layout.ATLAS, params.title, sources, findings)
+
+
+def _source(name: str, cube: Path, networks: list[Network]) -> Source:
+    places = _found(layout.projection(name))
+    return Source(
+        name,
+        open_cube(cube),
+        tuple(networks),
+        projection=None if places is None else places["position"],
+        photographs=lambda rows: datasets.load(layout.IMAGES, "test").images[rows],
+    )
+
+
+def _network(condition: str, run: int) -> Network:
+    """A network with all that was found out about it."""
+    return Network(
+        condition,
+        run,
+        fields=_found(layout.receptive_fields(condition, run)),
+        distances=_found(layout.distances(condition, run)),
+        appearance=_found(layout.appearance(condition, run)),
+        settling=_found(layout.units(condition, run)),
+        natural=_found(layout.natural(condition, run)),
+    )
+
+
+def _found(path: Path) -> xr.Dataset | None:
+    """A store, or None where the stage that writes it is not part of the study: the page then says so."""
+    return open_dataset(path) if path.exists() else None
+
+
+if __name__ == "__main__":
+    run_stage(main)
