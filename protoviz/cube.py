@@ -207,7 +207,7 @@ def validate(path: str | Path) -> None:
                 found = ", ".join(map(str, labels))
                 raise StudyError(f"{path}: {name}", expected="distinct labels", found=found, remedy=_REMAKE)
         if not units_in_order(cube):
-            expected = "the channels of layer after layer, from 0"
+            expected = "layer after layer, the channels of each ascending"
             raise StudyError(f"{path}: {schema.CHANNEL}", expected=expected, found="others", remedy=_REMAKE)
         for position, address in addresses(cube):
             where, whole = f"{path}: {address}", "all its prototypes"
@@ -255,9 +255,14 @@ def _position(group: zarr.Group, address: Address, where: str) -> tuple[int, ...
 
 
 def units_in_order(cube: xr.Dataset) -> bool:
-    """Whether the units are all channels of each layer, from 0, layer after layer."""
-    labels = [cube[name].to_numpy() for name in (schema.LAYER, schema.CHANNEL)]
-    return all(map(np.array_equal, labels, schema.unit_labels(Counter(labels[0].tolist()))))
+    """Whether the units stand layer after layer, and in each by ascending channel."""
+    layer, channel = (cube[name].to_numpy() for name in (schema.LAYER, schema.CHANNEL))
+    places = schema.layer_slices(layer).items()
+    return (
+        channel.min() >= 0
+        and all((layer[at] == name).all() for name, at in places)
+        and all((np.diff(channel[at]) > 0).all() for _, at in places)
+    )
 
 
 def addresses(cube: xr.Dataset) -> Iterator[tuple[tuple[int, ...], Address]]:
