@@ -206,7 +206,7 @@ def validate(path: str | Path) -> None:
             if len(set(labels.tolist())) != len(labels):
                 found = ", ".join(map(str, labels))
                 raise StudyError(f"{path}: {name}", expected="distinct labels", found=found, remedy=_REMAKE)
-        if not units_in_order(cube):
+        if not schema.in_order(*(cube[name].to_numpy() for name in schema.UNIT_LABELS)):
             expected = "layer after layer, the channels of each ascending"
             raise StudyError(f"{path}: {schema.CHANNEL}", expected=expected, found="others", remedy=_REMAKE)
         for position, address in addresses(cube):
@@ -252,17 +252,6 @@ def _position(group: zarr.Group, address: Address, where: str) -> tuple[int, ...
             )
         position.append(labels.index(label))
     return tuple(position)
-
-
-def units_in_order(cube: xr.Dataset) -> bool:
-    """Whether the units stand layer after layer, and in each by ascending channel."""
-    layer, channel = (cube[name].to_numpy() for name in (schema.LAYER, schema.CHANNEL))
-    places = schema.layer_slices(layer).items()
-    return (
-        channel.min() >= 0
-        and all((layer[at] == name).all() for name, at in places)
-        and all((np.diff(channel[at]) > 0).all() for _, at in places)
-    )
 
 
 def addresses(cube: xr.Dataset) -> Iterator[tuple[tuple[int, ...], Address]]:

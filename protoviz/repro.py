@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from protoviz import files, layout, leftovers, machine, params, scratch, tasks
+from protoviz import files, layout, leftovers, machine, params, scratch, stage_table, tasks
 from protoviz.errors import StudyError
 from protoviz.scheduling import Schedule
 from protoviz.verdict_table import table
@@ -257,8 +257,11 @@ def _report() -> None:
     """The table of the findings, and where the figures are."""
     if layout.FINDINGS.is_file():
         print(f"\n{table(files.read_json(layout.FINDINGS))}")
-    for figure in sorted(layout.FIGURES.glob("*.png")):
-        print(figure)
+    if layout.STAGES_FINDINGS.is_file():
+        print(f"\n{stage_table.table(files.read_json(layout.STAGES_FINDINGS))}")
+    for folder in (layout.FIGURES, layout.FIGURES_STAGES):
+        for figure in sorted(folder.glob("*.png")):
+            print(figure)
 
 
 def _duration(seconds: float) -> str:

@@ -60,6 +60,24 @@ def test_the_studies_of_the_paper_are_accepted(name: str) -> None:
     assert (study.backbone.width, study.images.size, study.train.batch_size) == (64, 96, 1024)
 
 
+def test_study_b_of_the_abstract_is_accepted() -> None:
+    study = params.load(DEFAULT.parent / "presets" / "paper-b.yaml").training_stages
+    assert (study.network.model, study.network.size, study.units.per_layer) == ("seresnext50_32x4d", 224, 64)
+    assert study.pretrain.weights is not None
+    assert study.pretrain.sha256 is not None
+    assert study.pretrain.sha256 in study.pretrain.weights
+    assert study.synthesis.objective.activation == "pre"
+    assert study.synthesis.transforms.active
+
+
+def test_the_default_of_study_b_has_600_prototypes_of_the_same_recipe() -> None:
+    study = params.load(DEFAULT).training_stages
+    assert study.network.model == "seresnext50_32x4d"
+    assert 3 * 53 * (study.units.per_layer or 0) >= 600
+    assert study.synthesis.objective == PRESETS["fourier"].objective
+    assert study.synthesis.transforms.active
+
+
 def test_a_condition_changes_only_what_it_names() -> None:
     study = params.load(DEFAULT)
     ours = study.augmentation("keepclr").model_dump()
@@ -156,7 +174,7 @@ def test_parameters_cannot_be_changed() -> None:
         (
             "images/source",
             "imagenet",
-            "images.source: expected 'procedural', 'stl10', 'cifar10' or 'folder', found",
+            "images.source: expected 'procedural', 'microbes', 'stl10', 'cifar10' or 'folder', found",
         ),
         (
             "images/path",

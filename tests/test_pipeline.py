@@ -32,6 +32,25 @@ MINIATURE: dict[str, Any] = {
     "natural": {"images": 12, "top": 3},
     "synthesis": {"start": {"pool": 32, "top": 2}, "ascent": {"steps": 3}},
     "figures": {"grid_units": 4, "development_units": [0, 1], "more_units": [2, 3], "dpi": 60},
+    "training_stages": {
+        "network": {"model": "test_byobnet", "size": 32},
+        "pretrain": {"epochs": 1, "view_size": 32, "batch_size": 10},
+        "domain": {"train": 20, "test": 10},
+        "finetune": {"view_size": 32, "batch_size": 10},
+        "units": {"per_layer": 2},
+        "synthesis": {"ascent": {"steps": 3}},
+    },
+    "projection": {"umap": {"epochs": 20}, "seeds": [0], "permutations": 19, "resamples": 20},
+}
+STAGES_OF_TRAINING = {
+    *(
+        "domain",
+        "train_stages",
+        "synthesize_stages",
+        "projection_stages",
+        "findings_stages",
+        "figures_stages",
+    ),
 }
 KEEPCLR = {"cj_prob": 0.0, "random_gray_scale": 0.0}
 
@@ -93,7 +112,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
         check=True,
     )
     for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file() and not name.startswith(("metrics/", "figures/", "dvc.lock", "tests/")):
+        if (ROOT / name).is_file() and not name.startswith(
+            ("metrics/", "figures/", "figures_stages/", "DATASET.md", "dvc.lock", "tests/")
+        ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
@@ -104,6 +125,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
 def test_everything_is_made(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, first = study
     expected = {"dataset", "reference", "generator", "cube", "metrics@clrjit", "findings", "figures"}
+    expected |= STAGES_OF_TRAINING | {"projection", "dataset_card", "atlas"}
     items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses", "appearance"}
     assert stages_run(first) == expected | {f"{stage}@clrjit-1" for stage in items}
     for path in outputs(folder):
@@ -148,6 +170,7 @@ def test_a_new_condition_runs_only_what_is_new(study: tuple[Path, subprocess.Com
     write_params(folder, {**MINIATURE, "conditions": {**MINIATURE["conditions"], "keepclr": KEEPCLR}})
     result = repro(folder)
     summaries = {"cube", "metrics@clrjit", "metrics@keepclr", "findings", "figures"}
+    summaries |= {"projection", "dataset_card", "atlas"}
     items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses", "appearance"}
     assert stages_run(result) == summaries | {f"{stage}@keepclr-1" for stage in items}
     after = outputs(folder)

@@ -84,7 +84,7 @@ def test_missing_input_is_named(study):
 def test_spaces_of_networks_are_measured_like_pixels(study):
     spaces = {"embedders": ["mobilenet_v2:untrained", "pixels"], "batch_size": 8}
     small = study.model_copy(update={"distances": study.distances.model_copy(update=spaces)})
-    write_inputs("clrjit", 1)
+    analysed.write_inputs("clrjit", 1)
     distances.main(small, "clrjit", 1)
     store = stores.open_dataset(layout.distances("clrjit", 1))
     assert store.embedder.values.tolist() == spaces["embedders"]
