@@ -206,8 +206,8 @@ def validate(path: str | Path) -> None:
             if len(set(labels.tolist())) != len(labels):
                 found = ", ".join(map(str, labels))
                 raise StudyError(f"{path}: {name}", expected="distinct labels", found=found, remedy=_REMAKE)
-        if not units_in_order(cube):
-            expected = "the channels of layer after layer, from 0"
+        if not schema.in_order(*(cube[name].to_numpy() for name in schema.UNIT_LABELS)):
+            expected = "layer after layer, the channels of each ascending"
             raise StudyError(f"{path}: {schema.CHANNEL}", expected=expected, found="others", remedy=_REMAKE)
         for position, address in addresses(cube):
             where, whole = f"{path}: {address}", "all its prototypes"
@@ -252,12 +252,6 @@ def _position(group: zarr.Group, address: Address, where: str) -> tuple[int, ...
             )
         position.append(labels.index(label))
     return tuple(position)
-
-
-def units_in_order(cube: xr.Dataset) -> bool:
-    """Whether the units are all channels of each layer, from 0, layer after layer."""
-    labels = [cube[name].to_numpy() for name in (schema.LAYER, schema.CHANNEL)]
-    return all(map(np.array_equal, labels, schema.unit_labels(Counter(labels[0].tolist()))))
 
 
 def addresses(cube: xr.Dataset) -> Iterator[tuple[tuple[int, ...], Address]]:

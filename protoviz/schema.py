@@ -22,6 +22,7 @@ CONDITION, RUN, REPEAT, EPOCH, UNIT = "condition", "run", "repeat", "epoch", "un
 Y, X, RGB = "y", "x", "rgb"
 COMPONENT, STEP, PARAMETER = "component", "step", "parameter"
 CHECKPOINT, LAYER, CHANNEL = "checkpoint", "layer", "channel"
+UNIT_LABELS = (LAYER, CHANNEL)
 EMBEDDER, DISTANCE, MASKING = "embedder", "distance", "masking"
 EPOCH_FROM, EPOCH_TO = "epoch_from", "epoch_to"
 SIDE, UNIT_LAYER = "side", "unit_layer"
@@ -262,6 +263,13 @@ def layer_slices(layers: NDArray[np.str_]) -> dict[str, slice]:
     names = [str(name) for name in layers]
     first = {name: names.index(name) for name in dict.fromkeys(names)}
     return {name: slice(start, start + names.count(name)) for name, start in first.items()}
+
+
+def in_order(layer: NDArray[np.str_], channel: NDArray[np.int64]) -> bool:
+    """Whether units of these layers and channels stand layer after layer, in each by ascending channel."""
+    slices = layer_slices(layer).items()
+    together = all((layer[at] == name).all() for name, at in slices)
+    return together and all((np.diff(channel[at], prepend=-1) > 0).all() for _, at in slices)
 
 
 def checkpoint_name(epoch: int) -> str:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoviz import seeding, separation
-from protoviz.evidence import AGREES, MIXED, NOT_COMPUTED, OPPOSITE, rounded
 from protoviz.separation import Estimate
 from protoviz.stage_params import Projection
+from protoviz.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 
 LEVEL = 0.05  # of the tests
 VOTERS = 15  # neighbours that tell the stage of a point
@@ -134,7 +134,7 @@ def collect(
             {
                 "id": identity,
                 "claim": claim,
-                "direction": direction(effects),
+                "verdict": verdict(effects),
                 "agrees": f"{sum(effect.agrees for effect in effects)} of {len(effects)}",
                 "effect": [_said(effect) for effect in effects],
             }
@@ -142,13 +142,13 @@ def collect(
     return {"study": dict(about), "note": NOTE, "findings": findings}
 
 
-def direction(effects: Sequence[Effect]) -> str:
-    """The verdict: "as in the paper" or "opposite" only where every single number says so."""
+def verdict(effects: Sequence[Effect]) -> str:
+    """The verdict: "supported" or "not supported" only if every number says so."""
     if not effects:
         return NOT_COMPUTED
     if all(effect.agrees for effect in effects):
-        return AGREES
-    return OPPOSITE if all(effect.opposes for effect in effects) else MIXED
+        return SUPPORTED
+    return NOT_SUPPORTED if all(effect.opposes for effect in effects) else UNDECIDED
 
 
 def metrics(found: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def metrics(found: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, 
 
 def _said(effect: Effect) -> dict[str, Any]:
     numbers = {
-        name: rounded(value) if np.isfinite(value) else None
+        name: float(f"{value:.3g}") if np.isfinite(value) else None
         for name, value in asdict(effect.estimate).items()
     }
     named = {"space": effect.space, "of": effect.of, "measure": effect.measure}

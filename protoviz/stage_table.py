@@ -33,7 +33,7 @@ def table(found: Mapping[str, Any]) -> str:
 
 def _finding(finding: Mapping[str, Any]) -> Iterator[str]:
     yield from _wrap(f"{finding['id']}  {finding['claim']}")
-    yield from _wrap(f"{finding['direction'].upper()}, {finding['agrees']}", indent=4)
+    yield from _wrap(f"{finding['verdict'].upper()}, {finding['agrees']}", indent=4)
     effects = sorted(finding["effect"], key=lambda effect: effect["measure"])
     for measure, some in itertools.groupby(effects, key=lambda effect: effect["measure"]):
         group = list(some)

@@ -56,7 +56,7 @@ def _probe(study: Mapping[str, Any]) -> Iterator[str]:
 
 def _heading(findings: list[Mapping[str, Any]]) -> Iterator[str]:
     floors = {effect["p_floor"] for found in findings for effect in found["effects"] if effect["p_floor"]}
-    p = f"p >= {min(floors):.2g}" if floors else "p"
+    p = f"p >= {min(floors):.3g}" if floors else "p"
     yield from _wrap(
         f"Findings of the paper, in the space {findings[0]['space']}. Every effect is a ratio, and the paper "
         "says on which side of 1 it lies; + it does, - it lies on the other side, ? undecided."
@@ -88,7 +88,7 @@ def _effect(effect: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"    {line}" for line in first)
     side = "> 1" if effect["claim"] == "above" else "< 1"
     interval = " .. ".join(_number(end) for end in effect["interval"]) if effect["interval"] else "-"
-    p = "-" if effect["p"] is None else f"{effect['p']:.2g}"
+    p = "-" if effect["p"] is None else f"{effect['p']:.3g}"
     yield (
         f"  {mark} {last:<{QUANTITY}} {side}{_number(effect['times']):>8}{interval:>18}{p:>10}"
         f"{effect['agreeing']:>8}"

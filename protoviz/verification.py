@@ -114,8 +114,9 @@ def _coordinates(dataset: xr.Dataset, kind: schema.Store | None) -> Iterator[Pro
         labels = coordinate.to_numpy().tolist()
         if coordinate.dims == (name,) and len(set(labels)) != len(labels):
             yield Problem(f"coordinate {name}", f"labels that are not distinct: {labels}")
-    if kind is schema.CUBE and not cube.units_in_order(dataset):
-        yield Problem(f"coordinate {schema.CHANNEL}", "not the channels of layer after layer, from 0")
+    units = [dataset[name].to_numpy() for name in schema.UNIT_LABELS if kind is schema.CUBE]
+    if units and not schema.in_order(*units):
+        yield Problem(f"coordinate {schema.CHANNEL}", "not layer after layer, the channels of each ascending")
 
 
 def _strays(path: Path, arrays: dict[str, Any]) -> Iterator[Problem]:

@@ -32,6 +32,7 @@ LEAVES = {
         "protoviz.schema_appearance",
         "protoviz.schema_dictionary",
         "protoviz.schema_projection",
+        "protoviz.verdicts",
     ),
     *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
 }

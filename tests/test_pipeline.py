@@ -43,8 +43,14 @@ MINIATURE: dict[str, Any] = {
     "projection": {"umap": {"epochs": 20}, "seeds": [0], "permutations": 19, "resamples": 20},
 }
 STAGES_OF_TRAINING = {
-    *("domain", "train_stages", "synthesize_stages"),
-    *("projection_stages", "findings_stages", "figures_stages"),
+    *(
+        "domain",
+        "train_stages",
+        "synthesize_stages",
+        "projection_stages",
+        "findings_stages",
+        "figures_stages",
+    ),
 }
 KEEPCLR = {"cj_prob": 0.0, "random_gray_scale": 0.0}
 
@@ -119,7 +125,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
 def test_everything_is_made(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, first = study
     expected = {"dataset", "reference", "generator", "cube", "metrics@clrjit", "findings", "figures"}
-    expected |= STAGES_OF_TRAINING | {"projection", "dataset_card"}
+    expected |= STAGES_OF_TRAINING | {"projection", "dataset_card", "atlas"}
     items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses", "appearance"}
     assert stages_run(first) == expected | {f"{stage}@clrjit-1" for stage in items}
     for path in outputs(folder):
@@ -164,7 +170,7 @@ def test_a_new_condition_runs_only_what_is_new(study: tuple[Path, subprocess.Com
     write_params(folder, {**MINIATURE, "conditions": {**MINIATURE["conditions"], "keepclr": KEEPCLR}})
     result = repro(folder)
     summaries = {"cube", "metrics@clrjit", "metrics@keepclr", "findings", "figures"}
-    summaries |= {"projection", "dataset_card"}
+    summaries |= {"projection", "dataset_card", "atlas"}
     items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses", "appearance"}
     assert stages_run(result) == summaries | {f"{stage}@keepclr-1" for stage in items}
     after = outputs(folder)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from protoviz import stage_findings
-from protoviz.evidence import AGREES, MIXED, NOT_COMPUTED, OPPOSITE
 from protoviz.separation import Estimate
 from protoviz.stage_findings import Effect, Space
 from protoviz.stage_params import Projection, Umap
 from protoviz.stage_table import WIDTH, table
+from protoviz.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 
 STAGES = ("random", "pretrained", "finetuned")
 LAYERS = [f"layer{k // 8}.{k // 4 % 2}.conv1" for k in range(32)]
@@ -53,9 +53,9 @@ def collected(*spaces):
 
 def test_layers_and_stages_that_lie_apart_are_found_in_every_space():
     findings, _ = collected(space(3.0, 2.0), space(3.0, 2.0, "UMAP of pixels, seed 0", seed=1))
-    assert {name: finding["direction"] for name, finding in findings.items()} == {
-        "Q7a": AGREES,
-        "Q7b": AGREES,
+    assert {name: finding["verdict"] for name, finding in findings.items()} == {
+        "Q7a": SUPPORTED,
+        "Q7b": SUPPORTED,
     }
     assert findings["Q7a"]["agrees"] == "12 of 12"  # 2 spaces x 3 stages x (layers, blocks)
     assert findings["Q7b"]["agrees"] == "12 of 12"  # 2 spaces x 3 pairs x (energy distance, AUC)
@@ -63,14 +63,14 @@ def test_layers_and_stages_that_lie_apart_are_found_in_every_space():
 
 def test_without_a_difference_there_is_no_verdict_for_it():
     findings, _ = collected(space())
-    assert findings["Q7a"]["direction"] != AGREES
-    assert findings["Q7b"]["direction"] != AGREES
+    assert findings["Q7a"]["verdict"] != SUPPORTED
+    assert findings["Q7b"]["verdict"] != SUPPORTED
     assert int(findings["Q7b"]["agrees"].split()[0]) <= 1
 
 
 def test_a_claim_that_holds_in_the_map_alone_is_mixed():
     findings, _ = collected(space(0.0, 0.0), space(0.0, 3.0, "UMAP of pixels, seed 0"))
-    assert findings["Q7b"]["direction"] == MIXED
+    assert findings["Q7b"]["verdict"] == UNDECIDED
 
 
 def effect(value, p, low=np.nan, expected=0.0):
@@ -81,16 +81,16 @@ def effect(value, p, low=np.nan, expected=0.0):
     ("effects", "expected"),
     [
         ([], NOT_COMPUTED),
-        ([effect(1.0, 0.01)], AGREES),
-        ([effect(1.0, 0.05)], MIXED),
-        ([effect(1.0, 0.01, low=-0.1)], MIXED),
-        ([effect(1.0, 0.01, low=0.1)], AGREES),
-        ([effect(0.6, 0.01, expected=0.7)], OPPOSITE),
-        ([effect(-1.0, 1.0), effect(1.0, 0.01)], MIXED),
+        ([effect(1.0, 0.01)], SUPPORTED),
+        ([effect(1.0, 0.05)], UNDECIDED),
+        ([effect(1.0, 0.01, low=-0.1)], UNDECIDED),
+        ([effect(1.0, 0.01, low=0.1)], SUPPORTED),
+        ([effect(0.6, 0.01, expected=0.7)], NOT_SUPPORTED),
+        ([effect(-1.0, 1.0), effect(1.0, 0.01)], UNDECIDED),
     ],
 )
 def test_a_number_agrees_by_its_test_and_its_interval(effects, expected):
-    assert stage_findings.direction(effects) == expected
+    assert stage_findings.verdict(effects) == expected
 
 
 def test_numbers_are_the_same_whatever_stands_beside_them():
@@ -115,5 +115,5 @@ def test_the_table_says_it_all_in_a_hundred_columns():
     text = "\n".join(lines)
     for words in ("toy", "finetuned", "81.2", "not known here", "Q7a", "Q7b", "UMAP of reference, seed 1000"):
         assert words in text, words
-    assert AGREES.upper() in text
+    assert SUPPORTED.upper() in text
     assert "[" in text, "what does not agree is in brackets"

@@ -13,13 +13,13 @@ from protoviz.figures.style import (
     HEADER,
     INK,
     MARGIN,
-    PALETTE,
     SOFT,
     WIDTH,
     Page,
     count,
     styled,
 )
+from protoviz.palette import PALETTE
 
 ROW, CLAIM = 0.27, 0.36  # inches of an effect, and of a claim above its effects
 TEXT, VERDICT = 5.6, 1.35  # inches for the words at the left, and for the verdict at the right

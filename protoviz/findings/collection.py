@@ -109,7 +109,7 @@ def note(runs: int) -> str:
         f"With {runs} runs a condition such an interval misses the truth in up to "
         f"{100 * statistics.error_rate(runs):.0f} % of studies, half of them on each side (simulated). p is "
         "that of the exact test that exchanges, within each run, the two sides of a comparison, which share "
-        f"weights and data order; it cannot go below {floor:.2g} ({unmatched:.2g} if runs were not matched)"
+        f"weights and data order; it cannot go below {floor:.3g} ({unmatched:.2g} if runs were not matched)"
     )
     return text + (", so no verdict here is a claim of significance." if floor > 0.05 else ".")
 

@@ -23,8 +23,8 @@ import xarray as xr
 
 from protoviz import schema, statistics
 from protoviz.findings.study import DRAW
+from protoviz.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 
-SUPPORTED, NOT_SUPPORTED, UNDECIDED, NOT_COMPUTED = "supported", "not supported", "undecided", "not computed"
 VERDICTS = (SUPPORTED, NOT_SUPPORTED, UNDECIDED, NOT_COMPUTED)
 
 LARGEST = 1e6  # a ratio beyond this is said to be so, for want of meaning

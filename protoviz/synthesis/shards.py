@@ -94,7 +94,8 @@ class Shards:
         device = _prepared(self.machine.device, self.machine.threads)
         template = self.template
         address = cube.Address(template.conditions[0], template.runs[0], repeat, epoch)
-        units = {layer: range(count) for layer, count in template.layers.items()}
+        layers, channels = schema.unit_labels(template.layers)
+        units = {layer: channels[at].tolist() for layer, at in schema.layer_slices(layers).items()}
         network = Network(checkpoints.load(self.sources[epoch])[0], template.size)
         prior = _prior(*self.prior, template.size, device)
         shard = prototypes(network, units, prior, self.recipe, address=address, device=device)
