@@ -12,11 +12,15 @@ Embedder = Literal["reference", "pixels"]
 
 
 class StagedNetwork(Section):
-    """The network: a model of timm, the size of its images (px), and the seed of its weights, its run."""
+    """The network: a model of timm, the size of its images (px), and the seed of its weights, its run.
+
+    `judged`: how many test images its accuracy is taken from at each stage; null: all.
+    """
 
     model: str
     size: Annotated[int, Field(ge=32, multiple_of=4)]
     seed: Natural
+    judged: Count | None
 
 
 class Supervised(Section):

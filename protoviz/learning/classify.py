@@ -68,9 +68,18 @@ class Task:
         """Train a network on it in place; see `train`."""
         return train(self.train.images, self.train.labels, network, settings, address=address, device=device)
 
-    def judged(self, network: nn.Module, size: int, device: torch.device) -> dict[str, Any]:
-        """How well a network does: accuracy on the images to judge by, %, and that of guessing."""
-        reached = accuracy(self.test.images, self.test.labels, network, size, device)
+    def judged(self, network: nn.Module, size: int, device: torch.device, most: int | None) -> dict[str, Any]:
+        """How well a network does: accuracy on the images to judge by, %, and that of guessing.
+
+        Args:
+            network: as `train`.
+            size: px of the images.
+            device: where to compute.
+            most: images at most, evenly spaced over all; None: all.
+        """
+        count = len(self.test.labels)
+        some = np.unique(np.linspace(0, count - 1, min(most or count, count)).round().astype(np.int64))
+        reached = accuracy(self.test.images[some], self.test.labels[some], network, size, device)
         return {"classes": len(self.classes), "accuracy": reached, "chance": 100 / len(self.classes)}
 
 

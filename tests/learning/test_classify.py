@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from protoviz import backbones
+from protoviz.datasets import LabelledSet
 from protoviz.learning import classify
 from protoviz.stage_params import Supervised
 
@@ -68,6 +69,18 @@ def test_accuracy_is_the_share_of_right_answers_on_images_at_the_size_asked_for(
             for pixel, label in zip(pixels, labels, strict=True)
         ]
     assert classify.accuracy(images, labels, made, 40, CPU) == pytest.approx(100 * np.mean(right))
+
+
+def test_a_task_is_judged_by_some_of_its_images():
+    images, labels = bars(70)
+    some = LabelledSet(images, labels)
+    task = classify.Task(["lying", "upright"], some, some)
+    made = network().eval()
+    said = task.judged(made, 40, CPU, None)
+    assert said == {"classes": 2, "accuracy": classify.accuracy(images, labels, made, 40, CPU), "chance": 50}
+    few = task.judged(made, 40, CPU, 3)
+    rows = np.array([0, 34, 69])
+    assert few["accuracy"] == classify.accuracy(images[rows], labels[rows], made, 40, CPU)
 
 
 def test_no_batch_is_left_with_a_single_image():
