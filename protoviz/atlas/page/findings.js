@@ -51,7 +51,7 @@
     });
     const bytes = study.bytes;
     const total = Object.values(bytes).reduce((sum, one) => sum + one, 0);
-    const sizes = { sheets: "sheets of layers", units: "sheets of units", veils: "masks", map: "the map and its pictures", numbers: "numbers" };
+    const sizes = { sheets: "sheets of layers", units: "sheets of units", photographs: "natural images", veils: "masks", map: "the map and its pictures", numbers: "numbers" };
     const keys = [
       ["← →", "change the epoch, in the grid and on the page of a unit"],
       ["Shift with ← →", "the unit before, the unit after; in a grid that has the focus, the epoch"],
@@ -71,9 +71,9 @@
       atlas.element("h2", {}, "Keys"),
       atlas.element("table", { class: "keys" }, atlas.element("tbody", {}, keys.map(([key, does]) => atlas.element("tr", {}, atlas.element("th", { scope: "row" }, atlas.element("kbd", {}, key)), atlas.element("td", {}, does))))),
       atlas.element("h2", {}, "Bytes"),
-      atlas.element("p", {}, `${atlas.bytes(total)} in all: ${Object.entries(bytes).map(([name, size]) => `${sizes[name] || name} ${atlas.bytes(size)}`).join(", ")}. Sheets are lossless WebP: unmasked, every tile is the image of the cube, pixel for pixel; masks are laid over it by the browser, within two grey levels. Only what is looked at is fetched, and at most 96 MB of it are kept decoded.`),
+      atlas.element("p", {}, `${atlas.bytes(total)} in all: ${Object.entries(bytes).map(([name, size]) => `${sizes[name] || name} ${atlas.bytes(size)}`).join(", ")}. Sheets are lossless WebP: unmasked, every tile is the image of the cube, pixel for pixel; masks are laid over it by the browser, within two grey levels. Only what is looked at is fetched, and at most 56 MB of pictures are kept decoded.`),
       atlas.element("h2", {}, "From a folder"),
-      atlas.element("p", {}, "Opened as a file, without a server, everything here works in browsers that let a page load scripts and images from its own folder, as Chromium and Firefox do. What does not work then: links that are sent to others, as the address holds the path of your folder."),
+      atlas.element("p", {}, "Opened as a file, without a server, everything here works in browsers that let a page load scripts and images from its own folder, as Chromium and Firefox do. What does not work then: links that are sent to others, as the address holds the path of your folder; and a sheet that was cut short is shown as far as it goes, without a word."),
     );
   }
 
