@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from protoviz import schema, schema_appearance, schema_responses
+from protoviz import schema, schema_appearance, schema_projection, schema_responses
 
-STORES = (*schema.STORES, *schema_responses.STORES, *schema_appearance.STORES)
+STORES = (*schema.STORES, *schema_responses.STORES, *schema_appearance.STORES, schema_projection.PROJECTION)
 
 
 def data_dictionary() -> str:
