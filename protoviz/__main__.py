@@ -35,6 +35,9 @@ def _parser() -> argparse.ArgumentParser:
         "-j", "--jobs", type=_positive, help="stages side by side (default: one for each core)"
     )
 
+    presets = commands.add_parser("presets", help="how params.yaml and the studies in presets/ differ")
+    presets.set_defaults(run=_presets)
+
     units = commands.add_parser("units", help="list the layers of a network and their channels")
     units.set_defaults(run=_units)
     _add_model(units)
@@ -83,6 +86,16 @@ def _repro(arguments: argparse.Namespace) -> None:
     from protoviz.repro import repro
 
     repro(arguments.jobs)
+
+
+def _presets(_: argparse.Namespace) -> None:
+    from protoviz import layout, params, preset_table
+
+    files = [layout.PARAMS, *sorted(layout.PRESETS.glob("*.yaml"), reverse=True)]
+    studies = {
+        path.name if path == layout.PARAMS else path.stem: params.load(path).model_dump() for path in files
+    }
+    print(preset_table.table(studies), end="")
 
 
 def _units(arguments: argparse.Namespace) -> None:

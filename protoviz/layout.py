@@ -3,6 +3,7 @@
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+PRESETS = Path("presets")
 PIPELINE = Path("dvc.yaml")
 RECORD = Path("dvc.lock")
 LOCK_FILE = Path("requirements.lock")

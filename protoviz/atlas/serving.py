@@ -42,9 +42,12 @@ def server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
         return http.server.ThreadingHTTPServer(
             (LOOPBACK, port), functools.partial(_Handler, directory=folder)
         )
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise StudyError(
-            f"--port {port}", expected="a free port", found=str(error.strerror), remedy="choose another one"
+            f"--port {port}",
+            expected="a free port",
+            found=getattr(error, "strerror", None) or str(error),
+            remedy="choose another one",
         ) from error
 
 

@@ -10,6 +10,8 @@
     findings: [],
     about: [],
   };
+  // What may stand after a question mark, always in this order: one view has one address.
+  const QUERY = ["condition", "layer", "epoch", "repeat", "with", "unlinked", "sort", "mask", "whole", "colour"];
   const WHOLE = new Set(["run", "repeat", "epoch", "channel"]);
 
   let later = 0;
@@ -44,8 +46,10 @@
         parts.push(encodeURIComponent(rest[name]));
       }
       const query = new URLSearchParams();
-      for (const [name, value] of Object.entries(rest))
-        if (!FIELDS[view].includes(name) && value !== undefined && value !== null && value !== "" && value !== false) query.set(name, value);
+      for (const name of QUERY) {
+        const value = rest[name];
+        if (!FIELDS[view].includes(name) && value !== undefined && value !== null && value !== "") query.set(name, value);
+      }
       const asked = query.toString().replaceAll("%2F", "/");
       return `#/${[view, ...parts].join("/")}${asked ? `?${asked}` : ""}`;
     },

@@ -89,7 +89,7 @@ atlas.frame = function (work) {
 // Data are scripts that call `atlas.deliver(name, value)`: scripts load from a folder, too, where pages may
 // not read files. The least recently used of what is not kept for good goes first.
 {
-  const KEPT = 24;
+  const KEPT = 8;
   const delivered = new Map();
   const asked = new Map();
 

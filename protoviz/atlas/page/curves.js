@@ -83,7 +83,7 @@
       }
       const group = measures.find((one) => one.name === (asked.group ?? "diversity")) || (asked.group ? null : measures[0]);
       if (!group) return `There is no curve ${asked.group} here: there are ${measures.map((one) => one.name).join(", ")}.`;
-      preview = new atlas.Pane({ open: null, tile: 44 });
+      preview = new atlas.Pane({ open: null, tile: 44, large: 66 });
       caption = atlas.element("p", {}, "Point at a curve: the prototypes of that epoch come here.");
       open = atlas.element("a", { class: "chip", hidden: true }, "open in the grid");
       shown = "";

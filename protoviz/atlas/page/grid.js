@@ -49,7 +49,8 @@
       return { condition, run, repeat, epoch, layer: state.layer };
     }
 
-    async show(order) {
+    // What does not change with the epoch.
+    layOut() {
       const at = this.at();
       const cube = atlas.study.cube(at.condition);
       this.choices.condition.select.fill(atlas.study.conditions, at.condition);
@@ -57,6 +58,11 @@
       this.choices.repeat.select.fill(cube.repeat, at.repeat);
       this.swatch.style.background = atlas.study.colours[at.condition];
       this.slider.max = cube.epoch.length - 1;
+    }
+
+    async show(order) {
+      const at = this.at();
+      const cube = atlas.study.cube(at.condition);
       this.slider.value = cube.epoch.indexOf(at.epoch);
       const named = cube.checkpoint[cube.epoch.indexOf(at.epoch)];
       this.slider.setAttribute("aria-label", `Epoch of ${at.condition} run ${at.run}`);
@@ -111,7 +117,7 @@
     // Load neighbouring epochs ahead, the nearest first, then the other repeat.
     expect(at, cube) {
       const here = cube.epoch.indexOf(at.epoch);
-      const near = cube.epoch.map((epoch, i) => [Math.abs(i - here) - (i > here ? 0.5 : 0), epoch]).sort((a, b) => a[0] - b[0]);
+      const near = cube.epoch.filter((epoch) => epoch !== at.epoch).map((epoch) => [epoch, cube.epoch.indexOf(epoch)]).map(([epoch, i]) => [Math.abs(i - here) - (i > here ? 0.5 : 0), epoch]).sort((a, b) => a[0] - b[0]);
       this.wanted = [
         ...near.map(([, epoch]) => atlas.study.sheet({ ...at, epoch })),
         ...cube.repeat.filter((repeat) => repeat !== at.repeat).map((repeat) => atlas.study.sheet({ ...at, repeat })),
@@ -193,7 +199,8 @@
       // Both sides load ahead in turn.
       const lists = sides.map((side) => side.wanted || []);
       const longest = Math.max(...lists.map((list) => list.length));
-      atlas.sheets.expect([...Array(longest).keys()].flatMap((i) => lists.map((list) => list[i]).filter(Boolean)));
+      const inTurn = [...Array(longest).keys()].flatMap((i) => lists.map((list) => list[i]).filter(Boolean));
+      atlas.sheets.expect(inTurn, sides.flatMap((side) => side.pane.sheets()));
     } catch (error) {
       atlas.say(error.message);
     }
@@ -230,6 +237,7 @@
       second.append(side.root);
     }
     second.classList.toggle("two", count === 2);
+    for (const side of sides) side.layOut();
   }
 
   function make() {

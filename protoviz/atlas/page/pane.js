@@ -113,29 +113,46 @@
       this.redraw();
     }
 
-    ready() {
-      return atlas.sheets.peek(this.sheet) && (!this.veil || atlas.sheets.peek(this.veil.sheet));
+    // What has to be here to draw.
+    sheets() {
+      return [this.sheet, this.veil?.sheet].filter(Boolean);
     }
 
-    // Draw now if the sheets are here, else as soon as they come and are still wanted.
+    ready() {
+      return this.sheets().every((sheet) => atlas.sheets.peek(sheet));
+    }
+
+    // Draw now if the sheets are here, else as soon as they come and are still wanted. One is fetched at a time: of many
+    // epochs that are scrubbed past, those that are still wanted then.
     async draw() {
-      const { sheet, veil } = this;
       if (!this.ready()) {
         this.root.classList.add("waiting");
+        if (this.fetching) return;
+        this.fetching = true;
         try {
-          await Promise.all([atlas.sheets.get(sheet), veil && atlas.sheets.get(veil.sheet)]);
+          while (!this.ready()) await this.fetch();
         } catch (error) {
-          if (sheet === this.sheet) this.fail(error.message);
+          this.fail(error.message);
           return;
+        } finally {
+          this.fetching = false;
         }
-        if (sheet !== this.sheet || veil !== this.veil) return;
-        if (!this.ready()) return this.draw();
       }
       this.root.classList.remove("waiting", "failed");
       this.note.hidden = true;
       this.shown = this.at;
       this.drawn.clear();
       this.drawVisible();
+    }
+
+    // Fetch what is wanted now; that it cannot be had is an error only if it is still wanted then.
+    async fetch() {
+      const wanted = this.sheets();
+      try {
+        await Promise.all(wanted.map((sheet) => atlas.sheets.get(sheet)));
+      } catch (error) {
+        if (this.sheets().every((sheet, i) => sheet.path === wanted[i]?.path)) throw error;
+      }
     }
 
     fail(text) {

@@ -2,7 +2,7 @@
 "use strict";
 
 {
-  const PICTURE = 34; // px, least side of a picture
+  const PICTURE = 28; // px, least side of a picture
   const NEAR = 16; // px, how near a point has to be to be pointed at
   const SHEETS = 12; // of pictures that are asked for at once
 

@@ -2,32 +2,46 @@
 "use strict";
 
 {
-  const BUDGET = 96e6; // bytes of decoded pixels
-  const AT_ONCE = 4; // files on their way
+  const BUDGET = 56e6; // bytes of decoded pixels
+  const AT_ONCE = 16e6; // of pixels on their way, or one sheet: decoding takes several times its pixels
   const kept = new Map(); // path -> {image, bytes}
-  const coming = new Map(); // path -> {promise, ...}
+  const coming = new Map(); // path -> {promise, bytes}
   let ahead = []; // sheets that may be needed soon, the likeliest first
+
+  const size = (sheet) => 4 * shape(sheet)[0] * shape(sheet)[1];
 
   const shape = ({ tiles, size }) => {
     const columns = atlas.study.columns(tiles);
     return [columns * size, Math.ceil(tiles / columns) * size];
   };
 
-  async function fetchSheet(sheet) {
+  // The decoded pixels of a file. From a server they come as bytes, which are decoded beside the page, and of which it
+  // can be told whether they are all there; browsers decode half a WebP without an error.
+  async function decoded(path) {
+    if (location.protocol !== "file:") {
+      const answer = await fetch(path);
+      const bytes = answer.ok && (await answer.blob());
+      const head = bytes && new DataView(await bytes.slice(0, 12).arrayBuffer());
+      if (!head || head.byteLength < 12 || head.getUint32(4, true) + 8 !== bytes.size) throw new Error(path);
+      return createImageBitmap(bytes);
+    }
     const image = new Image();
-    image.decoding = "async";
-    image.src = sheet.path.split("/").map(encodeURIComponent).join("/");
-    const problem = `${sheet.path} is missing or damaged; the rest of the atlas goes on working.`;
+    image.src = path;
+    await image.decode();
+    // A bitmap stays decoded; the pixels of an element may be dropped and decoded again at every drawing.
+    return createImageBitmap(image);
+  }
+
+  async function fetchSheet(sheet) {
+    let image;
     try {
-      await image.decode();
+      image = await decoded(sheet.path.split("/").map(encodeURIComponent).join("/"));
     } catch {
-      throw new Error(problem);
+      throw new Error(`${sheet.path} is missing or damaged; the rest of the atlas goes on working.`);
     }
     const [width, height] = shape(sheet);
-    if (image.naturalWidth !== width || image.naturalHeight !== height)
-      throw new Error(`${sheet.path} is damaged: expected ${width} x ${height} px, found ${image.naturalWidth} x ${image.naturalHeight}.`);
-    // A bitmap stays decoded; the pixels of an element may be dropped and decoded again at every drawing.
-    return window.createImageBitmap ? createImageBitmap(image) : image;
+    if (image.width === width && image.height === height) return image;
+    throw new Error(`${sheet.path} is damaged: expected ${width} x ${height} px, found ${image.width} x ${image.height}.`);
   }
 
   function keep(path, image) {
@@ -47,7 +61,7 @@
       keep(sheet.path, image);
       return image;
     });
-    coming.set(sheet.path, promise);
+    coming.set(sheet.path, { promise, bytes: size(sheet) });
     const done = () => {
       coming.delete(sheet.path);
       more();
@@ -57,7 +71,9 @@
   }
 
   function more() {
-    while (ahead.length && coming.size < AT_ONCE) {
+    while (ahead.length) {
+      const waiting = [...coming.values()].reduce((sum, one) => sum + one.bytes, 0);
+      if (waiting && waiting + size(ahead[0]) > AT_ONCE) return;
       const sheet = ahead.shift();
       if (!kept.has(sheet.path) && !coming.has(sheet.path)) start(sheet).catch(() => {}); // said when it is shown
     }
@@ -76,16 +92,12 @@
     get(sheet) {
       const found = this.peek(sheet);
       if (found) return Promise.resolve(found);
-      return coming.get(sheet.path) || start(sheet);
+      return coming.get(sheet.path)?.promise || start(sheet);
     },
-    // Fetch these while nothing else is to do, as many as fit in half of what is kept.
-    expect(sheets) {
-      let room = BUDGET / 2;
-      ahead = sheets.filter((sheet) => {
-        const [width, height] = shape(sheet);
-        room -= 4 * width * height;
-        return room > 0;
-      });
+    // Fetch these while nothing else is to do, as many as can be kept beside those that are shown.
+    expect(sheets, shown) {
+      let room = BUDGET - shown.reduce((sum, sheet) => sum + size(sheet), 0);
+      ahead = sheets.filter((sheet) => (room -= size(sheet)) > 0);
       more();
     },
     held: () => [...kept.values()].reduce((sum, one) => sum + one.bytes, 0),

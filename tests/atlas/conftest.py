@@ -1,0 +1,134 @@
+"""Two atlases of a made-up study, a server, a browser."""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from protoviz import layout
+from protoviz.atlas import serving
+from stages import atlas as stage
+from tests.reference import atlas as made_up
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+
+
+@dataclass
+class Study:
+    """Where the made-up study and its atlases lie."""
+
+    folder: Path  # of the stores
+    rich: Path  # an atlas with everything
+    bare: Path  # one that the stage has built, of what it cannot do without
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    folder = tmp_path_factory.mktemp("atlas")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        made_up.write_stores()
+        made_up.build_rich(folder / "rich")
+        stage.main(made_up.study())
+    finally:
+        os.chdir(before)
+    return Study(folder, folder / "rich", folder / layout.ATLAS)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+class Served:
+    """A folder on a loopback address, while the test runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = serving.server(folder, 0)
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+        self.address = f"http://{serving.LOOPBACK}:{self.server.server_port}/"
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture(scope="session")
+def rich(study: Study) -> Iterator[str]:
+    served = Served(study.rich)
+    yield served.address
+    served.stop()
+
+
+@dataclass
+class Visit:
+    """A page in the browser, and what went wrong on it."""
+
+    page: Any
+    address: str
+    problems: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def open(self, hash_: str = "") -> Any:
+        """Go to a view and wait until it is there."""
+        self.page.goto("about:blank")
+        self.page.goto(self.address + hash_)
+        self.page.wait_for_function("document.documentElement.dataset.ready")
+        self.settle()
+        return self.page
+
+    def settle(self) -> None:
+        """Wait until the pictures of the grid are those that were asked for."""
+        self.page.wait_for_function("!document.querySelector('.pane.waiting')")
+        self.page.wait_for_timeout(50)
+
+    def hash(self) -> str:
+        """The address after #, when it has settled."""
+        self.page.wait_for_timeout(300)
+        return str(self.page.evaluate("location.hash"))
+
+    def go(self, hash_: str) -> None:
+        """Follow a link within the page."""
+        turn = self.page.evaluate("document.documentElement.dataset.ready")
+        self.page.evaluate("hash => { location.hash = hash; }", hash_)
+        self.page.wait_for_function("turn => document.documentElement.dataset.ready !== turn", arg=turn)
+        self.settle()
+
+
+@pytest.fixture
+def visit(chromium: Any, rich: str) -> Iterator[Visit]:
+    """A page of the rich atlas, on which nothing may go wrong and which asks nobody else for anything."""
+    page = chromium.new_page(viewport={"width": 1280, "height": 800})
+    visited = watched(page, rich)
+    yield visited
+    page.close()
+    assert visited.problems == []
+    assert visited.hosts <= {serving.LOOPBACK, ""}
+
+
+def watched(page: Any, address: str) -> Visit:
+    visited = Visit(page, address)
+    page.on("console", lambda message: visited.problems.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: visited.problems.append(str(error)))
+    page.on("requestfailed", lambda request: visited.problems.append(f"failed: {request.url}"))
+    page.on("request", lambda request: visited.hosts.add(urlsplit(request.url).hostname or ""))
+    return visited

@@ -1,0 +1,233 @@
+"""A made-up study for the atlas, in the stores of the real one: every image, activation and mask is known."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from protoviz import cube, files, layout, params, schema, stores
+from protoviz.atlas import build
+from protoviz.atlas.sources import Network, Source
+from protoviz.distances import distances
+from protoviz.embedders import Setting, pixels
+
+ROOT = Path(__file__).parents[2]
+CONDITIONS, RUNS, REPEATS, EPOCHS = ("clrjit", "keepclr"), (1, 2), (0, 1), (0, 1, 2, 5)
+LAYERS = {"layer1": 24, "layer2": 40}
+SIZE, UNITS = 16, 64
+DEAD = {"condition": "keepclr", "run": 2, "repeat": 1, "epoch": 5, "layer": "layer1", "channel": 3}
+STAGES = ("random", "pretrained", "finetuned")
+SAMPLED = {"conv1": [2, 3, 5, 8], "blocks.0.conv2": [0, 1, 7]}  # channels that are units
+
+
+def images(condition: str, run: int, repeat: int, epoch: int, units: int = UNITS) -> NDArray[np.uint8]:
+    """(units, SIZE, SIZE, 3): noise, so that no two tiles are alike, on a colour that tells the network."""
+    address = [ord(condition[0]), run, repeat, epoch]
+    noise = np.random.default_rng(address).integers(0, 120, (units, SIZE, SIZE, 3))
+    return (noise + np.array([60, 20 * run, 135 if condition == "keepclr" else 0])).astype(np.uint8)
+
+
+def activations(condition: str, run: int, repeat: int, epoch: int) -> NDArray[np.float32]:
+    """(UNITS,), all different."""
+    rng = np.random.default_rng([7, ord(condition[0]), run, repeat, epoch])
+    return (rng.permutation(UNITS) + 0.25 * repeat + epoch).astype(np.float32)
+
+
+def masks(run: int) -> NDArray[np.float32]:
+    """(epoch, layer, y, x): Gaussians that grow with the layer, away from the middle."""
+    y, x = np.indices((SIZE, SIZE))
+    found = [
+        [
+            np.exp(-((y - 7) ** 2 + (x - 9) ** 2) / (2 * (width + 0.1 * epoch) ** 2))
+            for width in (1.5, 4 + run)
+        ]
+        for epoch in EPOCHS
+    ]
+    return np.array(found, np.float32)
+
+
+def study() -> params.Params:
+    """The parameters of the repository with these conditions, runs and one embedder."""
+    whole = params.load(ROOT / "params.yaml")
+    spaces = whole.distances.model_copy(update={"embedders": ["pixels"]})
+    return whole.model_copy(update={"runs": list(RUNS), "distances": spaces, "title": "a made-up study"})
+
+
+def write_stores() -> None:
+    """Write what the stage `atlas` cannot do without, where it looks for it."""
+    template = cube.Template(CONDITIONS, RUNS, REPEATS, EPOCHS, LAYERS, size=SIZE, components=2, trace=3)
+    cube.create(layout.CUBE, template, {})
+    for condition in CONDITIONS:
+        for run in RUNS:
+            for repeat in REPEATS:
+                for epoch in EPOCHS:
+                    status = np.full(UNITS, schema.Status.CONVERGED, np.uint8)
+                    here = {"condition": condition, "run": run, "repeat": repeat, "epoch": epoch}
+                    if here.items() <= DEAD.items():
+                        status[DEAD["channel"]] = schema.Status.DEAD
+                    cube.write_shard(
+                        layout.CUBE,
+                        cube.Address(condition, run, repeat, epoch),
+                        cube.Shard(
+                            image=images(condition, run, repeat, epoch),
+                            latent=np.zeros((UNITS, 2), np.float16),
+                            activation=activations(condition, run, repeat, epoch),
+                            activation_trace=np.ones((UNITS, 3), np.float32),
+                            status=status,
+                        ),
+                    )
+            fields = xr.Dataset(
+                {schema.MASK: (schema.RECEPTIVE_FIELDS[schema.MASK].dims, masks(run)[None, None])},
+                {
+                    "condition": np.array([condition], dtype=schema.TEXT),
+                    "run": [run],
+                    "epoch": list(EPOCHS),
+                    "layer": np.array(list(LAYERS), dtype=schema.TEXT),
+                },
+            )
+            stores.write_dataset(layout.receptive_fields(condition, run), fields)
+            prototypes = cube.open_cube(layout.CUBE).sel(condition=[condition], run=[run])
+            measured = distances(prototypes, fields, {"pixels": pixels(Setting(Path(), "cpu", 1, 16))})
+            stores.write_dataset(layout.distances(condition, run), measured)
+    files.write_json(layout.FINDINGS, findings())
+    for name, rows in curves().items():
+        files.write_csv(layout.CURVES / f"{name}.csv", rows)
+
+
+def curves() -> dict[str, list[dict[str, str]]]:
+    """Curves as `dvc plots` reads them: one measure in two layers, and a read-out."""
+    networks = [(condition, run) for condition in CONDITIONS for run in RUNS]
+
+    def rows(repeats: tuple[int | None, ...], scale: float) -> list[dict[str, str]]:
+        return [
+            {
+                "condition": condition,
+                "run": str(run),
+                **({} if repeat is None else {"repeat": str(repeat)}),
+                "epoch": str(epoch),
+                "value": str(scale * (1 + i + epoch)),
+            }
+            for i, (condition, run) in enumerate(networks)
+            for repeat in repeats
+            for epoch in EPOCHS
+        ]
+
+    layers = {f"diversity_{layer}": rows(REPEATS, 0.001) for layer in LAYERS}
+    return {**layers, "probe_svm": rows((None,), 10)}
+
+
+def findings() -> dict[str, Any]:
+    """Two verdicts."""
+    effect = {
+        "quantity": "diversity at the last epoch",
+        "unit": "%",
+        "bound": 0.0,
+        "layers": {"layer1": {"mean": 15.9, "least": -1.01, "greatest": 24.7}},
+        "agrees": "4 of 4",
+        "direction": "as in the paper",
+    }
+    verdict = {"id": "F1", "claim": "Keepclr ends higher", "direction": "as in the paper", "agrees": "4 of 4"}
+    return {
+        "study": {"title": "a made-up study"},
+        "note": "Signs are counted.",
+        "findings": [
+            {
+                **verdict,
+                "space": "pixels mse masked",
+                "by_space": {"pixels cosine masked": "mixed"},
+                "effect": [effect],
+                "missing": [],
+            },
+            {
+                "id": "F8",
+                "claim": "It grows",
+                "direction": "opposite",
+                "agrees": "0 of 4",
+                "effect": [],
+                "missing": [],
+            },
+        ],
+    }
+
+
+def saturation(repeat: int, epoch: int) -> NDArray[np.float32]:
+    """(UNITS,): falls with the channel."""
+    return np.linspace(0.9, 0.1, UNITS, dtype=np.float32) - np.float32(0.01 * repeat + 0.001 * epoch)
+
+
+def rich_sources() -> list[Source]:
+    """The study with everything that can be known, and a second cube of stages with a sample of channels."""
+    whole = cube.open_cube(layout.CUBE)
+    rng = np.random.default_rng(5)
+    networks = []
+    for condition in CONDITIONS:
+        for run in RUNS:
+            fields = stores.open_dataset(layout.receptive_fields(condition, run))
+            fixed = fields[schema.MASK].values[0, 0, 0]
+            shown = np.array([[saturation(repeat, epoch) for epoch in EPOCHS] for repeat in REPEATS])
+            settled = np.tile(np.array([5, 1, 2, 1], np.float32), (len(REPEATS), UNITS // 4))
+            top = rng.integers(0, 30, (1, 1, len(EPOCHS), UNITS, 4)).astype(np.int32)
+            top[..., 5, :] = -1
+            along = ("condition", "run", "repeat", "epoch", "unit")
+            networks.append(
+                Network(
+                    condition,
+                    run,
+                    fields=fields.assign(fixed_mask=(("layer", "y", "x"), fixed)),
+                    distances=stores.open_dataset(layout.distances(condition, run)),
+                    appearance=xr.Dataset({"saturation": (along, shown[None, None])}),
+                    settling=xr.Dataset(
+                        {"settling_epoch": (("condition", "run", "repeat", "unit"), settled[None, None])}
+                    ),
+                    natural=xr.Dataset({"top_image": (("condition", "run", "epoch", "unit", "rank"), top)}),
+                )
+            )
+    photographs = np.random.default_rng(6).integers(0, 256, (30, SIZE, SIZE, 3), dtype=np.uint8)
+    sources = Source("study", whole, tuple(networks), places(whole), lambda rows: photographs[rows])
+    staged = stages_cube()
+    return [sources, Source("stages", staged, (Network("seresnext", 1),), places(staged))]
+
+
+def places(whole: xr.Dataset) -> xr.DataArray:
+    """A map: every network, repeat and epoch is a column of points, its units stand in a row; one has no place."""
+    order = ("condition", "run", "repeat", "epoch", "unit")
+    shape = tuple(whole.sizes[name] for name in order)
+    index = np.indices(shape)
+    column = np.ravel_multi_index(tuple(index[:4]), shape[:4])
+    position = np.stack([column, index[4]], axis=-1).astype(np.float32)
+    position[0, 0, 0, 0, 1] = np.nan
+    return xr.DataArray(
+        position, {name: whole[name].values for name in order[:4]}, (*order, "axis"), attrs={"neighbors": 15}
+    )
+
+
+def stages_cube() -> xr.Dataset:
+    """A cube in memory whose epochs are stages and whose units are a sample of channels."""
+    layer = np.repeat(list(SAMPLED), [len(channels) for channels in SAMPLED.values()])
+    channel = np.concatenate(list(SAMPLED.values()))
+    pictures = np.stack([images("seresnext", 1, 0, epoch, len(layer)) for epoch in range(len(STAGES))])
+    along = ("condition", "run", "repeat", "epoch", "unit")
+    shape = (1, 1, 1, len(STAGES), len(layer))
+    return xr.Dataset(
+        {
+            "image": ((*along, "y", "x", "rgb"), pictures[None, None, None]),
+            "activation": (along, np.ones(shape, np.float32)),
+            "status": (along, np.ones(shape, np.uint8)),
+        },
+        {
+            "condition": np.array(["seresnext"], dtype=schema.TEXT),
+            "run": [1],
+            "repeat": [0],
+            "epoch": list(range(len(STAGES))),
+            "checkpoint": ("epoch", np.array(STAGES, dtype=schema.TEXT)),
+            "layer": ("unit", layer.astype(schema.TEXT)),
+            "channel": ("unit", channel),
+        },
+    ).set_xindex(["layer", "channel"])
+
+
+def build_rich(target: Path) -> None:
+    """Build the atlas of `rich_sources`."""
+    build.build(target, "a made-up study", rich_sources(), build.Findings(findings(), curves()))
