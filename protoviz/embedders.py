@@ -122,7 +122,7 @@ def _network(model: "torch.nn.Module", takes: _Input, setting: Setting) -> Embed
     """Images through a network, batch by batch.
 
     Nothing but the stored bytes is sent to where the network is. Scale, mask and normalisation are one
-    product and one sum for each value; resizing, which is a weighted mean, comes after them with the same result.
+    product and one sum for each value; resizing, a weighted mean, comes after them with the same result.
 
     Args:
         model: normalised images (B, 3, h, w) -> vectors (B, D).

@@ -5,7 +5,7 @@ are kept in files until all distances are taken. Those of pixels are not kept: t
 images, and sooner made again than read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -138,6 +138,14 @@ class Embedding:
             (repeat, epoch) for epoch in range(sizes[schema.EPOCH]) for repeat in range(sizes[schema.REPEAT])
         ]
 
+    def slots(self) -> list[dict[str, str]]:
+        """The places for workers on this machine; see `tasks.run`."""
+        if not self._kept():
+            return [{}]
+        from protoviz import compute
+
+        return compute.slots(self.setting.device, self.setting.threads)
+
     def done(self, item: Item) -> bool:
         """Whether its vectors are there."""
         return self._piece(item).is_dir()
@@ -181,6 +189,16 @@ class Embedding:
 
     def _piece(self, item: Item) -> Path:
         return self.folder / f"vectors-{item[0]}-{item[1]}"
+
+
+def circumstances(names: Sequence[str], setting: Setting) -> dict[str, str]:
+    """What vectors depend on beyond the parameters: device and precision behind "auto"."""
+    if all(embedders.is_cheap(name) for name in names):
+        return {}
+    from protoviz import compute
+
+    device = compute.available(setting.device)
+    return {"device": device.type, "precision": str(compute.precision(setting.precision, device))}
 
 
 def _what(name: str, masking: str) -> str:

@@ -97,7 +97,7 @@ def fingerprint(stage: Stage, also: Mapping[str, Any]) -> str:
     Raises:
         StudyError: a dependency is not there.
     """
-    whole = {**record(stage, "sha256"), "environment": environment(), "also": also}
+    whole = {**record(stage, "sha256"), "environment": environment(), "also": dict(also)}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -17,8 +17,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from multiprocessing import resource_tracker
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from protoviz import machine
 from protoviz.errors import StudyError
@@ -30,6 +31,7 @@ Slot = Mapping[str, str]  # environment variables of a worker process, such as t
 
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"
 WORKERS = "PROTOVIZ_WORKERS"
+SECONDS_TO_CONNECT = 20
 QUIET = logging.CRITICAL  # dask's own account of its workers' lives
 LOSSES = 3  # times that a task may lose its worker before the task is blamed for it
 
@@ -45,8 +47,8 @@ def run(
     """Call `function(item)` for every item that is not done; the tasks of a worker that dies go to another.
 
     Args:
-        function: makes what `done` looks for. It is sent to other processes: a function of a module, a
-            partial of one, or an object of a class of a module.
+        function: makes what `done` looks for. Both are sent to other processes: functions of a module,
+            partials of such, or methods or objects of a class of a module.
         items: what the tasks are for.
         title: the tasks in the plural, for progress.
         done: whether the result of an item is there, whole.
@@ -67,7 +69,7 @@ def run(
         for item in track(waiting, title):
             function(item)
     else:
-        _distribute(function, waiting, title, places)
+        _distribute(_Once(function, done), waiting, title, places)
     for item in waiting:
         if not done(item):
             raise StudyError(
@@ -76,6 +78,18 @@ def run(
                 found="none",
                 remedy="let the workers see the same folders at the same paths as the stage",
             )
+
+
+@dataclass(frozen=True)
+class _Once(Generic[Item]):
+    """A task that does nothing when it is done: dask may send it again when it has lost a worker."""
+
+    function: Callable[[Item], None]
+    done: Callable[[Item], bool]
+
+    def __call__(self, item: Item) -> None:
+        if not self.done(item):
+            self.function(item)
 
 
 def ask(function: Callable[[], Answer]) -> Answer:
@@ -101,9 +115,11 @@ def _distribute(
     from distributed import as_completed
 
     with _cluster(places) as client, _explained(title):
-        futures = [client.submit(function, item, pure=False) for item in items]
-        for future in track(as_completed(futures, loop=client.loop), title, total=len(futures)):
+        running = as_completed(loop=client.loop)
+        running.update([client.submit(function, item, pure=False) for item in items])
+        for future in track(running, title, total=len(items)):
             future.result()
+            future.release()  # of what is held, dask computes again what a lost worker had finished
 
 
 @contextlib.contextmanager
@@ -114,7 +130,7 @@ def _cluster(places: Sequence[Slot]) -> Iterator[Any]:
     address = os.environ.get(SCHEDULER)
     if address:
         try:
-            client = distributed.Client(address, set_as_default=False)
+            client = distributed.Client(address, set_as_default=False, timeout=SECONDS_TO_CONNECT)
         except (OSError, ValueError) as error:
             raise StudyError(
                 f"{SCHEDULER} {address}",

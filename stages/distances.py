@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_limits
 
 from protoviz import cube, embedders, layout, masking, schema, scratch, stores, tasks
 from protoviz.distances import measured, require_complete
-from protoviz.embedding import Embedding
+from protoviz.embedding import Embedding, circumstances
 from protoviz.params import Params
 from stages import run_stage
 
@@ -29,10 +29,11 @@ def main(params: Params, condition: str, run: int) -> None:
     require_complete(prototypes)
     masking.Masks(prototypes, masks).require_all(list(schema.layer_slices(prototypes[schema.LAYER].values)))
     target = layout.distances(condition, run)
-    with scratch.pieces(target) as folder:
+    with scratch.pieces(target, circumstances(asked.embedders, setting)) as folder:
         # Workers may have another current folder.
         work = Embedding(place.absolute(), fields.absolute(), tuple(asked.embedders), setting, folder)
-        tasks.run(work, work.items(), title="repeats and epochs embedded", done=work.done)
+        title = f"{condition} run {run}: epochs x repeats embedded"
+        tasks.run(work, work.items(), title=title, done=work.done, slots=work.slots())
         stores.write_dataset(target, measured(prototypes, asked.embedders, work.read), schema.DISTANCES)
 
 

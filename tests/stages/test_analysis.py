@@ -79,3 +79,19 @@ def test_missing_input_is_named(study):
         StudyError, match=r"distances/clrjit-1\.zarr: expected a file made by an earlier stage"
     ):
         findings.main(study)
+
+
+def test_spaces_of_networks_are_measured_like_pixels(study):
+    spaces = {"embedders": ["mobilenet_v2:untrained", "pixels"], "batch_size": 8}
+    small = study.model_copy(update={"distances": study.distances.model_copy(update=spaces)})
+    write_inputs("clrjit", 1)
+    distances.main(small, "clrjit", 1)
+    store = stores.open_dataset(layout.distances("clrjit", 1))
+    assert store.embedder.values.tolist() == spaces["embedders"]
+    assert store.masking.values.tolist() == ["masked", "fixed", "unmasked"]
+    for name in ("between_units", "between_epochs", "between_repeats"):
+        assert np.isfinite(store[name]).all()
+        assert (store[name] >= 0).all()
+    distances.main(study, "clrjit", 1)
+    alone = stores.open_dataset(layout.distances("clrjit", 1)).sel(embedder="pixels")
+    np.testing.assert_array_equal(alone.between_units, store.between_units.sel(embedder="pixels"))
