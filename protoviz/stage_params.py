@@ -24,8 +24,12 @@ class StagedNetwork(Section):
 
 
 class Supervised(Section):
-    """One training with labels: AdamW, a one-cycle schedule, cross-entropy with smoothed labels."""
+    """One training with labels: AdamW, a one-cycle schedule, cross-entropy with smoothed labels.
 
+    `images`: how many of the images it learns from; null: all.
+    """
+
+    images: Count | None
     epochs: Natural
     view_size: Annotated[int, Field(ge=32, multiple_of=4)]  # px at which it is trained
     batch_size: Annotated[int, Field(ge=2)]
