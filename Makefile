@@ -18,13 +18,15 @@ export UV_HTTP_TIMEOUT := 120
 # Stages or tests side by side, such as `make repro JOBS=4`; by default one for each core.
 JOBS ?=
 
-.PHONY: help repro test quick check bench figures atlas lock install clean
+.PHONY: help repro test quick check bench figures atlas verify publish lock install clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo "make check   lint, format, types, tests"
 	@echo "make quick   the tests without the slow ones"
 	@echo "make figures draw the figures, and run what they need"
+	@echo "make verify  check that all outputs are whole and undamaged"
+	@echo "make publish push the outputs to DVC's default remote, the folder published/"
 	@echo "make lock    pin the newest versions that requirements.in allows"
 	@echo "make clean   delete the environment and the caches of tools, no results"
 
@@ -50,6 +52,12 @@ bench: install
 
 figures: install
 	@dvc repro figures
+
+verify: install
+	@python -m protoviz verify
+
+publish: install
+	@python -m protoviz publish
 
 atlas: install
 	@dvc repro atlas

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from benchmarks import evidence, subjects
 from benchmarks.process import Result, Task, run_apart
 from protoviz import embedders, layout, schema, stores
-from protoviz.distances import POINTS, mean_to_others
 from protoviz.embedders import Embedder
 from protoviz.errors import StudyError
+from protoviz.points import POINTS, mean_to_others
 
 STUDY = "default"
 PAPER, FAST, UNPOOLED = "published", "fast", "unpooled"

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from protoviz import __version__
+from protoviz import __version__, data_commands
 from protoviz.errors import StudyError
 
 
@@ -35,6 +35,9 @@ def _parser() -> argparse.ArgumentParser:
         "-j", "--jobs", type=_positive, help="stages side by side (default: one for each core)"
     )
 
+    presets = commands.add_parser("presets", help="how params.yaml and the studies in presets/ differ")
+    presets.set_defaults(run=_presets)
+
     units = commands.add_parser("units", help="list the layers of a network and their channels")
     units.set_defaults(run=_units)
     _add_model(units)
@@ -60,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     synthesize.add_argument(
         "--out", metavar="FOLDER", default="prototypes", help="for the images (default: prototypes)"
     )
+    data_commands.add_parsers(commands)
 
     atlas = commands.add_parser("atlas", help="show the atlas in a browser, to this machine alone")
     atlas.set_defaults(run=_atlas)
@@ -82,6 +86,16 @@ def _repro(arguments: argparse.Namespace) -> None:
     from protoviz.repro import repro
 
     repro(arguments.jobs)
+
+
+def _presets(_: argparse.Namespace) -> None:
+    from protoviz import layout, params, preset_table
+
+    files = [layout.PARAMS, *sorted(layout.PRESETS.glob("*.yaml"), reverse=True)]
+    studies = {
+        path.name if path == layout.PARAMS else path.stem: params.load(path).model_dump() for path in files
+    }
+    print(preset_table.table(studies), end="")
 
 
 def _units(arguments: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from protoviz import backbones, weights
+from protoviz import backbones, layout, weights
 
 _KIND = "checkpoint"
 
@@ -35,7 +35,7 @@ class Checkpoint:
 
 def path(directory: str | Path, epoch: int) -> Path:
     """Where the checkpoint of an epoch lies within a run's directory."""
-    return Path(directory) / f"epoch_{epoch:04d}.safetensors"
+    return Path(directory) / layout.checkpoint(epoch)
 
 
 def weights_digest(model: nn.Module) -> str:

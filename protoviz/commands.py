@@ -25,10 +25,16 @@ def units(arguments: Namespace) -> None:
     network = notebook.network(arguments.model, size=arguments.size)
     layers = [layer for layer in network.layers.values() if layer.weighted or arguments.all]
     rows = [
-        (layer.name, layer.type, layer.kind, str(layer.channels), " x ".join(map(str, layer.shape)) or "-")
+        (
+            layer.name,
+            layer.type,
+            layer.kind + " (gate)" * layer.gate,
+            str(layer.channels),
+            " x ".join(map(str, layer.shape)) or "-",
+        )
         for layer in layers
     ]
-    _print_table(("layer", "type", "kind", "channels", "map"), rows)
+    print_table(("layer", "type", "kind", "channels", "map"), rows)
     print(f"{len(layers)} layers, {sum(layer.channels for layer in layers):,} units at {network.size} px")
 
 
@@ -39,7 +45,7 @@ def synthesize(arguments: Namespace) -> None:
         StudyError: see `notebook.synthesize`; or the folder cannot be written to.
     """
     folder = Path(arguments.out)
-    _require_folder(folder)
+    require_folder(folder)
 
     from protoviz import notebook, schema, stores
 
@@ -61,7 +67,7 @@ def synthesize(arguments: Namespace) -> None:
     ).reset_index(schema.UNIT)
     stores.write_dataset(folder / STORE, made, schema.CUBE)
     rows = _write_pictures(folder, made)
-    _print_table(("layer", "channel", "repeat", "activation", "status", "file"), rows)
+    print_table(("layer", "channel", "repeat", "activation", "status", "file"), rows)
     print(f"{folder / SHEET} shows all of them, {folder / STORE} holds them")
 
 
@@ -94,7 +100,7 @@ def _write_pictures(folder: Path, made: "xr.Dataset") -> list[tuple[str, ...]]:
     return rows
 
 
-def _require_folder(folder: Path) -> None:
+def require_folder(folder: Path) -> None:
     """Check that files can be written there, before any time is spent.
 
     Raises:
@@ -110,7 +116,7 @@ def _require_folder(folder: Path) -> None:
         )
 
 
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print columns that are as wide as their longest entry; numbers stand to the right."""
     columns = list(zip(header, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]

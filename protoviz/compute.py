@@ -11,8 +11,10 @@ from importlib import metadata
 import torch
 from threadpoolctl import threadpool_limits
 
-from protoviz import __version__
+from protoviz import __version__, machine
 from protoviz.errors import StudyError
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"  # the GPUs that a process sees, numbered anew from 0
 
 # glibc's malloc.h: parameter numbers of mallopt.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
@@ -69,6 +71,24 @@ def available(device: str) -> torch.device:
             remedy="set it to 'auto' or 'cpu'",
         )
     return torch.device(device)
+
+
+def slots(device: str, threads: int) -> list[dict[str, str]]:
+    """The places for workers on this machine: each GPU, or as many as fit on the cores where there is none.
+
+    Args:
+        device: as for `prepare`; a GPU with a number is one place.
+        threads: of each worker.
+
+    Returns:
+        Environment variables of each: the GPU that it is to see, as its only one.
+    """
+    if not device.startswith("cpu") and torch.cuda.is_available():
+        if ":" in device:
+            return [{}]
+        visible = os.environ.get(VISIBLE) or ",".join(map(str, range(torch.cuda.device_count())))
+        return [{VISIBLE: gpu} for gpu in visible.split(",")]
+    return [{}] * max(1, machine.cores() // threads)
 
 
 def precision(name: str, device: torch.device) -> torch.dtype:

@@ -13,7 +13,8 @@ names, carry identity. To read a cube, xarray alone is enough:
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,20 +36,22 @@ class Template:
 
     Args:
         conditions, runs, repeats, epochs: the labels along the first four dimensions.
-        layers: layer -> number of its channels, in the order of the network.
+        layers: layer -> number of its channels, or those that are units, in the order of the network.
         size: height and width of the images, px.
         components: numbers in a latent.
         trace: values in an activation trace.
+        checkpoints: names of the epochs; by default those of a training from scratch.
     """
 
     conditions: tuple[str, ...]
     runs: tuple[int, ...]
     repeats: tuple[int, ...]
     epochs: tuple[int, ...]
-    layers: Mapping[str, int]
+    layers: Mapping[str, int | Sequence[int]]
     size: int
     components: int
     trace: int
+    checkpoints: tuple[str, ...] | None = None
 
     @property
     def shape(self) -> dict[str, int]:
@@ -58,7 +61,7 @@ class Template:
             schema.RUN: len(self.runs),
             schema.REPEAT: len(self.repeats),
             schema.EPOCH: len(self.epochs),
-            schema.UNIT: sum(self.layers.values()),
+            schema.UNIT: len(schema.unit_labels(self.layers)[1]),
             schema.Y: self.size,
             schema.X: self.size,
             schema.RGB: 3,
@@ -117,12 +120,13 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
     """
     path = Path(path)
     layer, channel = schema.unit_labels(template.layers)
+    names = template.checkpoints or [schema.checkpoint_name(epoch) for epoch in template.epochs]
     values: dict[str, Any] = {
         schema.CONDITION: np.array(template.conditions, dtype=schema.TEXT),
         schema.RUN: np.array(template.runs, dtype=schema.INTEGER),
         schema.REPEAT: np.array(template.repeats, dtype=schema.INTEGER),
         schema.EPOCH: np.array(template.epochs, dtype=schema.INTEGER),
-        schema.CHECKPOINT: np.array([schema.checkpoint_name(e) for e in template.epochs], dtype=schema.TEXT),
+        schema.CHECKPOINT: np.array(names, dtype=schema.TEXT),
         schema.LAYER: layer,
         schema.CHANNEL: channel,
     }
@@ -133,7 +137,7 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
     described = {"title": schema.CUBE.title, **_json(attributes, str(path))}
     stores.write(path, xr.Dataset(coords=coordinates, attrs=described))
     group = zarr.open_group(path, mode="r+", use_consolidated=False)
-    chunk_units = schema.unit_chunk(template.layers.values())
+    chunk_units = schema.unit_chunk(Counter(layer.tolist()).values())
     for variable in schema.CUBE.variables:
         shape = tuple(template.shape[dim] for dim in variable.dims)
         shard = (1, 1, 1, 1, *shape[4:])
@@ -185,7 +189,7 @@ def open_cube(path: str | Path) -> xr.Dataset:
 def validate(path: str | Path) -> None:
     """Check that a cube is whole: all arrays and coordinates, every shard, no prototype missing.
 
-    Zarr gives fill values for a shard that is not there, without an error.
+    Zarr gives fill values for a shard that is not there, without an error. `verification` compares checksums.
 
     Raises:
         StudyError: naming the first shard that is missing, unreadable or unfinished.
@@ -202,31 +206,31 @@ def validate(path: str | Path) -> None:
             if len(set(labels.tolist())) != len(labels):
                 found = ", ".join(map(str, labels))
                 raise StudyError(f"{path}: {name}", expected="distinct labels", found=found, remedy=_REMAKE)
+        if not schema.in_order(*(cube[name].to_numpy() for name in schema.UNIT_LABELS)):
+            expected = "layer after layer, the channels of each ascending"
+            raise StudyError(f"{path}: {schema.CHANNEL}", expected=expected, found="others", remedy=_REMAKE)
         for position, address in addresses(cube):
-            where = f"{path}: {address}"
+            where, whole = f"{path}: {address}", "all its prototypes"
             for variable in schema.CUBE.variables:
                 if not shard_file(Path(path), variable, position).is_file():
                     found = f"no shard of {variable.name}"
-                    raise StudyError(where, expected="all its prototypes", found=found, remedy=_REMAKE)
+                    raise StudyError(where, expected=whole, found=found, remedy=_REMAKE)
             try:
                 states = cube[schema.STATUS][position].to_numpy()
             except (ValueError, RuntimeError) as error:
-                raise StudyError(
-                    where, expected="readable states", found=" ".join(str(error).split()), remedy=_REMAKE
-                ) from error
-            missing = int((states == schema.Status.MISSING).sum())
-            if missing:
+                found = " ".join(str(error).split())
+                raise StudyError(where, expected="readable states", found=found, remedy=_REMAKE) from error
+            if missing := int((states == schema.Status.MISSING).sum()):
                 found = f"{missing} of {states.size} missing"
-                raise StudyError(where, expected="all its prototypes", found=found, remedy=_REMAKE)
+                raise StudyError(where, expected=whole, found=found, remedy=_REMAKE)
 
 
 def _json(attributes: Mapping[str, Any], where: str) -> dict[str, Any]:
     try:
         plain: dict[str, Any] = json.loads(json.dumps(dict(attributes), allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise StudyError(
-            f"{where}: attributes", expected="JSON values", found=str(error), remedy="give plain values"
-        ) from error
+        where, remedy = f"{where}: attributes", "give plain values"
+        raise StudyError(where, expected="JSON values", found=str(error), remedy=remedy) from error
     return plain
 
 
@@ -259,17 +263,15 @@ def addresses(cube: xr.Dataset) -> Iterator[tuple[tuple[int, ...], Address]]:
 
 def shard_file(path: Path, variable: schema.Variable, position: tuple[int, ...]) -> Path:
     """The file of a shard: every later axis is whole, so its place along it is 0."""
-    inner = [0] * (len(variable.dims) - len(position))
-    return path.joinpath(variable.name, "c", *map(str, (*position, *inner)))
+    return path.joinpath(variable.name, "c", *map(str, position), *"0" * (len(variable.dims) - len(position)))
 
 
 def _require_fit(name: str, values: NDArray[Any], array: zarr.Array[Any], address: Address) -> None:
     expected = f"{array.dtype} {tuple(array.shape[4:])}"
     found = f"{values.dtype} {values.shape}"
     if expected != found:
-        raise StudyError(
-            f"{name} of {address}", expected=expected, found=found, remedy="fit the template of the cube"
-        )
+        remedy = "fit the template of the cube"
+        raise StudyError(f"{name} of {address}", expected=expected, found=found, remedy=remedy)
 
 
 def _require_states(arrays: Mapping[str, NDArray[Any]], address: Address) -> None:

@@ -7,7 +7,6 @@ parts: the metadata are written anew and the files are linked.
 import itertools
 import os
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ def link_cube(target: str | Path, parts: Iterable[str | Path]) -> None:
     """Publish the cubes of single (condition, run) as one cube over all conditions and runs.
 
     Conditions and runs come in the order in which the parts name them first. Attributes that agree are
-    kept once; see `merge`. Files are hard-linked where the file system can, else copied.
+    kept once; see `merge`. Files are hard-linked where the file system can, else copied;
+    checksums are not compared, which is `protoviz verify`'s work.
 
     Args:
         target: the folder of the whole; what stood there is replaced, once the new one is complete.
@@ -72,11 +72,27 @@ def read_template(part: xr.Dataset) -> cube.Template:
         runs=tuple(part[schema.RUN].to_numpy().tolist()),
         repeats=tuple(part[schema.REPEAT].to_numpy().tolist()),
         epochs=tuple(part[schema.EPOCH].to_numpy().tolist()),
-        layers=dict(Counter(part[schema.LAYER].to_numpy().tolist())),  # in the order of the units
+        layers=_units(part),
         size=part.sizes[schema.Y],
         components=part.sizes[schema.COMPONENT],
         trace=part.sizes[schema.STEP],
+        checkpoints=_checkpoints(part),
     )
+
+
+def _units(part: xr.Dataset) -> dict[str, int | tuple[int, ...]]:
+    """Layer -> the number of its channels if it has all of them, or else which it has."""
+    channels = part[schema.CHANNEL].to_numpy()
+    slices = schema.layer_slices(part[schema.LAYER].to_numpy())
+    chosen = {layer: tuple(channels[units].tolist()) for layer, units in slices.items()}
+    return {layer: len(some) if some == tuple(range(len(some))) else some for layer, some in chosen.items()}
+
+
+def _checkpoints(part: xr.Dataset) -> tuple[str, ...] | None:
+    """The names of the epochs, where they are not those of a training from scratch."""
+    names = tuple(part[schema.CHECKPOINT].to_numpy().tolist())
+    usual = tuple(schema.checkpoint_name(epoch) for epoch in part[schema.EPOCH].to_numpy().tolist())
+    return None if names == usual else names
 
 
 def merge(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

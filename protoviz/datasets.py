@@ -4,8 +4,15 @@
 encoder and the generator, `train` and `test` are the labelled images of the probe. No image of
 `reference` is in another split. Where a source has no unlabelled images of its own (CIFAR-10, a
 folder), they are its training images without labels, as is usual.
+
+The pixels are not kept by DVC (.dvcignore names them), which would store and publish them all: what it
+keeps is from which parameters they were made, and their digests. Where they are not there, as in a
+fresh clone, or are those of another revision, they are made again when they are needed.
 """
 
+import fcntl
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -14,13 +21,15 @@ import numpy as np
 
 from protoviz import files, params, seeding
 from protoviz.errors import StudyError
-from protoviz.sources import cifar10, folder, stl10
+from protoviz.sources import cifar10, folder, microbes, stl10
 from protoviz.sources.base import Indices, Pictures, Pixels, Source
 
 Unlabelled = Literal["unlabeled", "reference"]
 Labelled = Literal["train", "test"]
 
 CLASSES = "classes.json"
+RECORD = "images.json"  # of what the pixels were made, and their digests; kept by DVC
+PRESENT = "present.json"  # the record of the pixels that are there; not kept
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,9 @@ def make(directory: str | Path, images: params.Images) -> None:
         np.save(partial / "train_labels.npy", source.train_labels[chosen["train"]])
         np.save(partial / "test_labels.npy", source.test_labels[chosen["test"]])
         files.write_json(partial / CLASSES, source.classes)
+        digests = {path.name: files.sha256(path) for path in sorted(partial.glob("*.npy"))}
+        files.write_json(partial / RECORD, {"images": images.model_dump(mode="json"), "sha256": digests})
+        shutil.copyfile(partial / RECORD, partial / PRESENT)
 
 
 @overload
@@ -78,11 +90,12 @@ def load(directory: str | Path, split: Labelled) -> LabelledSet: ...
 @overload
 def load(directory: str | Path, split: Unlabelled) -> ImageSet: ...
 def load(directory: str | Path, split: Labelled | Unlabelled) -> ImageSet:
-    """Open one split.
+    """Open one split; where its pixels are not there, they are made again first.
 
     Raises:
-        StudyError: it is missing or damaged.
+        StudyError: it is missing or damaged, or the images at the source are others now.
     """
+    _require_pixels(Path(directory))
     images = _open_array(Path(directory) / f"{split}.npy", mapped=True)
     if split in ("train", "test"):
         return LabelledSet(images, _open_array(Path(directory) / f"{split}_labels.npy", mapped=False))
@@ -92,6 +105,39 @@ def load(directory: str | Path, split: Labelled | Unlabelled) -> ImageSet:
 def classes(directory: str | Path) -> list[str]:
     """The names of the classes, in the order of the labels."""
     return list(files.read_json(Path(directory) / CLASSES))
+
+
+def _require_pixels(directory: Path) -> None:
+    """Make the pixels again, once, where they are not those of the record."""
+    if not (directory / RECORD).is_file() or _are_present(directory):
+        return
+    with open(directory.with_name(f".{directory.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # stages side by side need them at the same time
+        if _are_present(directory):
+            return
+        print(f"{directory}: the pixels are not here; making them again", flush=True)
+        settings = params.Images.model_validate(files.read_json(directory / RECORD)["images"])
+        again = directory.with_name(f".{directory.name}.again")
+        try:
+            make(again, settings)
+            if (again / RECORD).read_bytes() != (directory / RECORD).read_bytes():
+                raise StudyError(
+                    str(directory / RECORD),
+                    expected="the images that the study was made of",
+                    found=f"others at {settings.path}" if settings.path else "others on this machine",
+                    remedy="put them back, or run `dvc repro --force dataset && make repro`",
+                )
+            for path in sorted(again.iterdir(), key=lambda path: path.name == PRESENT):
+                if path.name not in (CLASSES, RECORD):
+                    files.remove(directory / path.name)
+                    os.replace(path, directory / path.name)
+        finally:
+            files.remove(again)
+
+
+def _are_present(directory: Path) -> bool:
+    present = directory / PRESENT
+    return present.is_file() and present.read_bytes() == (directory / RECORD).read_bytes()
 
 
 def choose(source: Source, images: params.Images) -> dict[str, Indices]:
@@ -127,6 +173,8 @@ def _open(images: params.Images) -> Source:
         return stl10.read(stl10.find(path), stl10.COUNTS, genuine=True)
     if images.source == "cifar10":
         return cifar10.read(path)
+    if images.source == "microbes":
+        return microbes.read(images.seed, images.train or 0, images.test or 0)
     return folder.read(path, images.seed)
 
 

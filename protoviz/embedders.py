@@ -4,24 +4,34 @@ To add one, write a function that takes a `Setting` and returns an `Embedder`, a
 `EMBEDDERS`. It imports what it needs inside, so that this module stays light: pixels need no torch.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from protoviz.measurement import IMAGENET, UNTRAINED
 from protoviz.registry import lookup
 
-Images = NDArray[np.float32]
+if TYPE_CHECKING:
+    import torch
+
+Images = NDArray[np.uint8] | NDArray[np.float32]
+Mask = NDArray[np.float32]
 Vectors = NDArray[np.float32]
 
 
 class Embedder(Protocol):
-    """Maps images (N, H, W, 3), RGB in [0, 1], to vectors (N, D). Rows do not depend on each other."""
+    """Maps images (N, H, W, 3), RGB as uint8 or as float32 in [0, 1], to vectors (N, D), float32.
 
-    def __call__(self, images: Images) -> Vectors:
+    A mask (H, W), or (N, H, W) with one for each image, multiplies them before. Rows do not depend on each
+    other.
+    """
+
+    def __call__(self, images: Images, mask: Mask | None = None) -> Vectors:
         """The vectors of these images."""
 
 
@@ -34,12 +44,19 @@ class Setting:
         device: where networks run: "cpu", "cuda", "cuda:1" or "auto".
         threads: threads for torch and for BLAS.
         batch_size: images that go through a network at once.
+        precision: of the networks: "float32", "bfloat16" or "auto".
+        weights: folder with torchvision's weight files; None: torch.hub's, and what it lacks is fetched.
     """
 
     encoder: Path
     device: str
     threads: int
     batch_size: int
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    weights: Path | None = None
+
+
+Maker = Callable[[Setting], Embedder]
 
 
 def load(names: Iterable[str], setting: Setting) -> dict[str, Embedder]:
@@ -52,12 +69,21 @@ def load(names: Iterable[str], setting: Setting) -> dict[str, Embedder]:
     return {name: make(setting) for name, make in makers.items()}
 
 
+def is_cheap(name: str) -> bool:
+    """Whether vectors are sooner made again than kept: those of pixels are as large as the images."""
+    return name == "pixels"
+
+
 def pixels(setting: Setting) -> Embedder:
     """RGB values in [0, 1], row by row: D = H x W x 3."""
     del setting  # nothing to load
 
-    def embed(images: Images) -> Vectors:
-        return images.reshape(len(images), -1).astype(np.float32)
+    def embed(images: Images, mask: Mask | None = None) -> Vectors:
+        shown = _between_0_and_1(images)
+        if mask is not None:
+            shown = shown * mask[..., np.newaxis]
+        vectors: Vectors = shown.reshape(len(images), -1)
+        return vectors
 
     return embed
 
@@ -67,23 +93,92 @@ def reference(setting: Setting) -> Embedder:
 
     The encoder is trained in the pipeline on images and a seed that no analysed network uses.
     """
-    import torch
+    from protoviz import backbones, checkpoints
 
-    from protoviz import backbones, checkpoints, compute
+    model, _ = checkpoints.load(setting.encoder)
+    normal = backbones.IMAGENET_MEAN, backbones.IMAGENET_STD
+    return _network(backbones.fold_batch_norm(model), _Input(*normal, None), setting)
+
+
+def imagenet(name: str, setting: Setting) -> Embedder:
+    """The last layer before the classifier of a network trained on ImageNet; see protoviz/imagenet.py."""
+    from protoviz import imagenet as networks
+
+    space = networks.NETWORKS[name.removesuffix(UNTRAINED)]
+    network = networks.load(name, setting.weights)
+    return _network(network, _Input(space.mean, space.std, space.size), setting)
+
+
+@dataclass(frozen=True)
+class _Input:
+    """What a network takes: mean and deviation of RGB in [0, 1], and its size in px; None: any."""
+
+    mean: Sequence[float]
+    std: Sequence[float]
+    size: int | None
+
+
+def _network(model: "torch.nn.Module", takes: _Input, setting: Setting) -> Embedder:
+    """Images through a network, batch by batch.
+
+    Nothing but the stored bytes is sent to where the network is. Scale, mask and normalisation are one
+    product and one sum for each value; resizing, a weighted mean, comes after them with the same result.
+
+    Args:
+        model: normalised images (B, 3, h, w) -> vectors (B, D).
+        takes: see there.
+        setting: device, precision, batch size.
+    """
+    import torch
+    from torch.nn import functional
+
+    from protoviz import compute
 
     device = compute.prepare(setting.device, setting.threads)
-    model, _ = checkpoints.load(setting.encoder, device)
+    dtype = compute.precision(setting.precision, device)
+    model = model.to(device, dtype).to(memory_format=torch.channels_last)
+    mean, std = torch.tensor(takes.mean, device=device), torch.tensor(takes.std, device=device)
 
-    def embed(images: Images) -> Vectors:
-        batches = []
-        for start in range(0, len(images), setting.batch_size):
-            batch = np.ascontiguousarray(images[start : start + setting.batch_size].transpose(0, 3, 1, 2))
-            with torch.inference_mode():
-                features = model.features(backbones.normalise(torch.from_numpy(batch).to(device)))
-            batches.append(features.cpu().numpy())
-        return np.concatenate(batches)
+    def sent(array: NDArray[np.generic]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+    def shown(images: Images, scale: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+        values = sent(images).flatten(1).float()
+        normal = torch.addcmul(offset, values, scale).view(images.shape).permute(0, 3, 1, 2)
+        if takes.size is not None and images.shape[1:3] != (takes.size, takes.size):
+            size = (takes.size, takes.size)
+            normal = functional.interpolate(normal, size, mode="bilinear", antialias=True)
+        return normal.to(dtype, memory_format=torch.channels_last)
+
+    def embed(images: Images, mask: Mask | None = None) -> Vectors:
+        unit = 1 / (255 * std) if images.dtype == np.uint8 else 1 / std  # (3,)
+        offset = (-mean / std).expand(*images.shape[1:]).flatten()
+        scale = unit.expand(*images.shape[1:]).flatten()
+        if mask is not None and mask.ndim == 2:
+            scale = (sent(mask)[..., None] * unit).flatten()
+        rows = []
+        with torch.inference_mode():
+            for start in range(0, len(images), setting.batch_size):
+                some = slice(start, start + setting.batch_size)
+                if mask is not None and mask.ndim == 3:
+                    scale = (sent(mask[some])[..., None] * unit).flatten(1)
+                rows.append(model(shown(images[some], scale, offset)).float())
+        vectors: Vectors = torch.cat(rows).cpu().numpy()
+        return vectors
 
     return embed
 
 
-EMBEDDERS: dict[str, Callable[[Setting], Embedder]] = {"pixels": pixels, "reference": reference}
+def _between_0_and_1(images: Images) -> NDArray[np.float32]:
+    """A copy in float32."""
+    scaled: NDArray[np.float32] = images.astype(np.float32)
+    if images.dtype == np.uint8:
+        scaled /= np.float32(255)
+    return scaled
+
+
+EMBEDDERS: dict[str, Maker] = {
+    "pixels": pixels,
+    "reference": reference,
+    **{name: partial(imagenet, name) for name in (*IMAGENET, *(name + UNTRAINED for name in IMAGENET))},
+}

@@ -29,12 +29,26 @@ def complete(target: str | Path) -> Iterator[Path]:
     partial = target.with_name(f".{target.name}.partial")  # one name: what a killed run left is removed
     remove(partial)
     try:
-        yield partial
-        if target.is_dir():  # a file is replaced in one step, a directory cannot be
-            remove(target)
-        os.replace(partial, target)
+        with room(target):
+            yield partial
+            if target.is_dir():  # a file is replaced in one step, a directory cannot be
+                remove(target)
+            os.replace(partial, target)
+    finally:
+        remove(partial)
+
+
+@contextlib.contextmanager
+def room(target: str | Path) -> Iterator[None]:
+    """Turn the system's refusal to write into the one error that users see.
+
+    Raises:
+        StudyError: within the block the disk was full or not writable.
+    """
+    try:
+        yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
             raise StudyError(
                 str(target),
                 expected="a disk with room that can be written to",
@@ -42,8 +56,6 @@ def complete(target: str | Path) -> Iterator[Path]:
                 remedy="free some space or correct the permissions, then run the stage again",
             ) from error
         raise
-    finally:
-        remove(partial)
 
 
 def remove(path: Path) -> None:

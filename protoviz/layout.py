@@ -3,6 +3,11 @@
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+PRESETS = Path("presets")
+PIPELINE = Path("dvc.yaml")
+RECORD = Path("dvc.lock")
+LOCK_FILE = Path("requirements.lock")
+SCRATCH = Path(".scratch")  # finished pieces of stages that were interrupted
 
 DATA = Path("data")
 ATLAS = DATA / "atlas"
@@ -11,14 +16,21 @@ REFERENCE_ENCODER = DATA / "reference" / "encoder.safetensors"
 GENERATOR = DATA / "generator" / "generator.safetensors"
 PRIOR = DATA / "generator" / "prior.json"
 CUBE = DATA / "cube.zarr"
+PUBLISHED = Path("published")  # the remote that is a folder of the repository
+DOMAIN = DATA / "domain"
 STAGES_CUBE = DATA / "stages_cube.zarr"
 
 FIGURES = Path("figures")
+FIGURES_STAGES = Path("figures_stages")
+CARD = Path("DATASET.md")
 
 METRICS = Path("metrics")
 FINDINGS = METRICS / "findings.json"
 CURVES = METRICS / "curves"
 GENERATOR_CURVE = METRICS / "generator.csv"
+STAGES_TRAINING = METRICS / "stages_training.json"
+STAGES_METRICS = METRICS / "stages.json"
+STAGES_FINDINGS = METRICS / "findings_stages.json"
 
 
 def item(condition: str, run: int) -> str:
@@ -29,6 +41,11 @@ def item(condition: str, run: int) -> str:
 def checkpoints(condition: str, run: int) -> Path:
     """The folder with one file for every kept epoch."""
     return DATA / "checkpoints" / item(condition, run)
+
+
+def checkpoint(epoch: int) -> str:
+    """The name of the file of an epoch in that folder."""
+    return f"epoch_{epoch:04d}.safetensors"
 
 
 def prototypes(condition: str, run: int) -> Path:
@@ -84,6 +101,14 @@ def probe_curve(condition: str, run: int) -> Path:
 def metrics(condition: str) -> Path:
     """The measures of one condition, as JSON."""
     return METRICS / f"{condition}.json"
+
+
+STAGES_CONDITION = "seresnext"  # what study B calls itself where study A has the name of a condition
+
+
+def stages_checkpoints(run: int) -> Path:
+    """The folder with the network of study B at each stage of training."""
+    return checkpoints(STAGES_CONDITION, run)
 
 
 def projection(study: str) -> Path:

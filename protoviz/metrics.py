@@ -11,10 +11,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from protoviz import schema
+from protoviz import schema, schema_appearance, schema_responses, settling
 from protoviz.errors import StudyError
 
 Row = dict[str, Any]
+
+LEARNING, CONSISTENCY, SETTLING = "learning", "consistency", "settling_epoch"
+LAYER_SETTLING = "settling_epoch_of_layer"
+APPEARANCE = (schema_appearance.SATURATION, schema_appearance.WARMTH, schema_appearance.HIGH_FREQUENCY)
+RESPONSES = (schema_responses.PARTICIPATION_RATIO, schema_responses.MEAN_CORRELATION)
 
 MEASURES = {  # measure -> what it is the layer's mean of
     "diversity": schema.BETWEEN_UNITS,
@@ -45,6 +50,50 @@ def layer_means(store: xr.Dataset) -> xr.Dataset:
         "units": (schema.LAYER, [at.stop - at.start for at in slices.values()]),
     }
     return xr.Dataset({**means, **counts}, {schema.LAYER: layers})
+
+
+def explained(
+    means: xr.Dataset,
+    settled: xr.Dataset | None = None,
+    appearance: xr.Dataset | None = None,
+    natural: xr.Dataset | None = None,
+) -> xr.Dataset:
+    """Layer means of one network with what explains them.
+
+    Args:
+        means: of `layer_means`.
+        settled: the store of the settling epochs of its units.
+        appearance: the store of what its prototypes look like.
+        natural: the store of its responses to natural images.
+
+    Returns:
+        `means` and, as far as there are stores and epochs: `learning`, the rate of change without the
+        noise of the synthesis; `consistency`, 1 - distance between repeats / diversity: 1 where repeats are
+        identical, 0 where they differ like two units; `settling_epoch_of_layer`, the change point of the mean
+        learning of a layer; `settling_epoch`, the mean of its units; saturation, warmth, high_frequency;
+        participation_ratio, mean_correlation.
+    """
+    apart, diversity = means["between_repeats"], means["diversity"].mean(schema.REPEAT)
+    learning = settling.learning(means["rate_of_change"], apart)
+    found = {LEARNING: learning, CONSISTENCY: 1 - apart / diversity.where(diversity > 0)}
+    table = learning.transpose(..., schema.STEP)
+    change_points = settling.settling_epochs(table.values, means[schema.EPOCH].values)
+    found[LAYER_SETTLING] = xr.DataArray(change_points, dims=table.dims[:-1])
+    if settled is not None:
+        found[SETTLING] = _over_units(settled[schema_appearance.SETTLING_EPOCH], settled)
+    if appearance is not None:
+        found |= {name: _over_units(appearance[name], appearance) for name in APPEARANCE}
+    if natural is not None:
+        found |= {name: natural[name].astype(np.float64).drop_vars(schema.LAYER) for name in RESPONSES}
+    return means.assign(found)
+
+
+def _over_units(values: xr.DataArray, store: xr.Dataset) -> xr.DataArray:
+    """Means over the live units of each layer."""
+    slices = schema.layer_slices(store[schema.LAYER].values)
+    bare = values.drop_vars([schema.LAYER, schema.CHANNEL, schema.UNIT], errors="ignore").astype(np.float64)
+    layers = xr.Variable(schema.LAYER, np.array(list(slices), dtype=object))
+    return xr.concat([bare.isel(unit=at).mean(schema.UNIT) for at in slices.values()], layers)
 
 
 def combine(means: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:
@@ -111,10 +160,22 @@ def summary(means: xr.Dataset, probes: Iterable[Mapping[str, float]]) -> dict[st
     if means.sizes[schema.STEP]:
         change = means["rate_of_change"].sel(space)
         wanted["first_change"], wanted["last_change"] = change.isel(step=0), change.isel(step=-1)
+    wanted |= _explanations(means, space)
     for layer in means[schema.LAYER].values:
         values = {name: float(array.sel(layer=layer).mean()) for name, array in wanted.items()}
         numbers[str(layer)] = {name: _rounded(value) for name, value in values.items() if np.isfinite(value)}
     return numbers
+
+
+def _explanations(means: xr.Dataset, space: Mapping[str, str]) -> dict[str, xr.DataArray]:
+    """What explains the measures, at the last epoch, as far as it was measured."""
+    there = means.sel(space)
+    found = {
+        name: there[name].isel(epoch=-1) for name in (CONSISTENCY, *APPEARANCE, *RESPONSES) if name in means
+    }
+    if LEARNING in means and means.sizes[schema.STEP]:
+        found["first_learning"], found["last_learning"] = (there[LEARNING].isel(step=k) for k in (0, -1))
+    return found | {name: there[name] for name in (SETTLING, LAYER_SETTLING) if name in means}
 
 
 def curves(
@@ -132,7 +193,8 @@ def curves(
     """
     found: dict[str, list[Row]] = {}
     space = means.sel(main_space(means))
-    for measure in MEASURES:
+    along = (*MEASURES, LEARNING, CONSISTENCY, *APPEARANCE, *RESPONSES)
+    for measure in (name for name in along if name in means):
         for layer in space[schema.LAYER].values:
             found[f"{measure}_{layer}"] = _rows(space[measure].sel(layer=layer))
     for row in probe:

@@ -12,9 +12,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from protoviz.errors import StudyError
+from protoviz.measurement import Distances, NaturalImages, ReceptiveFields
 from protoviz.recipes import Synthesis
 from protoviz.refusals import explained, nested, refusal, yaml_problem
 from protoviz.section import Count, Distinct, Positive, Probability, Section
+from protoviz.stage_params import Projection, TrainingStages
 
 
 class Compute(Section):
@@ -27,7 +29,7 @@ class Compute(Section):
 class Images(Section):
     """The data set: where it comes from and how much of it is used."""
 
-    source: Literal["procedural", "stl10", "cifar10", "folder"]
+    source: Literal["procedural", "microbes", "stl10", "cifar10", "folder"]
     path: str | None
     size: Annotated[int, Field(ge=16, multiple_of=4)]
     seed: Annotated[int, Field(ge=0)]
@@ -38,12 +40,14 @@ class Images(Section):
 
     @model_validator(mode="after")
     def _path_fits_source(self) -> Self:
-        if self.source == "procedural":
+        if self.source in ("procedural", "microbes"):
             if self.path is not None:
-                raise refusal("null, as source procedural makes its own images", repr(self.path), at="path")
+                raise refusal(
+                    f"null, as source {self.source} makes its own images", repr(self.path), at="path"
+                )
             for name in ("unlabeled", "train", "test"):
                 if getattr(self, name) is None:
-                    raise refusal("a number, as source procedural has no end", "null", at=name)
+                    raise refusal(f"a number, as source {self.source} has no end", "null", at=name)
         elif self.path is None:
             raise refusal(f"the folder in which the images of source {self.source} lie", "null", at="path")
         return self
@@ -168,30 +172,19 @@ class Probe(Section):
     adam_batch_size: Count
 
 
-class ReceptiveFields(Section):
-    """How receptive fields are estimated: `noise` images, `probes` random sign vectors over channels."""
-
-    noise: Count
-    probes: Count
-
-
-class Distances(Section):
-    """The spaces in which prototypes are compared; the first is the one that findings speak of."""
-
-    embedders: Annotated[list[Literal["reference", "pixels"]], Field(min_length=1), Distinct]
-    batch_size: Count
-
-
 class Figures(Section):
-    """What the figures show: units of the development rows, prototypes for each grid."""
+    """What the figures show: units of the development rows (G3, G8), prototypes for each grid."""
 
     grid_units: Count
     development_layer: str
     development_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    more_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    animated_layer: str
     dpi: Count
 
 
-RESERVED = ("findings", "reference")  # metrics/findings.json; the reference encoder calls itself so
+# metrics/findings.json, metrics/stages.json, ...; the reference encoder and study B call themselves so
+RESERVED = ("findings", "findings_stages", "reference", "seresnext", "stages", "stages_training")
 
 ConditionName = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 
@@ -214,7 +207,10 @@ class Params(Section):
     receptive_fields: ReceptiveFields
     synthesis: Synthesis
     distances: Distances
+    natural: NaturalImages
     figures: Figures
+    training_stages: TrainingStages
+    projection: Projection
 
     @model_validator(mode="after")
     def _conditions_are_augmentations(self) -> Self:

@@ -125,7 +125,7 @@ _FAST = Synthesis(
     start=Start(pool=2048, top=1, sigma=3.2),
     evolution=_NO_EVOLUTION,
     transforms=_STILL,
-    ascent=Ascent(steps=32, lr=0.12, longest=3.6),
+    ascent=Ascent(steps=36, lr=0.13, longest=3.6),
     rescue=1,
     precision="auto",
     batch_size="auto",

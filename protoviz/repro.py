@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from protoviz import files, layout, machine, params
+from protoviz import files, layout, leftovers, machine, params, scratch, stage_table, tasks
 from protoviz.errors import StudyError
 from protoviz.scheduling import Schedule
 from protoviz.verdict_table import table
@@ -41,7 +41,7 @@ def repro(jobs: int | None) -> None:
     """Run what is stale, then print the findings and the figures.
 
     Args:
-        jobs: stages side by side; by default as many as there are cores.
+        jobs: stages side by side; by default as many as there are cores, and on GPUs one.
 
     Raises:
         StudyError: params.yaml is wrong, or a stage failed.
@@ -49,8 +49,12 @@ def repro(jobs: int | None) -> None:
     started = time.monotonic()
     study = params.load(layout.PARAMS)
     if jobs is None:
-        jobs = max(1, machine.cores() // study.compute.threads)
-    _prepare_environment(study.compute.threads)
+        # On GPUs one stage after the other, as each spreads its tasks over all of them.
+        on_cpu = study.compute.device == "cpu"
+        jobs = max(1, machine.cores() // study.compute.threads) if on_cpu else 1
+    _prepare_environment(study.compute)
+    for path in leftovers.remove():
+        print(f"{path}: removed, as no stage makes it any more (DVC's cache keeps it).")
     needs = stale()
     if needs:
         run(Schedule(needs), min(jobs, len(needs)))
@@ -141,6 +145,7 @@ def run(schedule: Schedule, jobs: int) -> None:
                     running.remove(ended)
                     if _succeeded(ended):
                         schedule.finish(ended.stage, time.monotonic())
+                        scratch.forget(ended.stage)
                         print(_progress(ended.stage, schedule, total, jobs), flush=True)
                     else:
                         failed.append(ended.stage)
@@ -171,10 +176,12 @@ def sort_lock_file() -> None:
                 dump_yaml(str(partial), {**lock, "stages": dict(entries)})
 
 
-def _prepare_environment(threads: int) -> None:
+def _prepare_environment(compute: params.Compute) -> None:
     """What the processes of the stages inherit."""
+    if compute.device == "cpu":  # the stages side by side keep the cores busy
+        os.environ.setdefault(tasks.WORKERS, "1")
     for library in ("OMP", "OPENBLAS", "MKL"):
-        os.environ[f"{library}_NUM_THREADS"] = str(threads)
+        os.environ[f"{library}_NUM_THREADS"] = str(compute.threads)
     os.environ["PATH"] = (
         f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # `python` is ours
     )
@@ -250,8 +257,11 @@ def _report() -> None:
     """The table of the findings, and where the figures are."""
     if layout.FINDINGS.is_file():
         print(f"\n{table(files.read_json(layout.FINDINGS))}")
-    for figure in sorted(layout.FIGURES.glob("*.png")):
-        print(figure)
+    if layout.STAGES_FINDINGS.is_file():
+        print(f"\n{stage_table.table(files.read_json(layout.STAGES_FINDINGS))}")
+    for folder in (layout.FIGURES, layout.FIGURES_STAGES):
+        for figure in sorted(folder.glob("*.png")):
+            print(figure)
 
 
 def _duration(seconds: float) -> str:

@@ -1,35 +1,45 @@
 """What the stores hold: dimensions, coordinates, variables, types, fill values, chunks, named states.
 
-The one place where the dimensions and variables of the stores are defined. The data dictionary of the README
-is made from it, and the templates against which every store is checked when it is written.
+The one place where the dimensions and variables of the stores are defined (those of `responses` stand in
+schema_responses.py). The data dictionary of the README is made from it, and the templates against which every
+store is checked when it is written.
 
     condition  run  repeat  epoch  unit  y  x  rgb      one prototype image, and what belongs to it
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from math import gcd
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from protoviz.schema_types import Coordinate as Coordinate
+from protoviz.schema_types import Store as Store
+from protoviz.schema_types import Variable as Variable
 
 CONDITION, RUN, REPEAT, EPOCH, UNIT = "condition", "run", "repeat", "epoch", "unit"
 Y, X, RGB = "y", "x", "rgb"
 COMPONENT, STEP, PARAMETER = "component", "step", "parameter"
 CHECKPOINT, LAYER, CHANNEL = "checkpoint", "layer", "channel"
+UNIT_LABELS = (LAYER, CHANNEL)
 EMBEDDER, DISTANCE, MASKING = "embedder", "distance", "masking"
 EPOCH_FROM, EPOCH_TO = "epoch_from", "epoch_to"
+SIDE, UNIT_LAYER = "side", "unit_layer"
+RANK, PROTOTYPE_EPOCH, NETWORK_EPOCH = "rank", "prototype_epoch", "network_epoch"
 
 IMAGE, LATENT, ACTIVATION = "image", "latent", "activation"
 ACTIVATION_TRACE, STATUS = "activation_trace", "status"
 MASK, GRADIENT, GAUSSIAN = "mask", "gradient", "gaussian"
 R_SQUARED, FIT_STATUS = "r_squared", "fit_status"
+FIXED_MASK, BOX = "fixed_mask", "box"
+UNIT_GAUSSIAN, UNIT_R_SQUARED, UNIT_FIT_STATUS = "unit_gaussian", "unit_r_squared", "unit_fit_status"
 BETWEEN_UNITS, BETWEEN_EPOCHS, BETWEEN_REPEATS = "between_units", "between_epochs", "between_repeats"
 LIVE_UNITS = "live_units"
 
-MASKINGS = ("masked", "unmasked")
+MASKED, FIXED, UNMASKED = "masked", "fixed", "unmasked"
+MASKINGS = (MASKED, FIXED, UNMASKED)
+SIDES = ("top", "bottom", "left", "right")
 GAUSSIAN_PARAMETERS = ("amplitude", "x0", "y0", "sigma_x", "sigma_y", "theta", "offset")
 
 TEXT = np.dtypes.StringDType()
@@ -56,50 +66,6 @@ class FitStatus(IntEnum):
     NOT_FINITE = 4  # the map holds a value that is not finite; the mask is 1 everywhere
 
 
-@dataclass(frozen=True)
-class Coordinate:
-    """A labelled axis, or further labels on one."""
-
-    name: str
-    dims: tuple[str, ...]
-    dtype: np.dtype
-    description: str
-
-
-@dataclass(frozen=True)
-class Variable:
-    """An array of a store. `states` names the values of a status."""
-
-    name: str
-    dims: tuple[str, ...]
-    dtype: np.dtype
-    description: str
-    units: str = "1"
-    fill: float = float("nan")
-    states: type[IntEnum] | None = None
-
-    def attributes(self) -> dict[str, Any]:
-        """What the array says about itself in the store; states in the form of the CF conventions."""
-        said: dict[str, Any] = {"description": self.description, "units": self.units}
-        if self.states is not None:
-            said["flag_values"] = [int(state) for state in self.states]
-            said["flag_meanings"] = " ".join(state.name.lower() for state in self.states)
-        return said
-
-
-@dataclass(frozen=True)
-class Store:
-    """A kind of store: what it is, where it lies, and what it holds."""
-
-    title: str
-    place: str
-    coordinates: tuple[Coordinate, ...]
-    variables: tuple[Variable, ...]
-
-    def __getitem__(self, name: str) -> Variable:
-        return {variable.name: variable for variable in self.variables}[name]
-
-
 _CONDITION = Coordinate(CONDITION, (CONDITION,), TEXT, "augmentation variant the network was trained under")
 _RUN = Coordinate(
     RUN, (RUN,), INTEGER, "seed of the training; one run has the same initial weights in all conditions"
@@ -111,6 +77,7 @@ _CHANNEL = Coordinate(CHANNEL, (UNIT,), INTEGER, "channel of the unit within its
 
 _PROTOTYPE = (CONDITION, RUN, REPEAT, EPOCH, UNIT)
 _FIELD = (CONDITION, RUN, EPOCH, LAYER)
+_UNIT_FIELD = (CONDITION, RUN, EPOCH, UNIT)
 _LAYER_STATE = (CONDITION, RUN, REPEAT, EPOCH, LAYER)
 _SPACE = (EMBEDDER, DISTANCE, MASKING)
 
@@ -157,15 +124,38 @@ RECEPTIVE_FIELDS = Store(
         _EPOCH,
         Coordinate(LAYER, (LAYER,), TEXT, "layer of the network"),
         Coordinate(PARAMETER, (PARAMETER,), TEXT, ", ".join(GAUSSIAN_PARAMETERS)),
+        Coordinate(SIDE, (SIDE,), TEXT, ", ".join(SIDES)),
+        Coordinate(UNIT_LAYER, (UNIT,), TEXT, "layer of the unit"),
+        _CHANNEL,
     ),
     (
-        Variable(MASK, (*_FIELD, Y, X), _FLOAT32, "the fitted Gaussian without offset, greatest value 1"),
+        Variable(
+            MASK,
+            (*_FIELD, Y, X),
+            _FLOAT32,
+            "the fitted Gaussian, greatest value 1; without offset, unless the parameters keep it",
+        ),
+        Variable(
+            FIXED_MASK,
+            (LAYER, Y, X),
+            _FLOAT32,
+            "the Gaussian of the architecture, the same for all conditions, runs and epochs",
+        ),
+        Variable(
+            BOX,
+            (LAYER, SIDE),
+            _INT32,
+            "the theoretical receptive field, [top, bottom) and [left, right); may lie beyond the image",
+            "px",
+            0,
+        ),
         Variable(
             GRADIENT,
             (*_FIELD, Y, X),
             _FLOAT32,
-            "squared mean gradient of the centre unit's pre-activation, summed over channels and RGB",
-            "per squared pixel value in 0-1",
+            "what is fitted; as-written: the squared mean gradient of a unit's response, summed over channels"
+            " and RGB; paper: the mean absolute gradient of the channels' mean, averaged over RGB",
+            "as-written: per squared pixel value in 0-1; paper: per normalised value",
         ),
         Variable(
             GAUSSIAN,
@@ -176,6 +166,22 @@ RECEPTIVE_FIELDS = Store(
         ),
         Variable(R_SQUARED, _FIELD, _FLOAT32, "share of the map's variance that the Gaussian explains"),
         Variable(FIT_STATUS, _FIELD, _UINT8, "state of the fit", fill=FitStatus.MISSING, states=FitStatus),
+        Variable(
+            UNIT_GAUSSIAN,
+            (*_UNIT_FIELD, PARAMETER),
+            _FLOAT32,
+            "the same of a unit's own field, where the parameters ask for it",
+            "as gaussian",
+        ),
+        Variable(UNIT_R_SQUARED, _UNIT_FIELD, _FLOAT32, "the same of a unit's own field"),
+        Variable(
+            UNIT_FIT_STATUS,
+            _UNIT_FIELD,
+            _UINT8,
+            "state of the fit of a unit's own field",
+            fill=FitStatus.MISSING,
+            states=FitStatus,
+        ),
     ),
 )
 
@@ -192,7 +198,11 @@ DISTANCES = Store(
         Coordinate(EMBEDDER, (EMBEDDER,), TEXT, "space in which the images are compared"),
         Coordinate(DISTANCE, (DISTANCE,), TEXT, "mse or cosine"),
         Coordinate(
-            MASKING, (MASKING,), TEXT, "masked or unmasked: whether the images were multiplied by the mask"
+            MASKING,
+            (MASKING,),
+            TEXT,
+            "what the images were multiplied by: masked: the network's own mask of that epoch; "
+            "fixed: the one mask of the layer; unmasked: nothing",
         ),
         Coordinate(STEP, (STEP,), INTEGER, "interval between neighbouring kept epochs"),
         Coordinate(EPOCH_FROM, (STEP,), INTEGER, "epoch at which the interval begins"),
@@ -233,15 +243,15 @@ def unit_chunk(layer_sizes: Iterable[int], limit: int = CHUNK_UNITS) -> int:
     return max(size for size in range(1, min(common, limit) + 1) if common % size == 0)
 
 
-def unit_labels(layers: Mapping[str, int]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+def unit_labels(layers: Mapping[str, int | Sequence[int]]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
     """The coordinates `layer` and `channel` of all units, layer after layer.
 
     Args:
-        layers: layer -> number of its channels.
+        layers: layer -> number of its channels, all of them; or those channels that are units.
     """
-    names = np.repeat(np.array(list(layers), dtype=TEXT), list(layers.values()))
-    channels = [np.arange(count, dtype=np.int64) for count in layers.values()]
-    return names, np.concatenate(channels)
+    chosen = [np.arange(units) if isinstance(units, int) else np.array(units) for units in layers.values()]
+    names = np.repeat(np.array(list(layers), dtype=TEXT), [len(channels) for channels in chosen])
+    return names, np.concatenate(chosen).astype(np.int64)
 
 
 def layer_slices(layers: NDArray[np.str_]) -> dict[str, slice]:
@@ -255,34 +265,13 @@ def layer_slices(layers: NDArray[np.str_]) -> dict[str, slice]:
     return {name: slice(start, start + names.count(name)) for name, start in first.items()}
 
 
+def in_order(layer: NDArray[np.str_], channel: NDArray[np.int64]) -> bool:
+    """Whether units of these layers and channels stand layer after layer, in each by ascending channel."""
+    slices = layer_slices(layer).items()
+    together = all((layer[at] == name).all() for name, at in slices)
+    return together and all((np.diff(channel[at], prepend=-1) > 0).all() for _, at in slices)
+
+
 def checkpoint_name(epoch: int) -> str:
     """The name of a checkpoint of a training from scratch."""
     return "untrained" if epoch == 0 else f"epoch {epoch}"
-
-
-def data_dictionary() -> str:
-    """The tables of all stores as Markdown."""
-    return "\n\n".join(_section(store) for store in STORES) + "\n"
-
-
-def _section(store: Store) -> str:
-    lines = [f"### {store.title} (`{store.place}`)", ""]
-    lines += ["| coordinate | along | type | meaning |", "|---|---|---|---|"]
-    for axis in store.coordinates:
-        lines.append(f"| `{axis.name}` | {axis.dims[0]} | {_type(axis.dtype)} | {axis.description} |")
-    lines += ["", "| variable | dimensions | type | unit | fill | meaning |", "|---|---|---|---|---|---|"]
-    for array in store.variables:
-        fill = "NaN" if np.isnan(array.fill) else str(int(array.fill))
-        lines.append(
-            f"| `{array.name}` | {', '.join(array.dims)} | {_type(array.dtype)} | {array.units} | {fill} "
-            f"| {array.description} |"
-        )
-    for array in store.variables:
-        if array.states is not None:
-            named = ", ".join(f"{int(state)} {state.name.lower()}" for state in array.states)
-            lines += ["", f"`{array.name}`: {named}."]
-    return "\n".join(lines)
-
-
-def _type(dtype: np.dtype) -> str:
-    return "text" if dtype == TEXT else str(dtype)

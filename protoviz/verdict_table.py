@@ -5,6 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 WIDTH = 100
+QUANTITY = 48  # columns
+
+MARKS = {"supported": "+", "not supported": "-", "undecided": "?"}
+WITH = {"fixed": "fixed masks", "unmasked": "no masks"}
 
 _READOUTS = {"logistic": "logistic", "svm": "SVM", "adam": "Adam", "untrained_logistic": "untrained*"}
 
@@ -51,41 +55,51 @@ def _probe(study: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _heading(findings: list[Mapping[str, Any]]) -> Iterator[str]:
+    floors = {effect["p_floor"] for found in findings for effect in found["effects"] if effect["p_floor"]}
+    p = f"p >= {min(floors):.3g}" if floors else "p"
     yield from _wrap(
-        f"Findings of the paper, in the space {findings[0]['space']}: mean (least to greatest), "
-        "and how many values have the sign that the paper says"
+        f"Findings of the paper, in the space {findings[0]['space']}. Every effect is a ratio, and the paper "
+        "says on which side of 1 it lies; + it does, - it lies on the other side, ? undecided."
     )
+    yield f"{'':<{QUANTITY + 8}}{'times':>8}{'95 % interval':>18}{p:>10}{'runs':>8}"
 
 
 def _finding(finding: Mapping[str, Any]) -> Iterator[str]:
     yield from _wrap(f"{finding['id']}  {finding['claim']}")
-    verdict = f"{finding['direction'].upper()}, {finding['agrees']}"
-    if finding["effect"] and finding["other_spaces"]:
-        counts = [f"{number} {direction}" for direction, number in finding["other_spaces"].items()]
-        verdict += f"; other spaces: {', '.join(counts)}"
+    verdict = finding["verdict"].upper()
+    if finding["effects"] and finding["elsewhere"]:
+        verdict += "; " + ", ".join(
+            f"{WITH.get(name, name)} {other}" for name, other in finding["elsewhere"].items()
+        )
+        same = sum(other == finding["verdict"] for other in finding["by_space"].values())
+        if len(finding["by_space"]) > len(finding["elsewhere"]):
+            verdict += f"; the same in {same} of {len(finding['by_space'])} other spaces"
     yield from _wrap(verdict, indent=4)
-    for effect in finding["effect"]:
+    for effect in finding["effects"]:
         yield from _effect(effect)
     for gap in finding["missing"]:
         yield from _wrap(f"not computed: {gap}", indent=4)
 
 
 def _effect(effect: Mapping[str, Any]) -> Iterator[str]:
-    """What was measured, then mean and range of every layer, as many in a line as fit."""
-    *first, last = textwrap.wrap(f"{effect['quantity']}, {effect['unit']}", 76)
+    """What was measured, how large it is, its interval, p, and how many runs agree."""
+    mark = MARKS.get(effect["verdict"], " ")
+    *first, last = textwrap.wrap(effect["quantity"], QUANTITY)
     yield from (f"    {line}" for line in first)
-    yield f"    {last:<78}{effect['agrees']:>18}"
-    sign = "+" if effect["bound"] == 0 else ""
-    line = ""
-    for layer, numbers in effect["layers"].items():
-        mean, least, greatest = (f"{numbers[name]:{sign}g}" for name in ("mean", "least", "greatest"))
-        cell = f"{layer} {mean} ({least} .. {greatest})"
-        if line and len(line) + 2 + len(cell) > WIDTH:
-            yield line
-            line = ""
-        line += f"  {cell}" if line else f"      {cell}"
-    if line:
-        yield line
+    side = "> 1" if effect["claim"] == "above" else "< 1"
+    interval = " .. ".join(_number(end) for end in effect["interval"]) if effect["interval"] else "-"
+    p = "-" if effect["p"] is None else f"{effect['p']:.3g}"
+    yield (
+        f"  {mark} {last:<{QUANTITY}} {side}{_number(effect['times']):>8}{interval:>18}{p:>10}"
+        f"{effect['agreeing']:>8}"
+    )
+
+
+def _number(value: float | None) -> str:
+    """A ratio with three digits; beyond a thousand its size has no meaning."""
+    if value is None:
+        return "-"
+    return "> 999" if value > 999 else "< 0.001" if value < 0.001 else f"{value:.3g}"
 
 
 def _count(number: int, what: str) -> str:

@@ -1,26 +1,40 @@
 """The distances between the prototypes of one network, in every space of `distances.embedders`."""
 
+from pathlib import Path
+
 from threadpoolctl import threadpool_limits
 
-from protoviz import cube, embedders, layout, schema, stores
-from protoviz.distances import distances
+from protoviz import cube, embedders, layout, masking, schema, scratch, stores, tasks
+from protoviz.distances import measured, require_complete
+from protoviz.embedding import Embedding, circumstances
 from protoviz.params import Params
 from stages import run_stage
 
 
 def main(params: Params, condition: str, run: int) -> None:
-    """Write the distance store of this condition and run."""
+    """Embed the prototypes, one task for each (repeat, epoch), then write the distance store."""
     threadpool_limits(params.compute.threads)
+    asked = params.distances
     setting = embedders.Setting(
-        encoder=layout.REFERENCE_ENCODER,
+        encoder=layout.REFERENCE_ENCODER.absolute(),
         device=params.compute.device,
         threads=params.compute.threads,
-        batch_size=params.distances.batch_size,
+        batch_size=asked.batch_size,
+        precision=asked.precision,
+        weights=Path(asked.weights).absolute() if asked.weights else None,
     )
-    spaces = embedders.load(params.distances.embedders, setting)
-    masks = stores.open_dataset(layout.receptive_fields(condition, run))
-    measured = distances(cube.open_cube(layout.prototypes(condition, run)), masks, spaces)
-    stores.write_dataset(layout.distances(condition, run), measured, schema.DISTANCES)
+    place, fields = layout.prototypes(condition, run), layout.receptive_fields(condition, run)
+    masks = stores.open_dataset(fields)
+    prototypes = cube.open_cube(place)
+    require_complete(prototypes)
+    masking.Masks(prototypes, masks).require_all(list(schema.layer_slices(prototypes[schema.LAYER].values)))
+    target = layout.distances(condition, run)
+    with scratch.pieces(target, circumstances(asked.embedders, setting)) as folder:
+        # Workers may have another current folder.
+        work = Embedding(place.absolute(), fields.absolute(), tuple(asked.embedders), setting, folder)
+        title = f"{condition} run {run}: epochs x repeats embedded"
+        tasks.run(work, work.items(), title=title, done=work.done, slots=work.slots())
+        stores.write_dataset(target, measured(prototypes, asked.embedders, work.read), schema.DISTANCES)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage `figures`: the figures of the study as PNG (G1..G4, G6, G7)."""
+"""Stage `figures`: G1..G9, the findings, what explains them; PNG, curves also as PDF, one animation."""
 
 from protoviz import datasets, figures, files, layout
 from protoviz.cube import open_cube
@@ -6,35 +6,37 @@ from protoviz.params import Params
 from protoviz.stores import open_dataset
 from stages import run_stage
 
-UNMASKED_UNITS = 16  # of each layer: without masks the images are all detail, and the file is large
-
 
 def main(params: Params) -> None:
     """Draw every figure from what the stages before have written."""
-    title, shown = params.title, params.figures
-    items = [(condition, run) for condition in params.conditions for run in params.runs]
-    cube = open_cube(layout.CUBE)
-    masks = {name: open_dataset(layout.receptive_fields(name, params.runs[0])) for name in params.conditions}
-    distances = [open_dataset(layout.distances(*item)) for item in items]
-    accuracies = [row for item in items for row in files.read_csv(layout.probe_curve(*item))]
-    classes = len(datasets.classes(layout.IMAGES))
-    space = figures.Space(params.distances.embedders[0])
-
-    drawn = {
-        "g1_prototypes": figures.prototype_grids(cube, masks, shown.grid_units, title, shown.dpi),
-        "g1_prototypes_unmasked": figures.prototype_grids(
-            cube, masks, UNMASKED_UNITS, title, shown.dpi, masked=False
-        ),
-        "g2_diversity": figures.diversity(distances, space, title),
-        "g3_development": figures.development(
-            cube, masks, shown.development_layer, shown.development_units, title, shown.dpi
-        ),
-        "g4_probe": figures.probe(accuracies, classes, title),
-        "g6_rate_of_change": figures.rate_of_change(distances, space, title),
-        "g7_between_repeats": figures.between_repeats(distances, space, title),
-    }
-    for name, figure in drawn.items():
-        figures.save(figure, layout.FIGURES / f"{name}.png", shown.dpi)
+    shown, items = params.figures, [(name, run) for name in params.conditions for run in params.runs]
+    places = (layout.distances, layout.units, layout.appearance, layout.natural)
+    distances, units, appearance, natural = ([open_dataset(of(*item)) for item in items] for of in places)
+    made = figures.Artefacts(
+        title=params.title,
+        cube=open_cube(layout.CUBE),
+        masks={
+            name: open_dataset(layout.receptive_fields(name, params.runs[0])) for name in params.conditions
+        },
+        distances=distances,
+        units=units,
+        appearance=appearance,
+        natural=natural,
+        accuracies=[row for item in items for row in files.read_csv(layout.probe_curve(*item))],
+        classes=len(datasets.classes(layout.IMAGES)),
+        findings=files.read_json(layout.FINDINGS),
+    )
+    wanted = figures.Shown(
+        shown.grid_units, shown.development_layer, shown.development_units, shown.more_units, shown.dpi
+    )
+    with files.complete(layout.FIGURES) as folder:
+        for name, draw in figures.gallery(made, wanted).items():
+            figure = draw()
+            figures.save(figure, folder / f"{name}.png", shown.dpi)
+            if not figures.has_pictures(figure):  # pixels gain nothing from a vector file
+                figures.save(figure, folder / f"{name}.pdf", shown.dpi)
+        frames = figures.animation(made.cube, made.masks, shown.animated_layer, shown.grid_units, made.title)
+        figures.save_animation(frames, folder / "g9_animation.webp")
 
 
 if __name__ == "__main__":

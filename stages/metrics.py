@@ -7,9 +7,11 @@ from stages import run_stage
 
 def main(params: Params, condition: str) -> None:
     """Write the metrics of this condition."""
-    means = [
-        metrics.layer_means(stores.open_dataset(layout.distances(condition, run))) for run in params.runs
-    ]
+    places = (layout.distances, layout.units, layout.appearance, layout.natural)
+    means = []
+    for run in params.runs:
+        distances, *others = (stores.open_dataset(place(condition, run)) for place in places)
+        means.append(metrics.explained(metrics.layer_means(distances), *others))
     probes = [files.read_json(layout.probe_metrics(condition, run))["probe"] for run in params.runs]
     files.write_json(layout.metrics(condition), metrics.summary(metrics.combine([means]), probes))
 

@@ -3,27 +3,27 @@
 from protoviz import checkpoints, compute, layout, schema, stores
 from protoviz.params import Params
 from protoviz.progress import track
-from protoviz.synthesis.receptive_field import receptive_fields
+from protoviz.synthesis.field_store import Method, receptive_fields
+from protoviz.synthesis.receptive_field import Estimator
 from stages import run_stage
 
 
 def main(params: Params, condition: str, run: int) -> None:
     """Read the checkpoints, map and fit the receptive fields, write one store."""
     device = compute.prepare(params.compute.device, params.compute.threads)
+    asked = params.receptive_fields
+    method = Method(
+        Estimator(asked.estimate, asked.noise, asked.probes),
+        params.synthesis.objective,
+        per_unit=asked.per_unit,
+        keep_offset=asked.offset == "kept",
+    )
     directory = layout.checkpoints(condition, run)
     models = (
         (epoch, checkpoints.load(checkpoints.path(directory, epoch), device)[0])
         for epoch in track(params.train.keep, "checkpoints")
     )
-    fields = receptive_fields(
-        models,
-        condition,
-        run,
-        size=params.images.size,
-        noise=params.receptive_fields.noise,
-        probes=params.receptive_fields.probes,
-        device=device,
-    )
+    fields = receptive_fields(models, condition, run, size=params.images.size, method=method, device=device)
     stores.write_dataset(layout.receptive_fields(condition, run), fields, schema.RECEPTIVE_FIELDS)
 
 

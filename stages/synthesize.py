@@ -1,56 +1,62 @@
 """The prototypes of every unit of one network, at every kept epoch, in every repeat."""
 
-import itertools
+from pathlib import Path
 
-from protoviz import checkpoints, compute, cube, files, layout
+from protoviz import checkpoints, compute, cube, files, layout, scratch, tasks
 from protoviz.params import Params
 from protoviz.priors import base
-from protoviz.progress import track
-from protoviz.synthesis.hybrid import prototypes
-from protoviz.synthesis.network import Network
+from protoviz.synthesis.shards import Machine, Shards
 from stages import run_stage
 
 
 def main(params: Params, condition: str, run: int) -> None:
-    """Read the checkpoints and the image prior, lay out the store, write it shard by shard."""
-    device = compute.prepare(params.compute.device, params.compute.threads)
+    """Read the checkpoints and the image prior, lay out the store, have it filled shard by shard."""
     size, recipe = params.images.size, params.synthesis
+    machine = Machine(params.compute.device, params.compute.threads, recipe.precision)
     named = files.read_json(layout.PRIOR)
-    weights = layout.GENERATOR if named["name"] == "generator" else params.prior.weights
-    prior = base.load(named["name"], weights=weights, sha256=named["sha256"], size=size, device=device)
-    directory = layout.checkpoints(condition, run)
+    weights = str(layout.GENERATOR) if named["name"] == "generator" else params.prior.weights
+    weights = str(Path(weights).absolute()) if weights and Path(weights).exists() else weights
+    prior = base.load(named["name"], weights=weights, sha256=named["sha256"], size=size)
+    directory = layout.checkpoints(condition, run).absolute()
     sources = {epoch: checkpoints.path(directory, epoch) for epoch in params.train.keep}
-    layers = checkpoints.load(sources[0])[0].units
     template = cube.Template(
         conditions=(condition,),
         runs=(run,),
         repeats=tuple(range(recipe.repeats)),
         epochs=tuple(sources),
-        layers=layers,
+        layers=checkpoints.load(sources[0])[0].units,
         size=size,
         components=prior.latent_size,
         trace=recipe.ascent.steps + 1,
     )
+    outcome = tasks.ask(machine.outcome)
     attributes = {
         "synthesis": recipe.model_dump(mode="json"),
-        "precision": str(compute.precision(recipe.precision, device)).removeprefix("torch."),
+        "precision": outcome["precision"],
         "prior": named,
         "checkpoint_sha256": {
             layout.item(condition, run): {str(epoch): files.sha256(path) for epoch, path in sources.items()}
         },
-        "versions": compute.versions(),
+        "versions": outcome["versions"],
     }
-    target = layout.prototypes(condition, run)
-    files.require_space(target.parent, template.nbytes)
-    with files.complete(target) as store:
-        cube.create(store, template, attributes)
-        units = {layer: range(count) for layer, count in layers.items()}
-        pieces = list(itertools.product(template.epochs, template.repeats))
-        for epoch, repeat in track(pieces, f"{condition} run {run}: epochs x repeats"):
-            network = Network(checkpoints.load(sources[epoch])[0], size)
-            address = cube.Address(condition, run, repeat, epoch)
-            shard = prototypes(network, units, prior, recipe, address=address, device=device)
-            cube.write_shard(store, address, shard)
+    out = layout.prototypes(condition, run)
+    with scratch.pieces(out, attributes) as folder:
+        store = folder / "store"
+        if not store.is_dir():
+            with files.complete(store) as partial:
+                cube.create(partial, template, attributes)
+        origin = (named["name"], weights, named["sha256"])
+        shards = Shards(store, template, sources, origin, recipe, machine, outcome)
+        left = sum(not shards.done(item) for item in shards.items)
+        files.require_space(folder, template.nbytes * left // len(shards.items))
+        tasks.run(
+            shards,
+            shards.items,
+            title=f"{condition} run {run}: epochs x repeats",
+            done=shards.done,
+            slots=compute.slots(machine.device, machine.threads),
+        )
+        scratch.publish(store, out)
 
 
 if __name__ == "__main__":

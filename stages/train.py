@@ -2,43 +2,50 @@
 
 from torch import nn
 
-from protoviz import backbones, checkpoints, compute, datasets, files, layout
+from protoviz import backbones, checkpoints, compute, datasets, files, layout, scratch
 from protoviz.learning import simclr
 from protoviz.params import Params
 from stages import run_stage
 
 
 def main(params: Params, condition: str, run: int) -> None:
-    """Read the unlabelled images, train, write the checkpoints and the training curve."""
+    """Read the unlabelled images, train from the last completed epoch, write checkpoints and curve."""
     device = compute.prepare(params.compute.device, params.compute.threads)
-    images = datasets.load(layout.IMAGES, "unlabeled").images
+    out, augment = layout.checkpoints(condition, run), params.augmentation(condition)
     network = backbones.initial(params.backbone.name, params.backbone.width, run)
     initial_weights = checkpoints.weights_digest(network)
-    with files.complete(layout.checkpoints(condition, run)) as directory:
-        directory.mkdir()
+    made_with = {
+        "train": params.train.model_dump(mode="json"),
+        "augment": augment.model_dump(mode="json"),
+        "initial_weights": initial_weights,
+        "device": device.type,
+    }
+    with scratch.pieces(out, made_with) as folder:
 
         def keep(epoch: int, trained: nn.Module) -> None:
             if epoch in params.train.keep:
                 identity = checkpoints.Checkpoint(
                     condition, run, epoch, params.backbone.name, params.backbone.width, initial_weights
                 )
-                checkpoints.save(checkpoints.path(directory, epoch), trained, identity)
+                checkpoints.save(checkpoints.path(folder / "checkpoints", epoch), trained, identity)
 
         history = simclr.train(
-            images,
+            datasets.load(layout.IMAGES, "unlabeled").images,
             network,
             params.train,
-            params.augmentation(condition),
+            augment,
             condition=condition,
             run=run,
             device=device,
             on_epoch=keep,
+            state=folder / "state.ckpt",
         )
-    curve = [
-        {"condition": condition, "run": run, "epoch": past.epoch, "loss": past.loss, "lr": past.lr}
-        for past in history
-    ]
-    files.write_csv(layout.training_curve(condition, run), curve)
+        curve = [
+            {"condition": condition, "run": run, "epoch": past.epoch, "loss": past.loss, "lr": past.lr}
+            for past in history
+        ]
+        files.write_csv(layout.training_curve(condition, run), curve)
+        scratch.publish(folder / "checkpoints", out)
 
 
 if __name__ == "__main__":

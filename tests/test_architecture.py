@@ -19,21 +19,39 @@ PACKAGES = ("protoviz", "stages")
 LEAVES = {
     *("protoviz.errors", "protoviz.params", "protoviz.registry", "protoviz.seeding"),
     *("protoviz.files", "protoviz.progress", "protoviz.schema", "protoviz.layout", "protoviz.machine"),
-    *("protoviz.refusals", "protoviz.section", "protoviz.recipes"),
+    *(
+        "protoviz.refusals",
+        "protoviz.section",
+        "protoviz.recipes",
+        "protoviz.measurement",
+        "protoviz.stage_params",
+    ),
+    *(
+        "protoviz.schema_types",
+        "protoviz.schema_responses",
+        "protoviz.schema_appearance",
+        "protoviz.schema_dictionary",
+        "protoviz.schema_projection",
+        "protoviz.verdicts",
+    ),
+    *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
 }
 ISLANDS = {
     "learning": ("protoviz.learning", "protoviz.procedural"),
     # protoviz.priors.generator owns the file in which learning and synthesis meet, as checkpoints.py does
     "synthesis": ("protoviz.synthesis", "protoviz.priors.base"),
     "analysis": (
-        "protoviz.distances",
-        "protoviz.metrics",
-        "protoviz.findings",
-        "protoviz.figures",
-        "protoviz.atlas",
+        *("protoviz.distances", "protoviz.metrics", "protoviz.findings", "protoviz.figures"),
+        *("protoviz.points", "protoviz.masking", "protoviz.embedding", "protoviz.atlas"),
+        *("protoviz.statistics", "protoviz.appearance", "protoviz.settling"),
+        *("protoviz.projection", "protoviz.separation", "protoviz.stage_findings", "protoviz.dataset_card"),
     ),
 }
-RIGHT_OF_THE_CUBE = ("cube", "distances", "metrics", "findings", "figures", "atlas")
+# Not `responses`, which asks the networks themselves: it stands with synthesis, to which images are images.
+RIGHT_OF_THE_CUBE = (
+    *("cube", "distances", "appearance", "metrics", "findings", "figures", "atlas"),
+    *("projection", "projection_stages", "findings_stages", "figures_stages", "dataset_card"),
+)
 
 PAGE = "protoviz/atlas/page"  # what the browser runs
 
@@ -41,7 +59,14 @@ PAGE = "protoviz/atlas/page"  # what the browser runs
 INFRASTRUCTURE = {
     *("stages", "protoviz", "protoviz.errors", "protoviz.params"),
     *("protoviz.registry", "protoviz.files", "protoviz.progress", "protoviz.layout", "protoviz.machine"),
-    *("protoviz.refusals", "protoviz.section", "protoviz.recipes"),
+    *(
+        "protoviz.refusals",
+        "protoviz.section",
+        "protoviz.recipes",
+        "protoviz.measurement",
+        "protoviz.stage_params",
+    ),
+    *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
 }
 
 
@@ -183,7 +208,8 @@ def test_right_of_the_cube_only_embedders_import_torch() -> None:
 
 def test_torchvision_only_where_data_sets_and_foreign_networks_are_read() -> None:
     users = {module for module in MODULES if "torchvision" in imports(module)}
-    assert users <= {"protoviz.sources.stl10", "protoviz.sources.cifar10", "protoviz.models"}
+    data = {"protoviz.sources.stl10", "protoviz.sources.cifar10"}
+    assert users <= data | {"protoviz.models", "protoviz.imagenet"}
 
 
 def test_only_stages_and_the_command_line_read_parameters() -> None:
@@ -215,15 +241,17 @@ def loaded(statement: str) -> set[str]:
     ("stages", "never"),
     [
         (
-            ("cube", "metrics", "findings", "distances", "atlas"),
+            ("cube", "metrics", "findings", "distances", "appearance", "atlas"),
             {"torch", "sklearn", "matplotlib", "lightning", "dask"},
         ),
         (("figures",), {"torch", "sklearn", "lightning", "dask"}),
         (
-            ("generator", "probe", "receptive_fields", "synthesize"),
+            ("generator", "probe", "receptive_fields", "synthesize", "responses"),
             {"torchvision", "lightning", "pytorch_lightning", "lightly", "matplotlib"},
         ),
-        (("dataset",), {"torch", "torchvision", "sklearn", "matplotlib"}),
+        (("dataset", "domain"), {"torch", "torchvision", "sklearn", "matplotlib"}),
+        (("figures_stages", "dataset_card"), {"torch", "sklearn", "lightning", "dask", "umap"}),
+        (("projection", "projection_stages", "findings_stages"), {"torch", "umap", "matplotlib", "dask"}),
     ],
 )
 def test_stages_load_only_what_they_use(stages: tuple[str, ...], never: set[str]) -> None:
@@ -260,10 +288,14 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
     condition, run = "${item.condition}", "${item.run}"
     functions = (
         *(layout.checkpoints, layout.prototypes, layout.receptive_fields, layout.distances),
+        *(layout.natural, layout.ageing, layout.appearance, layout.units),
         *(layout.training_curve, layout.probe_metrics, layout.probe_curve),
     )
     items = [function(condition, run) for function in functions]
     whole = [layout.IMAGES, layout.REFERENCE_ENCODER, layout.GENERATOR.parent, layout.CUBE]
+    whole += [layout.DOMAIN, layout.STAGES_CUBE, layout.projection("study"), layout.projection("stages")]
+    whole += [layout.STAGES_TRAINING, layout.STAGES_METRICS, layout.STAGES_FINDINGS, layout.CARD]
+    whole += [layout.FIGURES_STAGES, layout.stages_checkpoints("${training_stages.network.seed}")]
     whole += [
         layout.ATLAS,
         layout.GENERATOR_CURVE,
@@ -288,9 +320,9 @@ def test_names_that_params_allow_are_those_of_the_registries() -> None:
     """params.py imports no torch, so it spells the names of the registries once more."""
     from typing import get_args
 
-    from protoviz import backbones, embedders, params
+    from protoviz import backbones, embedders, imagenet, measurement, params
 
     (names,) = (get_args(hint) for hint in [params.Backbone.model_fields["name"].annotation])
     assert set(names) == set(backbones.BACKBONES)
-    (entry,) = get_args(params.Distances.model_fields["embedders"].annotation)
-    assert set(get_args(entry)) == set(embedders.EMBEDDERS)
+    assert set(measurement.EMBEDDERS) == set(embedders.EMBEDDERS)
+    assert tuple(imagenet.NETWORKS) == measurement.IMAGENET

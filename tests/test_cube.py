@@ -12,7 +12,7 @@ import xarray as xr
 import zarr
 from numpy.testing import assert_array_equal
 
-from protoviz import cube, schema
+from protoviz import cube, cube_linking, schema
 from protoviz.errors import StudyError
 from tests.reference import prototypes as toy
 
@@ -225,3 +225,22 @@ def test_opening_gives_no_warning(store):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert isinstance(cube.open_cube(store), xr.Dataset)
+
+
+def test_units_may_be_some_channels_and_epochs_may_have_names(tmp_path):
+    """Study B: a sample of the channels of every layer, at stages of training that have names."""
+    extent = toy.template(
+        epochs=(0, 1), layers={"conv1": (3, 9), "conv2": (0, 1)}, checkpoints=("random", "pretrained")
+    )
+    path = tmp_path / "cube.zarr"
+    cube.create(path, extent, {})
+    for address in toy.addresses(extent):
+        cube.write_shard(path, address, toy.shard(address, units=4))
+    cube.validate(path)
+    with cube.open_cube(path) as made:
+        assert made.channel.values.tolist() == [3, 9, 0, 1]
+        assert made.checkpoint.values.tolist() == ["random", "pretrained"]
+        assert made.activation.sel(layer="conv1", channel=9).sizes["epoch"] == 2
+        assert cube_linking.read_template(made) == cube.Template(
+            **{**vars(extent), "layers": {"conv1": (3, 9), "conv2": 2}}
+        )

@@ -107,6 +107,56 @@ def test_it_is_made_the_same_again_and_differently_with_another_seed(made: Path,
     assert not np.array_equal(everything(made)["test"], everything(tmp_path / "other")["test"])
 
 
+PIXELS = ("*.npy", "stl10_binary", "present.json")  # what .dvcignore names
+
+
+def test_pixels_that_are_not_there_are_made_again(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after `dvc pull` in a fresh clone, which brings the record alone."""
+    clone = shutil.copytree(made, tmp_path / "images", ignore=shutil.ignore_patterns(*PIXELS))
+    assert sorted(path.name for path in clone.iterdir()) == ["classes.json", "images.json"]
+    again, before = everything(clone), everything(made)
+    assert all(np.array_equal(again[split], before[split]) for split in before)
+    for path in sorted(made.rglob("*.*")):
+        assert md5(path) == md5(clone / path.relative_to(made)), path
+    assert capsys.readouterr().out.count("making them again") == 1
+    assert [path.name for path in tmp_path.iterdir() if "again" in path.name] == []
+
+
+def test_pixels_of_another_revision_are_not_taken_for_these(made: Path, tmp_path: Path) -> None:
+    """As after `git checkout` and `dvc checkout`, which change the record and leave the pixels."""
+    directory = tmp_path / "images"
+    datasets.make(directory, settings(seed=1))
+    for name in ("classes.json", "images.json"):
+        shutil.copy(made / name, directory)
+    assert np.array_equal(datasets.load(directory, "test").images, datasets.load(made, "test").images)
+
+
+def test_images_that_have_changed_at_their_source_are_refused(made: Path, tmp_path: Path) -> None:
+    clone = shutil.copytree(made, tmp_path / "images", ignore=shutil.ignore_patterns(*PIXELS))
+    record = json.loads((clone / "images.json").read_text())
+    record["sha256"]["test.npy"] = "0" * 64
+    files.write_json(clone / "images.json", record)
+    with pytest.raises(StudyError, match="expected the images that the study was made of, found others on"):
+        datasets.load(clone, "test")
+    assert sorted(path.name for path in clone.iterdir()) == ["classes.json", "images.json"]
+
+
+def test_dvc_ignores_the_pixels_and_nothing_else(made: Path) -> None:
+    from dvc.ignore import DvcIgnorePatterns
+    from dvc.pathspec_math import PatternInfo
+
+    rules = (Path(__file__).parents[1] / ".dvcignore").read_text().splitlines()
+    patterns = DvcIgnorePatterns([PatternInfo(rule, "") for rule in rules], "/top", os.sep)
+    kept = [
+        path.name
+        for path in made.iterdir()
+        if not patterns.matches("/top/data/images", path.name, path.is_dir())
+    ]
+    assert sorted(kept) == ["classes.json", "images.json"]
+
+
 def test_a_missing_or_cut_file_is_named(made: Path, tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"nowhere/train\.npy: expected a file made by an earlier stage"):
         datasets.load(tmp_path / "nowhere", "train")

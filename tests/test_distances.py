@@ -1,123 +1,20 @@
-"""Distances: against literal loops, closed forms, invariances, and stores with something wrong in them."""
+"""The distance store: against literal loops, and with something wrong in what it is made from."""
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from protoviz import schema, stores
-from protoviz.distances import POINTS, between, distances, mean_between_repeats, mean_to_others
+from protoviz.distances import distances
 from protoviz.errors import StudyError
+from protoviz.masking import Masks
 from tests.reference import distances as oracle
-
-BOTH = pytest.mark.parametrize("distance", list(POINTS))
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(7)
-
-
-@BOTH
-def test_mean_to_others_is_the_loop_over_pairs(distance, rng):
-    # A large common part, as features have one: what is computed by differences must not lose digits.
-    vectors = (100 + 0.01 * rng.normal(size=(9, 40))).astype(np.float32)
-    live = np.array([1, 1, 0, 1, 1, 1, 0, 1, 1], dtype=bool)
-    expected = oracle.mean_to_others(distance, vectors, live)
-    found = mean_to_others(POINTS[distance](vectors), live)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, equal_nan=True)
-    assert np.isnan(found[~live]).all()
-    assert np.isfinite(found[live]).all()
-
-
-@BOTH
-def test_mean_between_repeats_is_the_loop_over_pairs(distance, rng):
-    vectors = rng.normal(size=(3, 6, 12)).astype(np.float32)
-    live = rng.random((3, 6)) < 0.7
-    live[:, 0] = [True, False, False]
-    expected = oracle.mean_between_repeats(distance, vectors, live)
-    assert np.isnan(expected).any()
-    assert np.isfinite(expected).any()
-    found = mean_between_repeats(POINTS[distance](vectors), live)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, equal_nan=True)
-
-
-def test_mean_pairwise_mse_is_twice_the_variance(rng):
-    vectors = rng.normal(size=(50, 30)).astype(np.float32)
-    found = mean_to_others(POINTS["mse"](vectors), np.ones(50, bool)).mean()
-    variance = vectors.astype(np.float64).var(0).mean()
-    assert found == pytest.approx(2 * variance * 50 / 49, rel=1e-12)
-
-
-def test_cosine_distance_of_orthogonal_and_opposite_vectors():
-    rows = POINTS["cosine"](np.array([[2, 0], [0, 5], [-1, 0]], np.float32))
-    assert between(rows[0], rows[1]) == pytest.approx(1, rel=1e-15)
-    assert between(rows[0], rows[2]) == pytest.approx(2, rel=1e-15)
-
-
-def test_cosine_distance_does_not_know_length(rng):
-    a, b = rng.normal(size=(2, 20)).astype(np.float32)
-    near, far = (
-        between(POINTS["cosine"](a), POINTS["cosine"](scale * b)) for scale in (1, np.float32(1e-20))
-    )
-    assert near == pytest.approx(far, rel=1e-6)
-
-
-def test_zero_vector_is_at_cosine_distance_one_from_others_and_zero_from_itself():
-    rows = POINTS["cosine"](np.array([[0, 0], [3, 4], [0, 0]], np.float32))
-    assert between(rows[0], rows[1]) == pytest.approx(1, rel=1e-15)
-    assert between(rows[0], rows[2]) == 0
-
-
-@BOTH
-def test_identical_vectors_are_at_distance_exactly_zero(distance, rng):
-    row = rng.normal(size=37).astype(np.float32)
-    points = POINTS[distance](np.stack([row] * 5))
-    assert (mean_to_others(points, np.ones(5, bool)) == 0).all()
-    assert between(points[0], points[1]) == 0
-
-
-@BOTH
-def test_distance_is_symmetric(distance, rng):
-    a, b = POINTS[distance](rng.normal(size=(2, 8, 10)).astype(np.float32))
-    np.testing.assert_array_equal(between(a, b), between(b, a))
-
-
-@BOTH
-def test_order_of_units_does_not_matter(distance, rng):
-    vectors = rng.normal(size=(12, 20)).astype(np.float32)
-    live = rng.random(12) < 0.8
-    order = rng.permutation(12)
-    straight = mean_to_others(POINTS[distance](vectors), live)
-    shuffled = mean_to_others(POINTS[distance](vectors[order]), live[order])
-    np.testing.assert_allclose(shuffled, straight[order], rtol=1e-12, equal_nan=True)
-
-
-@BOTH
-@pytest.mark.parametrize("count", [0, 1])
-def test_fewer_than_two_live_units_have_no_diversity(distance, count, rng):
-    live = np.arange(4) < count
-    assert np.isnan(mean_to_others(POINTS[distance](rng.normal(size=(4, 3)).astype(np.float32)), live)).all()
-
-
-def test_points_leave_the_vectors_alone(rng):
-    vectors = rng.normal(size=(4, 3)).astype(np.float32)
-    before = vectors.copy()
-    for points in POINTS.values():
-        mean_to_others(points(vectors), np.ones(4, bool))
-    np.testing.assert_array_equal(vectors, before)
-
-
-def test_layers_lie_where_their_units_stand():
-    assert schema.layer_slices(np.array(["a", "a", "b"])) == {"a": slice(0, 2), "b": slice(2, 3)}
-
-
-# The store
 
 LAYERS = {"layer1": 3, "layer2": 4}
 SIZE = 6
 
 
-def toy(repeats=2, epochs=(0, 1, 4), layers=LAYERS, seed=0):
+def toy(repeats=2, epochs=(0, 1, 4), layers=LAYERS, seed=0, size=SIZE):
     """Prototypes of random pixels and random masks of one network."""
     rng = np.random.default_rng(seed)
     names, channels = schema.unit_labels(layers)
@@ -127,7 +24,7 @@ def toy(repeats=2, epochs=(0, 1, 4), layers=LAYERS, seed=0):
         "run": [1],
         "epoch": list(epochs),
     }
-    image = rng.integers(0, 256, (*shape, SIZE, SIZE, 3), dtype=np.uint8)
+    image = rng.integers(0, 256, (*shape, size, size, 3), dtype=np.uint8)
     cube = xr.Dataset(
         {
             "image": (schema.CUBE["image"].dims, image),
@@ -135,9 +32,13 @@ def toy(repeats=2, epochs=(0, 1, 4), layers=LAYERS, seed=0):
         },
         {**axes, "repeat": np.arange(repeats), "layer": ("unit", names), "channel": ("unit", channels)},
     )
-    mask = rng.random((1, 1, len(epochs), len(layers), SIZE, SIZE), dtype=np.float32)
+    mask = rng.random((1, 1, len(epochs), len(layers), size, size), dtype=np.float32)
+    fixed = rng.random((len(layers), size, size), dtype=np.float32)
     masks = xr.Dataset(
-        {"mask": (schema.RECEPTIVE_FIELDS["mask"].dims, mask)},
+        {
+            "mask": (schema.RECEPTIVE_FIELDS["mask"].dims, mask),
+            "fixed_mask": (schema.RECEPTIVE_FIELDS["fixed_mask"].dims, fixed),
+        },
         {**axes, "layer": np.array(list(layers), dtype=schema.TEXT)},
     )
     return cube, masks
@@ -149,12 +50,13 @@ class Thumbnail:
     def __init__(self):
         self.calls = []
 
-    def __call__(self, images):
+    def __call__(self, images, mask=None):
         self.calls.append(len(images))
-        assert images.dtype == np.float32
-        assert images.min() >= 0
-        assert images.max() <= 1
-        return images[:, ::2, ::2].reshape(len(images), -1)
+        assert images.dtype == np.uint8
+        shown = images.astype(np.float32) / np.float32(255)
+        if mask is not None:
+            shown = shown * mask[..., None]
+        return shown[:, ::2, ::2].reshape(len(images), -1)
 
 
 def test_store_holds_the_loops_over_units_epochs_and_repeats():
@@ -164,10 +66,12 @@ def test_store_holds_the_loops_over_units_epochs_and_repeats():
     found = distances(cube, masks, {"thumbnail": Thumbnail()})
     live = cube.status.values[0, 0] == schema.Status.CONVERGED
     layer_of = [0] * 3 + [1] * 4
-    for m, masking in enumerate(["masked", "unmasked"]):
+    for m, masking in enumerate(["masked", "fixed", "unmasked"]):
         shown = cube.image.values[0, 0].astype(np.float64) / 255
         if masking == "masked":
             shown = shown * masks.mask.values[0, 0].astype(np.float64)[None, :, layer_of, :, :, None]
+        if masking == "fixed":
+            shown = shown * masks.fixed_mask.values.astype(np.float64)[layer_of, :, :, None]
         vectors = shown[..., ::2, ::2, :].reshape(2, 3, 7, -1)
         for d, distance in enumerate(["mse", "cosine"]):
             here = found.isel(condition=0, run=0, embedder=0, distance=d, masking=m)
@@ -218,7 +122,7 @@ def test_every_image_is_embedded_once_for_each_masking():
     cube, masks = toy()
     thumbnail = Thumbnail()
     distances(cube, masks, {"thumbnail": thumbnail})
-    assert sum(thumbnail.calls) == 2 * 2 * 3 * 7
+    assert sum(thumbnail.calls) == 3 * 2 * 3 * 7
 
 
 def test_mask_is_that_of_the_same_epoch_and_layer():
@@ -280,14 +184,89 @@ def test_gap_in_the_cube_is_named():
 def test_mask_that_does_not_fit_is_named(damage, found):
     cube, masks = toy()
     with pytest.raises(
-        StudyError, match=rf"mask of clrjit run 1 epoch \d layer1: expected a mask of 6 x 6.*{found}"
+        StudyError, match=rf"mask of clrjit run 1 epoch \d layer\d: expected a mask of 6 x 6.*{found}"
     ):
         distances(cube, damage(masks), {"thumbnail": Thumbnail()})
 
 
 def test_embedder_that_overflows_is_named():
     cube, masks = toy()
-    with pytest.raises(
-        StudyError, match="embedder 'broken', epoch 0, layer1, masked: expected finite vectors"
-    ):
-        distances(cube, masks, {"broken": lambda images: np.full((len(images), 2), np.inf, np.float32)})
+
+    def broken(images, _mask=None):
+        return np.full((len(images), 2), np.inf, np.float32)
+
+    message = "embedder 'broken', masked, epoch 0, layer1: expected finite vectors"
+    with pytest.raises(StudyError, match=message):
+        distances(cube, masks, {"broken": broken})
+
+
+def test_fixed_mask_knows_no_epoch():
+    cube, masks = toy()
+    cube.image.values[:] = cube.image.values[:, :, :, :1]  # the same images at every epoch
+    found = distances(cube, masks, {"thumbnail": Thumbnail()}).isel(condition=0, run=0, embedder=0)
+    changed = {masking: float(found.between_epochs.sel(masking=masking).max()) for masking in schema.MASKINGS}
+    assert changed["fixed"] == changed["unmasked"] == 0
+    assert changed["masked"] > 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        (lambda masks: masks.drop_vars("fixed_mask"), "found none"),
+        (
+            lambda masks: masks.assign(fixed_mask=masks.fixed_mask * np.nan),
+            "found values that are not finite",
+        ),
+    ],
+)
+def test_fixed_mask_that_does_not_fit_is_named(damage, found):
+    cube, masks = toy()
+    with pytest.raises(StudyError, match=f"fixed mask of layer1: expected a mask of 6 x 6.*{found}"):
+        distances(cube, damage(masks), {"thumbnail": Thumbnail()})
+
+
+class TestUnitsWithFieldsOfTheirOwn:
+    def fields(self, offset="removed"):
+        """The second unit of layer1 sees the left, the third has no field, the rest see the middle."""
+        cube, masks = toy(epochs=(0, 1))
+        numbers = np.full((1, 1, 2, 7, 7), np.nan, np.float32)
+        states = np.full((1, 1, 2, 7), schema.FitStatus.FITTED, np.uint8)
+        numbers[...] = [1, 2.5, 2.5, 1, 1, 0, 0.25]
+        numbers[..., 1, :] = [1, 0, 2.5, 0.5, 1, 0, 0.25]
+        numbers[..., 2, :], states[..., 2] = np.nan, schema.FitStatus.FLAT
+        names, channels = schema.unit_labels(LAYERS)
+        dims = ("condition", "run", "epoch", "unit")
+        masks = masks.assign(unit_gaussian=((*dims, "parameter"), numbers), unit_fit_status=(dims, states))
+        masks = masks.assign_coords(unit_layer=("unit", names), channel=("unit", channels))
+        return cube, masks.assign_attrs(offset=offset)
+
+    @pytest.mark.parametrize("offset", ["removed", "kept"])
+    def test_are_masked_by_them(self, offset):
+        cube, masks = self.fields(offset)
+        found = Masks(cube, masks)("masked", 1, "layer1")
+        y, x = np.indices((6, 6))
+        left = np.exp(-(((x - 0) / 0.5) ** 2 + ((y - 2.5) / 1) ** 2) / 2)
+        wanted = left / left.max() if offset == "removed" else (0.25 + left) / (0.25 + left).max()
+        np.testing.assert_allclose(found[1], wanted, rtol=1e-5)
+        assert (found[2] == 1).all()
+        assert found.shape == (3, 6, 6)
+        assert Masks(cube, masks)("masked", 1, "layer2").shape == (4, 6, 6)
+
+    def test_distances_are_those_of_the_masked_images(self):
+        cube, masks = self.fields()
+        found = distances(cube, masks, {"thumbnail": Thumbnail()})
+        unit_masks = Masks(cube, masks)("masked", 0, "layer1").astype(np.float64)
+        shown = cube.image.values[0, 0, 0, 0, :3].astype(np.float64) / 255 * unit_masks[..., None]
+        vectors = shown[:, ::2, ::2].reshape(3, -1)
+        np.testing.assert_allclose(
+            found.between_units.sel(masking="masked", distance="mse", epoch=0).values[0, 0, 0, :3, 0],
+            oracle.mean_to_others("mse", vectors, np.ones(3, bool)),
+            rtol=1e-5,
+        )
+
+    def test_a_field_that_was_not_made_is_named(self):
+        cube, masks = self.fields()
+        masks.unit_fit_status.values[0, 0, 1, 5] = schema.FitStatus.MISSING
+        message = "mask of clrjit run 1 epoch 1 layer2: .*found none of its own for 1 units"
+        with pytest.raises(StudyError, match=message):
+            distances(cube, masks, {"thumbnail": Thumbnail()})

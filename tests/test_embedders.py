@@ -29,7 +29,11 @@ def load(name, encoder, batch_size=2):
     return embedders.load([name], embedders.Setting(encoder, "cpu", 1, batch_size))[name]
 
 
-@pytest.mark.parametrize("name", list(embedders.EMBEDDERS))
+# One network for all ten, which run through the same code (tests/test_imagenet.py has the others).
+NAMES = ["pixels", "reference", "mobilenet_v2:untrained"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_embedder_gives_one_row_for_each_image_whatever_the_batch(name, encoder, images):
     before = images.copy()
     together = load(name, encoder, batch_size=5)(images)
@@ -40,9 +44,45 @@ def test_every_embedder_gives_one_row_for_each_image_whatever_the_batch(name, en
     np.testing.assert_array_equal(images, before)
 
 
-@pytest.mark.parametrize("name", list(embedders.EMBEDDERS))
+# One network for all ten, which run through the same code (tests/test_imagenet.py has the others).
+NAMES = ["pixels", "reference", "mobilenet_v2:untrained"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_embedder_repeats_itself_to_the_bit(name, encoder, images):
     np.testing.assert_array_equal(load(name, encoder)(images), load(name, encoder)(images))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_embedder_takes_stored_images_and_masks(name, encoder):
+    rng = np.random.default_rng(1)
+    stored = rng.integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    shown = stored.astype(np.float32) / np.float32(255)
+    mask = rng.random((32, 32), dtype=np.float32)
+    each = rng.random((5, 32, 32), dtype=np.float32)
+    embed = load(name, encoder)
+    before = stored.copy(), mask.copy()
+    scale = np.abs(embed(shown)).max()
+    for given, wanted in [
+        (embed(stored), embed(shown)),
+        (embed(stored, mask), embed(shown * mask[..., None])),
+        (embed(shown, mask), embed(shown * mask[..., None])),
+        (embed(stored, each), embed(shown * each[..., None])),
+    ]:
+        np.testing.assert_allclose(given, wanted, rtol=1e-4, atol=1e-5 * scale)
+    assert np.abs(embed(stored, mask) - embed(stored)).max() > 1e-3 * scale
+    np.testing.assert_array_equal(stored, before[0])
+    np.testing.assert_array_equal(mask, before[1])
+
+
+def test_bfloat16_is_near_float32_and_not_the_same(encoder, images):
+    exact, coarse = (
+        embedders.load(["reference"], embedders.Setting(encoder, "cpu", 1, 2, precision))["reference"](images)
+        for precision in ("float32", "bfloat16")
+    )
+    assert coarse.dtype == np.float32
+    assert not np.array_equal(exact, coarse)
+    np.testing.assert_allclose(coarse, exact, atol=0.03 * np.abs(exact).max())
 
 
 def test_pixels_are_the_images_row_by_row(encoder, images):
@@ -71,7 +111,7 @@ def test_order_of_embedders_is_that_of_the_names(encoder):
 
 def test_unknown_embedder_lists_those_that_exist(encoder):
     with pytest.raises(
-        StudyError, match=r"embedder 'pixel': expected one of pixels, reference.*did you mean 'pixels'"
+        StudyError, match=r"embedder 'pixel': expected one of .*pixels, reference.*did you mean 'pixels'"
     ):
         load("pixel", encoder)
 

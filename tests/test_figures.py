@@ -13,10 +13,13 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
-from protoviz import figures, schema
+from protoviz import figures, schema, settling
 from protoviz.errors import StudyError
 from protoviz.figures import panels, pictures, style
+from protoviz.findings import collect
+from tests.reference import planted_study
 
 SIZES = {"layer1": 4, "layer2": 8}
 EPOCHS = (0, 1, 2, 4)
@@ -136,7 +139,41 @@ CUBE = make_cube()
 MASKS = make_masks(CUBE)
 DISTANCES = make_distances(CUBE)
 
+STUDY = planted_study.study(
+    runs=(1, 2),
+    epochs=EPOCHS,
+    layers=tuple(SIZES.items()),
+    embedders=("reference",),
+    learnt=lambda _condition, _layer, t: 1.0 if t < 0.3 else 0.01,
+    draws=20,
+)
+
+
+def stores_of(networks) -> list[xr.Dataset]:
+    return [store for runs in networks for store in runs]
+
+
+def settled_stores(distances) -> list[xr.Dataset]:
+    space = {"embedder": "reference", "distance": "mse", "masking": "masked"}
+    return [settling.units(store, space) for store in distances]
+
+
+def natural_stores(networks) -> list[xr.Dataset]:
+    layers = np.repeat(text_array(list(SIZES)), list(SIZES.values()))
+    return [store.assign_coords(unit_layer=("unit", layers)) for store in stores_of(networks)]
+
+
+MEASURED = stores_of(STUDY.distances)
+FOUND = collect(STUDY, {"runs": [1, 2], "repeats": 2})
+
 BUILD = {
+    "findings": lambda: figures.forest(FOUND, TITLE),
+    "g5": lambda: figures.diversity(DISTANCES, figures.Space("reference", "cosine"), TITLE),
+    "learning": lambda: figures.learning(MEASURED, SPACE, TITLE),
+    "settled": lambda: figures.settled(settled_stores(MEASURED), EPOCHS, TITLE),
+    "saturation": lambda: figures.appearance(stores_of(STUDY.appearance), "saturation", TITLE),
+    "dimension": lambda: figures.dimension(natural_stores(STUDY.responses), TITLE),
+    "g9": lambda: figures.animation(CUBE, MASKS, "layer2", 6, TITLE)[-1],
     "g1": lambda: figures.prototype_grids(CUBE, MASKS, 64, TITLE, DPI),
     "g1 unmasked": lambda: figures.prototype_grids(CUBE, MASKS, 64, TITLE, DPI, masked=False),
     "g2": lambda: figures.diversity(DISTANCES, SPACE, TITLE),
@@ -146,6 +183,26 @@ BUILD = {
     "g7": lambda: figures.between_repeats(DISTANCES, SPACE, TITLE),
 }
 PROMISED = {
+    "findings": [
+        *(f"F{k}" for k in range(1, 12)),
+        "diversity, epoch 1 / untrained",
+        "undecided",
+        "p = 0.5 (\u2265 0.5)",
+        "times as large",
+        "n = 2 runs \u00d7 2 repeats",
+        "space: reference mse masked",
+    ],
+    "g5": ["(cosine distance)", "cosine distance of reference features", "n = 2 runs \u00d7 2 repeats"],
+    "learning": [
+        "0\u20131",
+        "learnt between epochs",
+        "n = 2 runs \u00d7 2 repeats",
+        "no more than another start",
+    ],
+    "settled": ["settled units (%)", "4 units", "change point", "n = 2 runs \u00d7 2 repeats"],
+    "saturation": ["saturation", "masked prototypes", "n = 2 runs \u00d7 2 repeats"],
+    "dimension": ["participation ratio (dimensions)", "8 units", "n = 2 runs for each condition"],
+    "g9": ["layer2 during training: epoch 4", "6 of 8 units", "n = 1 run, 1 repeat, 6 units", "clrjit"],
     "g1": [
         "clrjit",
         "keepclr",
@@ -427,6 +484,102 @@ def test_end_labels_do_not_overlap() -> None:
     heights = [text.get_position()[1] for text in axes.texts]
     assert np.diff(heights).min() >= 0.0749
     assert heights[0] >= 0
+
+
+@pytest.mark.parametrize("name", ["findings", "g2", "g4", "settled"])
+def test_vector_files_repeat_and_hold_no_date(name: str, tmp_path: Path) -> None:
+    for file in ("one.pdf", "two.pdf"):
+        figures.save(BUILD[name](), tmp_path / file, DPI)
+    written = (tmp_path / "one.pdf").read_bytes()
+    assert written == (tmp_path / "two.pdf").read_bytes()
+    assert written.startswith(b"%PDF")
+    assert len(written) < 100_000
+    for said in (b"CreationDate", b"Matplotlib", b"matplotlib"):
+        assert said not in written
+
+
+def test_a_palette_changes_no_colour_that_can_be_seen(tmp_path: Path) -> None:
+    figure = BUILD["g2"]()
+    shown = pixels(figure, tmp_path / "palette.png").astype(int)
+    exact = np.asarray(style.raster(figure, DPI)).astype(int)
+    assert np.abs(shown - exact).mean() < 1
+    assert np.abs(shown - exact).max() < 64
+    assert not figures.has_pictures(figure)
+    assert figures.has_pictures(BUILD["g3"]())
+
+
+def test_animation_has_a_frame_for_each_epoch_and_repeats(tmp_path: Path) -> None:
+    frames = figures.animation(CUBE, MASKS, "layer2", 8, TITLE)
+    assert ["untrained" in words(frame) for frame in frames] == [True, False, False, False]
+    for name in ("one.webp", "two.webp"):
+        figures.save_animation(frames, tmp_path / name)
+    assert (tmp_path / "one.webp").read_bytes() == (tmp_path / "two.webp").read_bytes()
+    with Image.open(tmp_path / "one.webp") as read:
+        assert read.n_frames == len(EPOCHS)
+        shown = []
+        for k in range(read.n_frames):
+            read.seek(k)
+            shown.append(np.asarray(read.convert("RGB")).astype(int))
+    for frame, found in zip(frames, shown, strict=True):
+        assert np.abs(found - np.asarray(style.raster(frame, 100))).mean() < 12  # noise is the worst for WebP
+    assert (
+        np.abs(shown[0] - shown[-1]).mean()
+        > np.abs(shown[0] - np.asarray(style.raster(frames[0], 100))).mean()
+    )
+
+
+def test_animation_refuses_a_layer_that_there_is_not() -> None:
+    with pytest.raises(StudyError, match="expected one of layer1, layer2, found layer7"):
+        figures.animation(CUBE, MASKS, "layer7", 8, TITLE)
+
+
+def test_forest_puts_estimates_where_they_belong_and_cuts_what_is_beyond() -> None:
+    effect = {
+        "quantity": "this / that",
+        "claim": "below",
+        "times": 0.5,
+        "interval": [0.001, 2.0],
+        "p": 0.5,
+        "p_floor": 0.5,
+        "per_run": {"1": 0.25, "2": 1.0},
+        "verdict": "not supported",
+    }
+    nothing = {
+        "id": "F2",
+        "claim": "Some",
+        "verdict": "not computed",
+        "effects": [],
+        "missing": ["no such layer"],
+    }
+    found = {
+        "study": {"runs": [1, 2], "repeats": 1},
+        "findings": [
+            {"id": "F1", "claim": "Other", "verdict": "undecided", "effects": [effect], "space": "x"},
+            nothing,
+        ],
+    }
+    figure = figures.forest(found, TITLE)
+    drawn = [line.get_xdata() for line in figure.axes[0].lines]
+    assert any(np.array_equal(x, [1 / 32, 2.0]) for x in drawn)  # the interval, cut
+    assert any(np.array_equal(x, [1 / 32]) for x in drawn)  # its arrow
+    assert any(np.array_equal(x, [0.25, 1.0]) for x in drawn)
+    assert any(np.array_equal(x, [0.5]) for x in drawn)
+    assert "no such layer" in words(figure)
+
+
+def test_explanations_draw_means_over_live_units() -> None:
+    stores = [store.copy(deep=True) for store in stores_of(STUDY.appearance)]
+    stores[0]["saturation"].values[0, 0, 0, 1, :3] = np.nan
+    stores[0]["saturation"].values[0, 0, 0, 1, 3] = 0.75
+    line = figures.appearance(stores, "saturation", TITLE).axes[0].lines[0]
+    assert line.get_ydata()[1] == pytest.approx(750, rel=1e-6)  # in thousandths
+    share = figures.settled(settled_stores(MEASURED), EPOCHS, TITLE).axes[0].lines[0].get_ydata()
+    assert share.tolist() == [0, 100, 100, 100]
+    least = stores_of(planted_study.study(runs=(1,), repeats=(0,), epochs=(0, 1, 2)).distances)
+    assert "its noise is not known" in words(figures.learning(least, SPACE, TITLE))
+    assert "needs three kept epochs" in words(figures.settled(settled_stores(least), (0, 1), TITLE))
+    one = stores_of(planted_study.study(runs=(1,), epochs=(0,)).distances)
+    assert "Only one epoch was kept" in words(figures.learning(one, SPACE, TITLE))
 
 
 def test_importing_draws_in_no_pyplot() -> None:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from protoviz import files, metrics, schema
+from protoviz import files, metrics, schema, settling
 from protoviz.errors import StudyError
-from tests.reference import planted
+from tests.reference import planted, planted_study
 
 LAYERS = {"layer1": 2, "layer2": 3}
 PROBE = {"logistic": 66.61, "svm": 60.0, "adam": 64.0, "untrained_logistic": 41.0}
@@ -137,6 +137,63 @@ def test_summary_leaves_out_what_cannot_be_computed():
 def test_summary_has_no_pixels_twice_where_they_are_the_main_space():
     found = metrics.summary(planted.means(embedders=("pixels",), conditions=("clrjit",)), [PROBE])
     assert "diversity_pixels" not in found["layer1"]
+
+
+def explained(run=1, **changes):
+    """The layer means of one planted network with what explains them, and its stores."""
+    made = planted_study.study(runs=(run,), embedders=("pixels",), **changes)
+    distances, appearance, natural = (of[0][0] for of in (made.distances, made.appearance, made.responses))
+    settled = settling.units(distances, metrics.main_space(metrics.layer_means(distances)))
+    means = metrics.explained(metrics.layer_means(distances), settled, appearance, natural)
+    return means, distances, appearance, natural
+
+
+def test_explanations_are_what_they_say():
+    means, distances, appearance, natural = explained()
+    space = {"embedder": "pixels", "distance": "mse", "masking": "masked"}
+    here = distances.sel(space).isel(condition=0, run=0)
+    layer2 = slice(6, 12)
+    apart = here.between_repeats.isel(unit=layer2).astype(float).mean("unit").values
+    step = here.between_epochs.isel(unit=layer2).astype(float).mean("unit").transpose("repeat", "step").values
+    found = means.sel(space).isel(condition=0, run=0).sel(layer="layer2")
+    np.testing.assert_allclose(
+        found.learning.transpose("repeat", "step"), step - (apart[1:] + apart[:-1]) / 2, rtol=1e-12
+    )
+    diverse = here.between_units.isel(unit=layer2).astype(float).mean(("unit", "repeat")).values
+    np.testing.assert_allclose(found.consistency, 1 - apart / diverse)
+    assert found.settling_epoch_of_layer.values.tolist() == [1, 1]
+    assert found.settling_epoch.values.tolist() == [1, 1]
+    np.testing.assert_allclose(
+        found.saturation,
+        appearance.saturation.isel(condition=0, run=0, unit=layer2).astype(float).mean("unit"),
+    )
+    np.testing.assert_array_equal(found.participation_ratio, natural.participation_ratio.values[0, 0, :, 1])
+
+
+def test_explanations_are_in_the_summary_and_the_curves():
+    means = metrics.combine([[explained(run)[0] for run in (1, 2)]])
+    numbers = metrics.summary(means, [PROBE])["layer4"]
+    at_end = means.sel(layer="layer4").isel(epoch=-1)
+    assert numbers["high_frequency"] == pytest.approx(float(at_end.high_frequency.mean()), rel=1e-3)
+    assert numbers["participation_ratio"] == pytest.approx(15, rel=0.1)
+    assert numbers["mean_correlation"] == pytest.approx(0.2, rel=0.1)
+    assert numbers["settling_epoch"] == numbers["settling_epoch_of_layer"] == 1
+    assert numbers["first_learning"] > 10 * numbers["last_learning"]
+    assert 0 < numbers["consistency"] < 1
+    curves = metrics.curves(means, [], [])
+    for name in ("learning", "consistency", "saturation", "warmth", "high_frequency", "mean_correlation"):
+        assert f"{name}_layer1" in curves
+    assert len(curves["learning_layer1"]) == 2 * 2 * 6
+    assert len(curves["participation_ratio_layer3"]) == 2 * 7
+
+
+def test_one_epoch_and_one_repeat_are_explained_as_far_as_they_go():
+    means, *_ = explained(repeats=(0,), epochs=(0,))
+    numbers = metrics.summary(means, [PROBE])["layer1"]
+    assert {"saturation", "participation_ratio", "diversity"} <= set(numbers)
+    assert not {"consistency", "settling_epoch", "first_learning"} & set(numbers)
+    json.dumps(numbers, allow_nan=False)
+    assert not [name for name in metrics.curves(means, [], []) if name.startswith(("learning", "consist"))]
 
 
 def test_curves_hold_all_conditions_in_long_rows():

@@ -60,6 +60,24 @@ def test_the_studies_of_the_paper_are_accepted(name: str) -> None:
     assert (study.backbone.width, study.images.size, study.train.batch_size) == (64, 96, 1024)
 
 
+def test_study_b_of_the_abstract_is_accepted() -> None:
+    study = params.load(DEFAULT.parent / "presets" / "paper-b.yaml").training_stages
+    assert (study.network.model, study.network.size, study.units.per_layer) == ("seresnext50_32x4d", 224, 64)
+    assert study.pretrain.weights is not None
+    assert study.pretrain.sha256 is not None
+    assert study.pretrain.sha256 in study.pretrain.weights
+    assert study.synthesis.objective.activation == "pre"
+    assert study.synthesis.transforms.active
+
+
+def test_the_default_of_study_b_has_600_prototypes_of_the_same_recipe() -> None:
+    study = params.load(DEFAULT).training_stages
+    assert study.network.model == "seresnext50_32x4d"
+    assert 3 * 53 * (study.units.per_layer or 0) >= 600
+    assert study.synthesis.objective == PRESETS["fourier"].objective
+    assert study.synthesis.transforms.active
+
+
 def test_a_condition_changes_only_what_it_names() -> None:
     study = params.load(DEFAULT)
     ours = study.augmentation("keepclr").model_dump()
@@ -121,7 +139,22 @@ def test_parameters_cannot_be_changed() -> None:
         ("reference/augment/cj_sat", MISSING, "reference.augment.cj_sat: expected a value, found none"),
         ("reference/seed", 1, "reference.seed: expected a seed that no analysed network has, found 1"),
         ("backbone/name", "resnet81", "backbone.name: expected 'resnet18', found 'resnet81'"),
-        ("distances/embedders", ["pixel"], "distances.embedders.0: expected 'reference' or 'pixels'"),
+        (
+            "distances/embedders",
+            ["pixel"],
+            "distances.embedders.0: expected one of reference, pixels, resnet50",
+        ),
+        (
+            "distances/embedders",
+            ["resnet50:random"],
+            "distances.embedders.0: expected one of reference, pixels",
+        ),
+        (
+            "receptive_fields/estimate",
+            "papers",
+            "receptive_fields.estimate: expected 'as-written' or 'paper'",
+        ),
+        ("natural/top", 0, "natural.top: expected a number of at least 1, found 0"),
         ("images/size", 66, "images.size: expected a multiple of 4, found 66"),
         ("generator/width", 12, "generator.width: expected a number above 12, found 12"),
         ("augment/min_scale", 0, "augment.min_scale: expected a number above 0.0, found 0"),
@@ -141,7 +174,7 @@ def test_parameters_cannot_be_changed() -> None:
         (
             "images/source",
             "imagenet",
-            "images.source: expected 'procedural', 'stl10', 'cifar10' or 'folder', found",
+            "images.source: expected 'procedural', 'microbes', 'stl10', 'cifar10' or 'folder', found",
         ),
         (
             "images/path",

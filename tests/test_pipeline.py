@@ -29,8 +29,28 @@ MINIATURE: dict[str, Any] = {
     "generator": {"latent_size": 16, "width": 16, "steps": 5, "batch_size": 8},
     "probe": {"max_iter": 100, "adam_epochs": 3},
     "receptive_fields": {"noise": 4, "probes": 2},
+    "natural": {"images": 12, "top": 3},
     "synthesis": {"start": {"pool": 32, "top": 2}, "ascent": {"steps": 3}},
-    "figures": {"grid_units": 4, "development_units": [0, 1], "dpi": 60},
+    "figures": {"grid_units": 4, "development_units": [0, 1], "more_units": [2, 3], "dpi": 60},
+    "training_stages": {
+        "network": {"model": "test_byobnet", "size": 32},
+        "pretrain": {"epochs": 1, "view_size": 32, "batch_size": 10},
+        "domain": {"train": 20, "test": 10},
+        "finetune": {"view_size": 32, "batch_size": 10},
+        "units": {"per_layer": 2},
+        "synthesis": {"ascent": {"steps": 3}},
+    },
+    "projection": {"umap": {"epochs": 20}, "seeds": [0], "permutations": 19, "resamples": 20},
+}
+STAGES_OF_TRAINING = {
+    *(
+        "domain",
+        "train_stages",
+        "synthesize_stages",
+        "projection_stages",
+        "findings_stages",
+        "figures_stages",
+    ),
 }
 KEEPCLR = {"cj_prob": 0.0, "random_gray_scale": 0.0}
 
@@ -92,7 +112,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
         check=True,
     )
     for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file() and not name.startswith(("metrics/", "figures/", "dvc.lock", "tests/")):
+        if (ROOT / name).is_file() and not name.startswith(
+            ("metrics/", "figures/", "figures_stages/", "DATASET.md", "dvc.lock", "tests/")
+        ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
@@ -103,7 +125,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
 def test_everything_is_made(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, first = study
     expected = {"dataset", "reference", "generator", "cube", "metrics@clrjit", "findings", "figures"}
-    items = {"train", "probe", "receptive_fields", "synthesize", "distances"}
+    expected |= STAGES_OF_TRAINING | {"projection", "dataset_card", "atlas"}
+    items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses", "appearance"}
     assert stages_run(first) == expected | {f"{stage}@clrjit-1" for stage in items}
     for path in outputs(folder):
         assert (folder / path).exists(), path
@@ -147,7 +170,8 @@ def test_a_new_condition_runs_only_what_is_new(study: tuple[Path, subprocess.Com
     write_params(folder, {**MINIATURE, "conditions": {**MINIATURE["conditions"], "keepclr": KEEPCLR}})
     result = repro(folder)
     summaries = {"cube", "metrics@clrjit", "metrics@keepclr", "findings", "figures"}
-    items = {"train", "probe", "receptive_fields", "synthesize", "distances"}
+    summaries |= {"projection", "dataset_card", "atlas"}
+    items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses", "appearance"}
     assert stages_run(result) == summaries | {f"{stage}@keepclr-1" for stage in items}
     after = outputs(folder)
     kept = [path for path in before if "clrjit" in path]
@@ -161,6 +185,35 @@ def test_a_new_condition_runs_only_what_is_new(study: tuple[Path, subprocess.Com
     plots = call(folder, "dvc", "plots", "show")
     assert plots.returncode == 0
     assert "failed" not in plots.stderr
+
+
+def test_a_clone_is_pulled_whole_and_goes_on(
+    study: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """Published into the repository; the images, which are not, are made again where they are needed."""
+    folder, _ = study
+
+    def done(where: Path, *command: str) -> str:
+        result = call(where, *command)
+        assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+        return result.stdout
+
+    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    assert "data/images " in done(folder, "python", "-m", "protoviz", "publish")
+    done(folder, "git", "add", "--all")
+    done(folder, "git", *identity, "commit", "--quiet", "--message", "published")
+    done(folder, "git", "clone", "--quiet", "--no-hardlinks", ".", str(tmp_path / "clone"))
+    clone = tmp_path / "clone"
+    done(clone, "dvc", "pull")
+    assert done(clone, "dvc", "status").strip() == "Data and pipelines are up to date."
+    assert done(clone, "git", "status", "--porcelain") == ""
+    assert not list((clone / "data" / "images").glob("*.npy"))
+    assert "Nothing to run" in repro(clone).stdout
+    done(clone, "python", "-m", "protoviz", "verify")
+    before = outputs(clone)
+    assert "making them again" in done(clone, "dvc", "repro", "--force", "--single-item", "train@clrjit-1")
+    assert outputs(clone) == before
+    assert done(clone, "dvc", "status").strip() == "Data and pipelines are up to date."
 
 
 @pytest.mark.parametrize(

@@ -6,65 +6,90 @@ import pytest
 
 from protoviz import findings
 from protoviz.verdict_table import table
-from tests.reference import planted
+from tests.reference import planted, planted_study
+
+PROBE = {"logistic": 66.61, "svm": 65.0, "adam": 64.1, "untrained_logistic": 41.1}
 
 
-def study(means):
+def study(options, embedders=("pixels",)):
     """What metrics/findings.json holds."""
-    probes = [
-        {
-            "condition": str(c),
-            "run": int(r),
-            "logistic": 66.61,
-            "svm": 65.0,
-            "adam": 64.1,
-            "untrained_logistic": 41.1,
-        }
-        for c in means.condition.values
-        for r in means.run.values
-    ]
-    return json.loads(json.dumps(findings.collect("procedural textures", means, probes, 10.0)))
+    made = planted_study.study(embedders=embedders, draws=20, **options)
+    truth = {
+        "repeats": (0, 1),
+        "epochs": planted_study.PAPER.epochs,
+        "layers": planted_study.PAPER.layers,
+    } | options
+    conditions, runs = options.get("conditions", ("clrjit", "keepclr")), options.get("runs", (1, 2, 3, 4))
+    means = planted.means(
+        conditions=conditions,
+        runs=runs,
+        repeats=truth["repeats"],
+        epochs=truth["epochs"],
+        layers=dict(truth["layers"]),
+    )
+    probes = [{"condition": c, "run": r, **PROBE} for c in conditions for r in runs]
+    about = findings.about("procedural textures", means, probes, 10.0)
+    return json.loads(json.dumps(findings.collect(made, about), allow_nan=False))
 
 
 STUDIES = {
-    "default": {},
+    "default": {"runs": (1, 2)},
     "least": {
         "epochs": (0,),
         "repeats": (0,),
         "runs": (1,),
         "conditions": ("blur",),
-        "layers": {"layer1": 1},
+        "layers": (("layer1", 1),),
     },
     "long names": {
         "conditions": ("clrjit", "keepclr", "a_condition_with_quite_a_long_name"),
-        "epochs": range(0, 90, 2),
+        "epochs": tuple(range(0, 90, 5)),
+        "runs": (1, 2, 3),
     },
 }
 
 
 @pytest.mark.parametrize("options", list(STUDIES.values()), ids=list(STUDIES))
 def test_table_fits_the_terminal(options):
-    text = table(study(planted.means(**options, embedders=("pixels",))))
+    text = table(study(options))
     assert max(map(len, text.splitlines())) <= 100
     assert not [line for line in text.splitlines() if line != line.rstrip()]
     assert "nan" not in text
+    assert "None" not in text
 
 
 def test_table_shows_what_a_reader_asks_for():
-    text = table(study(planted.means()))
-    lines = text.splitlines()
+    found = study({}, embedders=("reference", "pixels"))
+    lines = table(found).splitlines()
+    text = "\n".join(lines)
     assert lines[0] == "procedural textures"
-    assert "1,440 prototypes, of which 0 % are left out as dead or diverged (0 % in trained networks)" in text
     assert "  clrjit run 2                    66.6        65.0        64.1        41.1        10.0" in lines
-    assert "F1  Layer1 diversity drops in the first epochs, grows again; keepclr ends higher" in lines
-    assert "    AS IN THE PAPER, 20 of 20; other spaces: 7 as in the paper" in lines
-    assert f"    {'diversity at the last epoch, keepclr against clrjit, %':<78}            4 of 4" in lines
-    assert "      layer1 +14.3 (+14.1 .. +14.7)" in lines
-    assert "cannot go below p = 0.33" in " ".join(text.split())
-
-
-def test_table_says_what_was_not_computed():
-    text = table(study(planted.means(repeats=(0,), embedders=("pixels",))))
-    assert (
-        "    NOT COMPUTED, 0 of 0\n    not computed: the distance between repeats needs two repeats" in text
+    assert "F2  Layer2 diversity drops, then grows again; keepclr ends slightly higher" in lines
+    elsewhere = "SUPPORTED; fixed masks supported, no masks supported, cosine supported, pixels supported;"
+    assert f"    {elsewhere} the" in lines
+    assert "        same in 11 of 11 other spaces" in lines
+    row = next(line for line in lines if "diversity, epoch 1 / untrained" in line)
+    effect = found["findings"][0]["effects"][0]
+    low, high = effect["interval"]
+    assert row.split() == (
+        f"+ diversity, epoch 1 / untrained < 1 {effect['times']} {low} .. {high} 0.125 4 of 4".split()
     )
+    heading = next(line for line in lines if "95 % interval" in line and "times" in line)
+    assert "p >= 0.125" in heading
+    assert "cannot go below 0.125 (0.029 if runs were not matched)" in " ".join(text.split())
+
+
+def test_table_says_what_was_not_computed_and_marks_the_other_side():
+    text = table(study({"repeats": (0,), "runs": (1, 2)}))
+    assert "    NOT COMPUTED\n    not computed: the distance between repeats needs two repeats" in text
+    turned = {"looks": lambda c, _layer, _t: (0.1, 0.2, 0.3) if c == "keepclr" else (0.4, 0.5, 0.6)}
+    lines = table(study(turned)).splitlines()
+    assert any(line.startswith("  - saturation in layer1") for line in lines)
+    assert "    NOT SUPPORTED; fixed masks not supported, no masks not supported" in lines
+
+
+def test_ratios_without_meaning_are_not_printed():
+    found = study({"runs": (1, 2)})
+    effect = found["findings"][0]["effects"][0]
+    effect |= {"times": 0.5, "interval": [1e-6, 1e6]}
+    assert "0.5  < 0.001 .. > 999" in table(found)

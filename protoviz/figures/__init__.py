@@ -1,25 +1,41 @@
-"""The figures of study A (requirements G1..G4, G6, G7): functions from the data to matplotlib figures.
+"""The figures of study A (requirements G1..G9) and of its findings: from the data to matplotlib figures.
 
-Each function takes what the other stages wrote and returns one figure; `save` writes it. None needs
-a display, and nothing of matplotlib's global state is read or changed.
+Each function takes what the other stages wrote and returns one figure (`animation` one for each frame);
+`save` and `save_animation` write them. None needs a display, and nothing of matplotlib's global state is read
+or changed.
 """
 
+from protoviz.figures.animation import animation, save_animation
 from protoviz.figures.curves import Space, between_repeats, diversity, rate_of_change
 from protoviz.figures.development import development
+from protoviz.figures.explanations import appearance, dimension, learning, settled
+from protoviz.figures.forest import forest
+from protoviz.figures.gallery import Artefacts, Shown, gallery
 from protoviz.figures.grids import prototype_grids
 from protoviz.figures.pictures import mosaic
 from protoviz.figures.readouts import probe
-from protoviz.figures.style import colours, save
+from protoviz.figures.style import colours, has_pictures, save
 
 __all__ = [
+    "Artefacts",
+    "Shown",
     "Space",
+    "animation",
+    "appearance",
     "between_repeats",
     "colours",
     "development",
+    "dimension",
     "diversity",
+    "forest",
+    "gallery",
+    "has_pictures",
+    "learning",
     "mosaic",
     "probe",
     "prototype_grids",
     "rate_of_change",
     "save",
+    "save_animation",
+    "settled",
 ]

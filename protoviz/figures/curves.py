@@ -59,7 +59,7 @@ def diversity(distances: Stores, space: Space, title: str) -> Figure:
         explanation="Mean distance between all pairs of units in a layer.",
         y_label="distance between units",
         measure=space.measure,
-        caption=[title, _n(distances), str(space), _left_out(distances), SCALES],
+        caption=[title, n_of(distances), str(space), left_out(distances), SCALES],
         lines="each run and repeat",
     )
 
@@ -70,7 +70,7 @@ def rate_of_change(distances: Stores, space: Space, title: str) -> Figure:
 
     Arguments and errors as for `diversity`.
     """
-    heading, caption = "Change of prototypes during training", [title, _n(distances), str(space)]
+    heading, caption = "Change of prototypes during training", [title, n_of(distances), str(space)]
     ends = (distances[0][name].values.tolist() for name in (schema.EPOCH_FROM, schema.EPOCH_TO))
     intervals = list(zip(*ends, strict=True))
     if not intervals:
@@ -86,7 +86,7 @@ def rate_of_change(distances: Stores, space: Space, title: str) -> Figure:
         caption=[
             *caption,
             "not divided by the length of the interval" if uneven else "",
-            _left_out(distances),
+            left_out(distances),
             SCALES,
         ],
         lines="each run and repeat",
@@ -100,7 +100,7 @@ def between_repeats(distances: Stores, space: Space, title: str) -> Figure:
 
     Arguments and errors as for `diversity`.
     """
-    heading, caption = "Distance between repeats during training", [title, _n(distances), str(space)]
+    heading, caption = "Distance between repeats during training", [title, n_of(distances), str(space)]
     if all(store.sizes[schema.REPEAT] < 2 for store in distances):
         return message(heading, "Each prototype was made once: repeats cannot be compared.", caption)
     return panels(
@@ -110,7 +110,7 @@ def between_repeats(distances: Stores, space: Space, title: str) -> Figure:
         explanation="Distance between a unit's prototypes from different random starts, mean over units.",
         y_label="distance between repeats",
         measure=space.measure,
-        caption=[*caption, _left_out(distances), SCALES],
+        caption=[*caption, left_out(distances), SCALES],
         lines="each run",
     )
 
@@ -119,18 +119,18 @@ def _curves(distances: Stores, variable: str, space: Space) -> list[Curve]:
     """One curve for each store, repeat (where the variable has them) and layer: the mean over live units."""
     curves = []
     for store in distances:
-        values = _in(store, variable, space)
+        values = in_space(store, variable, space)
         layer_of_unit = np.array([str(name) for name in store[schema.LAYER].values])
         repeats = values.transpose(schema.REPEAT, ...) if schema.REPEAT in values.dims else [values]
         for repeat in repeats:
             table = repeat.transpose(..., schema.UNIT).values.astype(np.float64)
             for layer in dict.fromkeys(layer_of_unit.tolist()):
                 part = table[:, layer_of_unit == layer]
-                curves.append(Curve(_condition(store), layer, part.shape[1], finite_mean(part, axis=1)))
+                curves.append(Curve(condition_of(store), layer, part.shape[1], finite_mean(part, axis=1)))
     return curves
 
 
-def _in(store: xr.Dataset, variable: str, space: Space) -> xr.DataArray:
+def in_space(store: xr.Dataset, variable: str, space: Space) -> xr.DataArray:
     """A variable of one condition and run in one space."""
     for axis, name in (
         (schema.EMBEDDER, space.embedder),
@@ -140,7 +140,7 @@ def _in(store: xr.Dataset, variable: str, space: Space) -> xr.DataArray:
         known = [str(value) for value in store[axis].values]
         if name not in known:
             raise StudyError(
-                f"distances of {_condition(store)} run {_run(store)}",
+                f"distances of {condition_of(store)} run {_run(store)}",
                 expected=f"{axis} among {', '.join(known)}",
                 found=name,
                 remedy="name one of these, or add it to params.yaml and run the distances again",
@@ -153,7 +153,8 @@ def _epochs(distances: Stores) -> list[int]:
     return [int(epoch) for epoch in distances[0][schema.EPOCH].values]
 
 
-def _condition(store: xr.Dataset) -> str:
+def condition_of(store: xr.Dataset) -> str:
+    """The condition of the network that a store is of."""
     return str(store[schema.CONDITION].values[0])
 
 
@@ -161,18 +162,18 @@ def _run(store: xr.Dataset) -> int:
     return int(store[schema.RUN].values[0])
 
 
-def _n(distances: Stores) -> str:
-    """How many runs, repeats and units the figure stands on."""
-    runs = dict.fromkeys(map(_condition, distances), 0)
-    for store in distances:
-        runs[_condition(store)] += 1
+def n_of(stores: Stores, *, repeats: bool = True) -> str:
+    """How many runs and repeats the figure stands on."""
+    runs = dict.fromkeys(map(condition_of, stores), 0)
+    for store in stores:
+        runs[condition_of(store)] += 1
     each = " / ".join(dict.fromkeys(map(str, runs.values())))
     noun = "run" if each == "1" else "runs"
-    repeats = count(max(store.sizes[schema.REPEAT] for store in distances), "repeat")
-    return f"n = {each} {noun} \u00d7 {repeats} for each condition"
+    number = count(max(store.sizes[schema.REPEAT] for store in stores), "repeat") if repeats else ""
+    return f"n = {each} {noun}" + f" \u00d7 {number}" * bool(number) + " for each condition"
 
 
-def _left_out(distances: Stores) -> str:
+def left_out(distances: Stores) -> str:
     """The share of prototypes that no mean holds, as they were not made or the unit is dead."""
     live = sum(int(store[schema.LIVE_UNITS].sum()) for store in distances)
     axes = (schema.REPEAT, schema.EPOCH, schema.UNIT)

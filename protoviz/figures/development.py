@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from protoviz.errors import StudyError
 from protoviz.figures.pictures import Blocks, hatched, mosaic
-from protoviz.figures.sample import Drawn, Masks, Sample, missing_masks, missing_prototypes
+from protoviz.figures.sample import Drawn, Masks, Sample, check_layer, missing_masks, missing_prototypes
 from protoviz.figures.style import HEADER, MARGIN, SOFT, Page, colours, count, styled
 
 LABELS = 1.3  # inches to the left of the pictures
@@ -37,7 +37,8 @@ def development(
         StudyError: there is no such layer, or a unit that it does not have.
     """
     sample = Sample(cube, masks)
-    _check(sample, layer, units)
+    check_layer(sample, layer)
+    _check_units(sample, layer, units)
     conditions, kept = sample.conditions, sample.epochs
     epochs = [kept[round(i)] for i in np.linspace(0, len(kept) - 1, min(len(kept), EPOCHS))]
     across = max(1, min(len(conditions), COLUMNS // len(epochs)))
@@ -98,15 +99,8 @@ def _draw_block(
     blocks.draw(page, mosaic(rows.reshape(-1, *rows.shape[2:]), len(names), blocks.gap), left, top)
 
 
-def _check(sample: Sample, layer: str, units: Sequence[int]) -> None:
+def _check_units(sample: Sample, layer: str, units: Sequence[int]) -> None:
     layers = sample.channels()
-    if layer not in layers:
-        raise StudyError(
-            "params.yaml: figures.development_layer",
-            expected=f"one of {', '.join(layers)}",
-            found=layer,
-            remedy="name one of these",
-        )
     unknown = [unit for unit in units if unit not in layers[layer]]
     if unknown:
         raise StudyError(

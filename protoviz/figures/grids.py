@@ -30,7 +30,7 @@ def prototype_grids(
     sample = Sample(cube, masks)
     conditions, epoch, layers = sample.conditions, sample.epochs[-1], sample.channels()
     shown = {layer: channels[:grid_units] for layer, channels in layers.items()}
-    columns = _columns(max(map(len, shown.values())), len(conditions))
+    columns = columns_of(max(map(len, shown.values())), len(conditions))
     blocks = Blocks.fit(sample.size, columns, len(conditions), dpi, gap=(2, 2), left=LABELS)
     between, top = BETWEEN * blocks.scale, (HEADER + 0.5) * blocks.scale
     heights = [blocks.height(-(-len(channels) // columns)) for channels in shown.values()]
@@ -46,12 +46,12 @@ def prototype_grids(
         found = [part.mask for part in drawn.values() if part.mask is not None]
         times = enlargement(found) if len(found) == len(conditions) else 1
         for j, (name, part) in enumerate(drawn.items()):
-            _draw_grid(page, blocks, part, times, blocks.left(j), above)
+            draw_grid(page, blocks, part, times, blocks.left(j), above)
             dead += int((~part.alive).sum())
             if masked and part.mask is None:
                 without.append(f"{name} {layer}")
         magnified |= times > 1
-        _label(page, above, layer, len(channels), len(layers[layer]), times)
+        label(page, above, layer, len(channels), len(layers[layer]), times)
         above += height + between
     page.frame(
         "Prototypes by layer" + (", each within its receptive field" if masked else ", in full"),
@@ -70,7 +70,7 @@ def prototype_grids(
     return page.figure
 
 
-def _columns(units: int, conditions: int) -> int:
+def columns_of(units: int, conditions: int) -> int:
     """Columns of a grid, so that the page is wider than high: wide grids for one or two conditions.
 
     A number that fills every row, if there is one within a factor of two.
@@ -82,13 +82,15 @@ def _columns(units: int, conditions: int) -> int:
     return best if abs(np.log2(best / wanted)) <= 1 else int(np.ceil(wanted))
 
 
-def _draw_grid(page: Page, blocks: Blocks, part: Drawn, times: int, left: float, top: float) -> None:
+def draw_grid(page: Page, blocks: Blocks, part: Drawn, times: int, left: float, top: float) -> None:
+    """The pictures of one layer and condition at this place, their middle `times` enlarged."""
     images = part.images if part.mask is None else enlarged(part.images, part.mask, times)
     whole = np.where(part.alive[:, None, None, None], images, hatched(blocks.size))
     blocks.draw(page, mosaic(whole, blocks.columns, blocks.gap), left, top)
 
 
-def _label(page: Page, top: float, layer: str, shown: int, units: int, times: int) -> None:
+def label(page: Page, top: float, layer: str, shown: int, units: int, times: int) -> None:
+    """What stands to the left of the pictures of a layer."""
     left = MARGIN * page.scale
     number = count(units, "unit") if shown == units else f"{shown} of {count(units, 'unit')}"
     page.text(left, top + 0.17 * page.scale, layer, 13, bold=True)

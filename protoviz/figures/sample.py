@@ -8,6 +8,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from protoviz import schema
+from protoviz.errors import StudyError
 from protoviz.figures.pictures import Images, Mask, apply_mask
 
 Masks = Mapping[str, xr.Dataset | None]
@@ -83,6 +84,22 @@ class Sample:
             part[schema.ACTIVATION].values,
             part[schema.STATUS].values == schema.Status.CONVERGED,
             mask,
+        )
+
+
+def check_layer(sample: Sample, layer: str) -> None:
+    """Refuse a layer that there is not.
+
+    Raises:
+        StudyError: so.
+    """
+    layers = sample.channels()
+    if layer not in layers:
+        raise StudyError(
+            "params.yaml: figures.development_layer",
+            expected=f"one of {', '.join(layers)}",
+            found=layer,
+            remedy="name one of these",
         )
 
 

@@ -4,11 +4,15 @@ import functools
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.style
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from PIL import Image
 
 from protoviz import files
 from protoviz.palette import colours as colours
@@ -62,9 +66,37 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
 @styled
 def save(figure: Figure, path: str | Path, dpi: int) -> None:
-    """Write a figure as PNG. The same figure gives the same bytes: no date, no version in the file."""
+    """Write a figure as PNG or PDF. The same figure gives the same bytes: no date, no version in the file.
+
+    A PNG without pictures gets a palette of 256 colours, which takes a third of the space.
+
+    Args:
+        figure: to write.
+        path: ends in .png or .pdf.
+        dpi: of a PNG.
+    """
     with files.complete(path) as partial:
-        figure.savefig(partial, format="png", dpi=dpi, metadata={"Software": None})
+        if Path(path).suffix == ".pdf":
+            unsaid = {"CreationDate": None, "Creator": None, "Producer": None}
+            figure.savefig(partial, format="pdf", metadata=unsaid)
+        elif has_pictures(figure):
+            figure.savefig(partial, format="png", dpi=dpi, metadata={"Software": None})
+        else:
+            raster(figure, dpi).quantize(256).save(partial, format="png", optimize=True)
+
+
+def has_pictures(figure: Figure) -> bool:
+    """Whether pixels of prototypes are on it, which a vector file would only wrap."""
+    return bool(figure.findobj(AxesImage))
+
+
+@styled
+def raster(figure: Figure, dpi: int) -> Image.Image:
+    """The figure as pixels."""
+    figure.set_dpi(dpi)
+    canvas: Any = FigureCanvasAgg(figure)  # untyped
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 class Page:

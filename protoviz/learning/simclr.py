@@ -4,8 +4,10 @@ import logging
 import sys
 import time
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from protoviz import backbones, seeding
+from protoviz import backbones, files, seeding
 from protoviz.errors import StudyError
 from protoviz.learning.augment import draw_views
 from protoviz.params import Augment, SimClr
@@ -46,8 +48,9 @@ def train(
     run: int,
     device: torch.device,
     on_epoch: OnEpoch,
+    state: Path | None = None,
 ) -> list[Epoch]:
-    """Train a network in place.
+    """Train a network in place, from where an interrupted training was, if it left its state.
 
     The order of the images, the initial weights of the head and the random numbers of the views
     depend on the run alone: conditions of one run see the same crops of the same images in the same
@@ -61,13 +64,18 @@ def train(
         condition: name of the condition, for messages.
         run: seed of the run.
         device: where to compute.
-        on_epoch: called with (epoch, network) before training as epoch 0, and after every epoch.
+        on_epoch: called with (epoch, network) before training as epoch 0, and after every epoch; not again
+            for the epochs before the state.
+        state: a file that holds the state after the last completed epoch: weights, optimiser, schedule,
+            history. Random numbers need none, as they come from the address (run, epoch, batch). By
+            default nothing is kept.
 
     Returns:
         One entry for each epoch, from 1.
 
     Raises:
-        StudyError: there are fewer images than one batch, or the loss is no longer finite.
+        StudyError: there are fewer images than one batch, the loss is no longer finite, or the state cannot
+            be read.
     """
     if len(images) < settings.batch_size:
         raise StudyError(
@@ -86,7 +94,7 @@ def train(
         collate_fn=_as_batch,
     )
     module = _SimClr(network, settings, augment, condition, run)
-    recorder = _Recorder(module, on_epoch)
+    recorder = _Recorder(module, on_epoch, state)
     on_terminal = sys.stderr.isatty()
     trainer = lightning.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
@@ -101,8 +109,30 @@ def train(
             TQDMProgressBar() if on_terminal else _LogLines(f"{condition} run {run}", recorder),
         ],
     )
-    trainer.fit(module, loader)
+    try:
+        trainer.fit(module, loader, ckpt_path=_sound(state), weights_only=True)
+    except SystemExit:  # which Lightning makes of Ctrl-C
+        raise KeyboardInterrupt from None
     return recorder.history
+
+
+def _sound(state: Path | None) -> Path | None:
+    """The file to resume from, if there is one; its checksums hold."""
+    if state is None or not state.is_file():
+        return None
+    try:
+        with zipfile.ZipFile(state) as archive:
+            damaged = archive.testzip()
+    except zipfile.BadZipFile as error:
+        damaged = str(error)
+    if damaged:
+        raise StudyError(
+            str(state),
+            expected="the state of a training",
+            found=f"a damaged file ({damaged})",
+            remedy="remove it; the training begins anew",
+        )
+    return state
 
 
 class _SimClr(lightning.LightningModule):
@@ -148,16 +178,23 @@ class _SimClr(lightning.LightningModule):
 
 
 class _Recorder(lightning.Callback):
-    """Keeps the course of the loss, and hands the network out after every epoch."""
+    """Keeps the course of the loss, hands the network out after every epoch, and then saves the state."""
 
-    def __init__(self, module: _SimClr, on_epoch: OnEpoch) -> None:
-        self.module, self.on_epoch = module, on_epoch
+    def __init__(self, module: _SimClr, on_epoch: OnEpoch, state: Path | None) -> None:
+        self.module, self.on_epoch, self.state = module, on_epoch, state
         self.history: list[Epoch] = []
         self.losses: list[Tensor] = []
         self.lr = module.settings.lr
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": [asdict(past) for past in self.history]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history = [Epoch(**past) for past in state_dict["history"]]
+
     def on_fit_start(self, *_: Any) -> None:
-        self.on_epoch(0, self.module.network)
+        if not self.history:
+            self.on_epoch(0, self.module.network)
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
         self.losses.clear()
@@ -170,17 +207,26 @@ class _Recorder(lightning.Callback):
         done = trainer.current_epoch + 1
         self.history.append(Epoch(done, torch.stack(self.losses).double().mean().item(), self.lr))
         self.on_epoch(done, self.module.network)
+        if self.state is not None:
+            with files.complete(self.state) as partial:
+                trainer.save_checkpoint(partial)
 
 
 class _LogLines(lightning.Callback):
     """One line for every epoch, for logs: how far, how good, how long still."""
 
     def __init__(self, what: str, recorder: _Recorder) -> None:
-        self.what, self.recorder, self.start = what, recorder, time.monotonic()
+        self.what, self.recorder = what, recorder
+
+    def on_train_start(self, *_: Any) -> None:
+        self.start, self.before = time.monotonic(), len(self.recorder.history)
+        if self.before:
+            kept = f"{self.before} of {self.recorder.module.settings.epochs} epochs"
+            print(f"{self.what}: {kept} kept from an earlier run", file=sys.stderr, flush=True)
 
     def on_train_epoch_end(self, *_: Any) -> None:
         last, total = self.recorder.history[-1], self.recorder.module.settings.epochs
-        left = (time.monotonic() - self.start) / last.epoch * (total - last.epoch)
+        left = (time.monotonic() - self.start) / (last.epoch - self.before) * (total - last.epoch)
         print(
             f"{self.what}: epoch {last.epoch} of {total}, loss {last.loss:.3f}, {left:.0f} s left",
             file=sys.stderr,

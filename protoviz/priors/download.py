@@ -29,7 +29,7 @@ def local(source: str | Path, *, folder: str | Path | None = None, sha256: str |
     Args:
         source: path or address.
         folder: where fetched files are kept; by default `checkpoints` of torch.hub ($TORCH_HOME).
-        sha256: hex digest that the file must have; one that has another is not kept.
+        sha256: hex digest that the file must have, or how it begins; one that has another is not kept.
 
     Raises:
         StudyError: no such file, no answer or an error from the server, a transfer that broke off, another
@@ -135,5 +135,5 @@ def _broken(address: str, found: str) -> StudyError:
 
 
 def _compare(address: str, found: str, expected: str, remedy: str) -> None:
-    if found != expected.lower():
+    if not found.startswith(expected.lower()):
         raise StudyError(address, expected=f"SHA-256 {expected.lower()}", found=found, remedy=remedy)

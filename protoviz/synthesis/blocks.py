@@ -1,4 +1,4 @@
-"""How many images at once: from the free memory, and fewer when it runs out. It changes results by rounding only."""
+"""How many images at once: from the free memory, fewer when it runs out. Results differ by rounding only."""
 
 from collections.abc import Callable
 from typing import Literal, TypeVar

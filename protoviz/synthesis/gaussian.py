@@ -5,19 +5,17 @@
     v = -sin(theta) (x - x0) + cos(theta) (y - y0)
 
 x is the column and y the row, in px; the centre of the first pixel is (0, 0). The authors left the
-offset in the mask, so that a broad fit masked nothing; here it is removed.
+offset in the mask, so that a broad fit masked nothing; here it is removed, unless it is asked for.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from protoviz.bell import Map, Parameters, along_axes, gaussian, mask
 from protoviz.schema import FitStatus
-
-Map = NDArray[np.float64]
 
 # Bounds of the fit. A unit looks from within the image, and its field may be wider than it: up to four
 # images, beyond which a Gaussian is flat to 1 %. The offset is a floor, which all but a tenth of the pixels
@@ -31,24 +29,12 @@ TOLERANCE = 1e-6  # relative, of the squared error at which the fit stops
 EVALUATIONS = 200
 
 
-class Parameters(NamedTuple):
-    """The seven numbers of the Gaussian: lengths in px, theta in rad within [-pi/4, pi/4)."""
-
-    amplitude: float
-    x0: float
-    y0: float
-    sigma_x: float
-    sigma_y: float
-    theta: float
-    offset: float
-
-
 @dataclass(frozen=True)
 class GaussianFit:
     """A fitted Gaussian.
 
     Args:
-        mask: float32 (H, W), the Gaussian without offset, greatest value 1.
+        mask: float32 (H, W) within [0, 1], the Gaussian without offset, greatest value 1.
         parameters: of the Gaussian; NaN where there is none (flat, not finite).
         r_squared: share of the map's variance that it explains; NaN where there is none.
         status: how it came about.
@@ -60,8 +46,10 @@ class GaussianFit:
     status: FitStatus
 
 
-def fit_gaussian(gradient_map: NDArray[np.floating]) -> GaussianFit:
+def fit_gaussian(gradient_map: NDArray[np.floating], keep_offset: bool = False) -> GaussianFit:
     """Fit a Gaussian to a map (H, W) by least squares. A map that has none is recorded, not an error.
+
+    `keep_offset` leaves the offset in the mask, as the authors' code did (preset `paper`).
 
     Where least squares fails or explains less than the Gaussian with the map's second moments, that one
     is given. Where there is no structure at all the mask is 1 everywhere.
@@ -84,27 +72,13 @@ def fit_gaussian(gradient_map: NDArray[np.floating]) -> GaussianFit:
         status, best = FitStatus.MOMENTS, moments
     r_squared = 1 - _squared_error(scaled, best) / variance
     rescaled = best._replace(amplitude=best.amplitude * scale, offset=best.offset * scale)
-    return GaussianFit(mask(rescaled, values.shape), _canonical(rescaled), r_squared, status)
-
-
-def mask(parameters: Parameters, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """The Gaussian without offset on a pixel grid, scaled so that its greatest pixel is exactly 1."""
-    quadratic = _quadratic(parameters, shape)
-    # In the exponent, so that a centre far outside the image does not end in 0 / 0.
-    scaled: NDArray[np.float32] = np.exp(-(quadratic - quadratic.min()) / 2).astype(np.float32)
-    return scaled
-
-
-def gaussian(parameters: Parameters, shape: tuple[int, ...]) -> Map:
-    """The Gaussian with its offset on a pixel grid (H, W)."""
-    values: Map = parameters.offset + parameters.amplitude * np.exp(-_quadratic(parameters, shape) / 2)
-    return values
+    return GaussianFit(mask(rescaled, values.shape, keep_offset), _canonical(rescaled), r_squared, status)
 
 
 def jacobian(parameters: Parameters, shape: tuple[int, ...]) -> Map:
     """Derivatives of `gaussian` by its parameters, (H * W, 7)."""
     amplitude, _, _, sigma_x, sigma_y, theta, _ = parameters
-    u, v = _axes(parameters, shape)
+    u, v = along_axes(parameters, shape)
     bell = np.exp(-((u / sigma_x) ** 2 + (v / sigma_y) ** 2) / 2)
     peak = amplitude * bell
     by_u, by_v = u / sigma_x**2, v / sigma_y**2
@@ -118,19 +92,6 @@ def jacobian(parameters: Parameters, shape: tuple[int, ...]) -> Map:
         np.ones_like(bell),
     )
     return np.stack([column.ravel() for column in columns], axis=1)
-
-
-def _axes(parameters: Parameters, shape: tuple[int, ...]) -> tuple[Map, Map]:
-    y, x = np.indices(shape, dtype=np.float64)
-    dx, dy = x - parameters.x0, y - parameters.y0
-    cos, sin = np.cos(parameters.theta), np.sin(parameters.theta)
-    return cos * dx + sin * dy, cos * dy - sin * dx
-
-
-def _quadratic(parameters: Parameters, shape: tuple[int, ...]) -> Map:
-    u, v = _axes(parameters, shape)
-    distance: Map = (u / parameters.sigma_x) ** 2 + (v / parameters.sigma_y) ** 2
-    return distance
 
 
 def _squared_error(values: Map, parameters: Parameters) -> float:
@@ -205,5 +166,8 @@ def _canonical(parameters: Parameters) -> Parameters:
 
 
 def _without(shape: tuple[int, ...], status: FitStatus) -> GaussianFit:
-    nan = float("nan")
-    return GaussianFit(np.ones(shape, dtype=np.float32), Parameters(*([nan] * 7)), nan, status)
+    return GaussianFit(np.ones(shape, dtype=np.float32), Parameters(*([_NAN] * 7)), _NAN, status)
+
+
+_NAN = float("nan")
+MISSING = _without((0, 0), FitStatus.MISSING)  # for a unit whose own field nobody asked for

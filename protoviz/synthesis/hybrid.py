@@ -18,8 +18,9 @@ from protoviz import compute, schema, seeding
 from protoviz.cube import Shard
 from protoviz.priors.base import ImagePrior
 from protoviz.recipes import Objective, Synthesis
-from protoviz.synthesis import ascent, blocks, pool, transforms
+from protoviz.synthesis import ascent, blocks, joint, pool, transforms
 from protoviz.synthesis.evolution.base import STRATEGIES, evolve
+from protoviz.synthesis.joint import Unit
 from protoviz.synthesis.network import Network
 from protoviz.synthesis.rendering import Renderer
 from protoviz.synthesis.response import Response, response
@@ -33,6 +34,7 @@ def prototypes(
     *,
     address: tuple[str, int, int, int],
     device: torch.device,
+    layers_at_once: int = 1,
 ) -> Shard:
     """A prototype for each unit.
 
@@ -43,6 +45,7 @@ def prototypes(
         recipe: start, evolution, ascent, precision, block size.
         address: (condition, run, repeat, epoch), from which all random numbers come.
         device: where to compute.
+        layers_at_once: layers whose units share batches; several, where each has a few units only.
 
     Returns:
         Prototypes in the order of `units`, layer after layer.
@@ -65,10 +68,11 @@ def prototypes(
     )
     starts = search.starts(units)
     parts = []
-    for layer, channels in units.items():
-        made = search.layer(layer)
-        work = partial(_block, made, channels, starts[layer])
-        parts += blocks.in_blocks(len(channels), search.block, work)
+    for group in joint.groups(units, layers_at_once):
+        layers = list(dict.fromkeys(layer for layer, _ in group))
+        start = torch.cat([starts[layer] for layer in layers])
+        work = partial(search.of(layers).prototypes, group, start)
+        parts += blocks.in_blocks(len(group), search.block, work)
     return _joined(parts)
 
 
@@ -85,13 +89,10 @@ def _require_feasible(
         STRATEGIES[evolution.strategy](origin, evolution.sigma, evolution.samples, evolution.parents)
 
 
-def _block(layer: "_Layer", channels: Sequence[int], start: Tensor, some: range) -> Shard:
-    return layer.prototypes(channels[some.start : some.stop], start[some.start : some.stop])
-
-
 def _joined(parts: Sequence[Shard]) -> Shard:
-    arrays = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Shard)}
-    return Shard(**{name: np.concatenate(values) for name, values in arrays.items()})
+    return Shard(
+        **{item.name: np.concatenate([getattr(p, item.name) for p in parts]) for item in fields(Shard)}
+    )
 
 
 @dataclass(frozen=True)
@@ -137,18 +138,19 @@ class _Search:
         rng = seeding.generator("start", *self.address, layer, channel)
         return torch.from_numpy(rng.standard_normal(self.latent_size, dtype="float32"))
 
-    def layer(self, layer: str) -> "_Layer":
-        """The search for units of one layer."""
+    def of(self, layers: Sequence[str]) -> "_Layers":
+        """The search for units of some layers."""
+        numbered = joint.Joint.of(self.network, layers)
         objective = self.recipe.objective
         waking = Objective(position=objective.position, activation="pre")
 
         def made(renderer: Renderer, aim: Objective, dtype: torch.dtype) -> Response:
-            return response(self.network, renderer, layer, aim, dtype, self.device)
+            return response(self.network, renderer, numbered, aim, dtype, self.device)
 
         fast = made(self.fast, objective, self.dtype)
-        return _Layer(
+        return _Layers(
             self,
-            layer,
+            numbered,
             fast,
             fast if objective == waking else made(self.fast, waking, self.dtype),
             made(self.exact, objective, torch.float32),
@@ -156,40 +158,41 @@ class _Search:
 
 
 @dataclass(frozen=True)
-class _Layer:
-    """The search for units of one layer: its responses for the search, for waking, and for the record."""
+class _Layers:
+    """The search for units of some layers: their responses for the search, for waking, and for the record."""
 
     search: _Search
-    name: str
+    numbered: joint.Joint
     fast: Response
     waking: Response
     exact: Response
 
-    def prototypes(self, channels: Sequence[int], start: Tensor) -> Shard:
-        """The prototypes of some channels from their starts (B, latent_size)."""
-        start = self._evolved(channels, start)
-        best = self._climb(self.fast, channels, start, 1)
-        made = self._snapshot(channels, best)
+    def prototypes(self, units: Sequence[Unit], start: Tensor, some: range) -> Shard:
+        """The prototypes of some of the units, from their starts (U, latent_size)."""
+        units = units[some.start : some.stop]
+        start = self._evolved(units, start[some.start : some.stop])
+        best = self._climb(self.fast, units, start, 1)
+        made = self._snapshot(units, best)
         for attempt in range(1, self.search.recipe.rescue + 1):
             dead = np.flatnonzero(made.status == schema.Status.DEAD).tolist()
             if not dead:
                 break
-            again = [channels[i] for i in dead]
+            again = [units[i] for i in dead]
             latent = torch.from_numpy(made.latent[dead]).to(best.latent)
             made = _replaced(
                 made, dead, self._snapshot(again, self._climb(self.waking, again, latent, 2**attempt))
             )
         return made
 
-    def _climb(self, response: Response, channels: Sequence[int], start: Tensor, effort: int) -> ascent.Best:
+    def _climb(self, response: Response, units: Sequence[Unit], start: Tensor, effort: int) -> ascent.Best:
         """An ascent; with more effort, of as many more steps in a ball as much larger."""
         settings, moves = self.search.recipe.ascent, self.search.recipe.transforms
-        index = torch.tensor(channels, device=self.search.device)
+        index = self._numbers(units)
         steps = settings.steps * effort
         draws = None
         if moves.active and steps:
             draws = torch.stack(
-                [transforms.draw(moves, steps, *self.search.address, self.name, c) for c in channels], 1
+                [transforms.draw(moves, steps, *self.search.address, *unit) for unit in units], 1
             ).to(self.search.device)
         return ascent.adam(
             start,
@@ -200,19 +203,19 @@ class _Layer:
             draws=draws,
         )
 
-    def _evolved(self, channels: Sequence[int], start: Tensor) -> Tensor:
+    def _evolved(self, units: Sequence[Unit], start: Tensor) -> Tensor:
         """Starts after the evolution of the units that need one."""
         settings = self.search.recipe.evolution
         if settings.strategy == "none":
             return start
         chosen = torch.ones(len(start), dtype=torch.bool, device=start.device)
         if settings.only == "silent":
-            chosen = self._is_silent(channels, start)
+            chosen = self._is_silent(units, start)
             if not chosen.any():
                 return start
-        which = chosen.nonzero()[:, 0].tolist()
-        index = torch.tensor([channels[i] for i in which], device=start.device)
-        draw = _Draws(self.search, self.name, index.tolist(), settings.samples)
+        which = [units[i] for i in chosen.nonzero()[:, 0].tolist()]
+        index = self._numbers(which)
+        draw = _Draws(self.search, which, settings.samples)
         strategy = STRATEGIES[settings.strategy](
             start[chosen], settings.sigma, settings.samples, settings.parents
         )
@@ -223,29 +226,32 @@ class _Layer:
         evolved[chosen] = strategy.mean
         return evolved
 
-    def _is_silent(self, channels: Sequence[int], start: Tensor) -> Tensor:
+    def _is_silent(self, units: Sequence[Unit], start: Tensor) -> Tensor:
         """Whether each unit has no gradient at its start, (B,)."""
         latent = start.clone().requires_grad_(True)
-        index = torch.tensor(channels, device=start.device)
+        index = self._numbers(units)
         (gradient,) = torch.autograd.grad(self.fast(latent, index).sum(), latent)
         return (gradient == 0).all(1)
 
     def _respond_all(self, candidates: Tensor, index: Tensor) -> Tensor:
         """Responses (B, lambda) to candidates (B, lambda, n)."""
-        units = index.repeat_interleave(candidates.shape[1])
+        numbers = index.repeat_interleave(candidates.shape[1])
         flat = candidates.flatten(0, 1)
         parts = blocks.in_blocks(
             len(flat),
             2 * self.search.block,
-            lambda some: self.fast(flat[some.start : some.stop], units[some.start : some.stop]),
+            lambda some: self.fast(flat[some.start : some.stop], numbers[some.start : some.stop]),
         )
         return torch.cat(parts).unflatten(0, candidates.shape[:2])
 
-    def _snapshot(self, channels: Sequence[int], best: ascent.Best) -> Shard:
+    def _numbers(self, units: Sequence[Unit]) -> Tensor:
+        return self.numbered.numbers(units, self.search.device)
+
+    def _snapshot(self, units: Sequence[Unit], best: ascent.Best) -> Shard:
         """What is stored of the best step, measured in float32 on exactly the stored image."""
         # The image is rendered from the stored float16, so that the latent regenerates it.
         latent = best.latent.half()
-        index = torch.tensor(channels, device=latent.device)
+        index = self._numbers(units)
         with torch.no_grad():
             pixels = self.search.exact(latent.float()).clamp(0, 1).mul(255).round().to(torch.uint8)
             activation = self.exact.of_images(pixels.float().div(255), index)
@@ -261,14 +267,12 @@ class _Layer:
 class _Draws:
     """The random numbers of an evolution, drawn on the device, each unit's from its own address."""
 
-    def __init__(self, search: _Search, layer: str, channels: Sequence[int], samples: int) -> None:
+    def __init__(self, search: _Search, units: Sequence[Unit], samples: int) -> None:
         self.shape = samples, search.latent_size
         self.device = search.device
         self.generators = [
-            torch.Generator(search.device).manual_seed(
-                seeding.seed("evolution", *search.address, layer, channel)
-            )
-            for channel in channels
+            torch.Generator(search.device).manual_seed(seeding.seed("evolution", *search.address, *unit))
+            for unit in units
         ]
 
     def __call__(self, _generation: int) -> Tensor:
@@ -280,10 +284,9 @@ class _Draws:
 
 def _replaced(made: Shard, rows: list[int], better: Shard) -> Shard:
     """A shard in which some rows come from another one."""
-    arrays = {}
-    for item in fields(Shard):
-        arrays[item.name] = getattr(made, item.name).copy()
-        arrays[item.name][rows] = getattr(better, item.name)
+    arrays = {item.name: getattr(made, item.name).copy() for item in fields(Shard)}
+    for name, values in arrays.items():
+        values[rows] = getattr(better, name)
     return Shard(**arrays)
 
 

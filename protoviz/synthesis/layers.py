@@ -1,5 +1,6 @@
 """The layers of a network: modules whose channels are units, and the positions at which these are read."""
 
+import re
 from dataclasses import dataclass
 from math import isqrt
 from typing import Literal
@@ -11,6 +12,7 @@ from protoviz.synthesis.trace import ACTIVATION_MODULES, PASSING_MODULES
 
 Kind = Literal["map", "vector", "tokens"]
 
+_SQUEEZE_EXCITE = re.compile(r"^(Effective)?SE(Module|Layer|Block)?$|SqueezeExcit")  # timm's, torchvision's
 _LAST = (nn.Linear, nn.LayerNorm)  # take the last axis for that of the channels
 _KINDS: tuple[Kind, ...] = ("vector", "tokens", "map")  # of values with so many axes beside the batch
 
@@ -27,6 +29,8 @@ class Layer:
         shape: (H, W), (T,) or ().
         weighted: whether it is a convolution or linear layer, or made of several modules.
         channels_last: whether its map is (B, H, W, C), as in some transformers.
+        gate: whether it lies inside a squeeze-excite block (Hu et al. 2018), whose units answer to the whole
+            image and scale the channels of another layer.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Layer:
     shape: tuple[int, ...]
     weighted: bool
     channels_last: bool = False
+    gate: bool = False
 
 
 def layer_of(name: str, module: nn.Module, shape: tuple[int, ...]) -> Layer | None:
@@ -50,6 +55,14 @@ def layer_of(name: str, module: nn.Module, shape: tuple[int, ...]) -> Layer | No
     )
     kind = _KINDS[len(shape) - 1]
     return Layer(name, type(module).__name__, kind, channels, extent, weighted, last and kind == "map")
+
+
+def gates(module: nn.Module) -> set[str]:
+    """The names of the modules inside squeeze-excite blocks, which are told by the names of their classes."""
+    blocks = [name for name, part in module.named_modules() if _SQUEEZE_EXCITE.search(type(part).__name__)]
+    return {
+        name for name, _ in module.named_modules() if any(name.startswith(f"{block}.") for block in blocks)
+    }
 
 
 def _is_channels_last(module: nn.Module, shape: tuple[int, ...]) -> bool:

@@ -60,7 +60,10 @@ class Network:
             for name, part in self._module.named_modules()
             if name in shapes and name in known
         }
-        self.layers: dict[str, Layer] = {name: layer for name, layer in found.items() if layer}
+        gates = layers.gates(self._module)
+        self.layers: dict[str, Layer] = {
+            name: replace(layer, gate=name in gates) for name, layer in found.items() if layer
+        }
         self._nodes = _nodes(self._traced, self.layers) if self._traced else {}
 
     @property
@@ -119,6 +122,17 @@ class Network:
         if objective.position == "image_centre":
             return self._image_centre(found)
         return layers.require_position(found, objective.position)
+
+    def box(self, layer: str, objective: Objective) -> Window | None:
+        """The theoretical receptive field: the window of the image that a unit sees by its convolutions.
+
+        It may lie beyond the image's border. None where it is not known, or the mean over a map is read.
+        """
+        found, position = self.layer(layer), self.position(layer, objective)
+        if not self._traced or found.kind != "map" or found.channels_last or position is None:
+            return None
+        graph = operations.Graph(self._traced, {})
+        return crop.receptive_field(graph, self._nodes[layer, "pre"], *position)
 
     def layer(self, name: str) -> Layer:
         """A layer by its name.

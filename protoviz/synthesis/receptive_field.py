@@ -1,9 +1,14 @@
-"""Receptive fields: where in the image the centre units of a layer look (R1..R4, preset `as-written`).
+"""Receptive fields: where in the image the units of a layer look, estimated from gradients (R1..R3).
 
-A unit's map is the square of its mean gradient with respect to the pixels, over noise images drawn
-from U[0, 1] and normalised as any image, summed over RGB. The map of a layer is the sum over its
-channels. It is measured without a backward pass for every channel: for signs s_c that are +1 or -1
-with equal chance,
+Two estimates, as the presets have them. f_c is the response of channel c of a layer at its position:
+
+    as-written  noise from U[0, 1], normalised as any image; of a unit sum_rgb (E_x grad f_c)^2, of a
+                layer the sum of that over its channels
+    paper       noise from U(-1, 1) in the place of normalised images; of a unit mean_rgb E_x |grad f_c|,
+                of a layer the same of the mean over its channels, mean_rgb E_x |grad mean_c f_c|
+
+The layer's map of `as-written` is measured without a backward pass for every channel: for signs s_c that
+are +1 or -1 with equal chance,
 
     E_s [(E_x grad sum_c s_c f_c)^2] = sum_c (E_x grad f_c)^2,
 
@@ -11,127 +16,143 @@ as the cross terms have mean zero (Hutchinson 1989). `probes` sign vectors there
 of channels; one Gaussian is fitted to what they give, which averages their scatter.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
-import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from protoviz import backbones, schema, seeding
-from protoviz.synthesis.gaussian import GaussianFit, fit_gaussian
+from protoviz import backbones
+
+NOISE_AT_ONCE = (
+    64  # images of noise whose graph is held: their number, not that of the units, sets the memory
+)
+
+Respond = Callable[[Tensor], Tensor]  # normalised images (B, 3, H, W) -> responses (B, C)
 
 
-def receptive_fields(
-    models: Iterable[tuple[int, backbones.Backbone]],
-    condition: str,
-    run: int,
-    *,
-    size: int,
-    noise: int,
-    probes: int,
-    device: torch.device | str = "cpu",
-) -> xr.Dataset:
-    """One Gaussian mask for every layer and checkpoint of a network.
+@dataclass(frozen=True)
+class Estimator:
+    """How fields are estimated.
 
-    All networks see the same noise and the same signs, so that masks differ by the networks only.
-
-    Args:
-        models: (epoch, network in evaluation mode), in the order of the epochs.
-        condition: under which the networks were trained.
-        run: seed of their training.
-        size: height and width of the images, px.
+    Attributes:
+        estimate: see above.
         noise: number of noise images.
-        probes: number of random sign vectors over channels.
-        device: where the networks are.
-
-    Returns:
-        A data set as `schema.RECEPTIVE_FIELDS` describes.
+        probes: number of random sign vectors over the channels; not used by `paper`.
     """
-    epochs: list[int] = []
-    layers: list[str] = []
-    maps: list[list[NDArray[np.float32]]] = []
-    for epoch, model in models:
-        epochs.append(epoch)
-        layers = list(model.units)
-        maps.append(
-            [
-                gradient_map(
-                    model, layer, size, noise, probes, seeding.generator("receptive field", layer), device
-                )
-                for layer in layers
-            ]
-        )
-    fits = [[fit_gaussian(gradient) for gradient in row] for row in maps]
-    return _dataset(condition, run, epochs, layers, maps, fits)
+
+    estimate: Literal["as-written", "paper"]
+    noise: int
+    probes: int = 1
 
 
-def gradient_map(
+def responder(
     model: backbones.Backbone,
     layer: str,
+    position: tuple[int, ...] | None,
+    activation: Literal["pre", "post"],
+) -> Respond:
+    """What gives normalised images the responses of a layer's units.
+
+    Args:
+        model: in evaluation mode.
+        layer: of its units.
+        position: row and column in the map; None for the mean over it.
+        activation: before or after the layer's last ReLU.
+    """
+
+    def respond(images: Tensor) -> Tensor:
+        maps = model.pre_activation(images, layer)
+        if activation == "post":
+            maps = maps.relu()
+        return maps.mean((2, 3)) if position is None else maps[:, :, position[0], position[1]]
+
+    return respond
+
+
+def layer_map(
+    respond: Respond,
+    channels: int,
     size: int,
-    noise: int,
-    probes: int,
+    estimator: Estimator,
     generator: np.random.Generator,
     device: torch.device | str = "cpu",
 ) -> NDArray[np.float32]:
-    """The receptive-field map (size, size) of a layer's centre units: sum_c sum_rgb (E_x grad f_c)^2.
+    """The map (size, size) of all units of a layer together.
 
-    Pixels run from 0 to 1. The expectation over signs is estimated without bias by `probes` vectors;
-    that over x is the mean of `noise` images.
+    Args:
+        respond: gives their responses.
+        channels: their number.
+        size: height and width of the images, px.
+        estimator: how.
+        generator: of the noise and the signs.
+        device: where the network is.
     """
-    images = generator.random((noise, 3, size, size), dtype=np.float32)
-    signs = generator.integers(0, 2, (probes, model.units[layer])).astype(np.float32) * 2 - 1
-    pixels = torch.from_numpy(images).to(device).requires_grad_(True)
-    response = _centre_response(model, layer, pixels)
-    total = torch.zeros(size, size, device=pixels.device)
-    for sign in torch.from_numpy(signs).to(pixels.device):
-        (gradient,) = torch.autograd.grad((response @ sign).mean(), pixels, retain_graph=True)
-        # The mean is taken of the response, so the sum over images is the mean gradient.
-        total += gradient.sum(0).square().sum(0)
-    mapped: NDArray[np.float32] = (total / probes).cpu().numpy()
+    signs = torch.ones(1, channels, device=device) / channels  # of `paper`: the mean over channels
+    if estimator.estimate == "as-written":
+        drawn = _noise(generator, estimator.noise, size)
+        flips = generator.integers(0, 2, (estimator.probes, channels)).astype(np.float32) * 2 - 1
+        signs = torch.from_numpy(flips).to(device)
+        batches = _batches(drawn)
+    else:
+        batches = _batches(_noise(generator, estimator.noise, size))
+    maps = _maps(respond, batches, signs, estimator, device)
+    mapped: NDArray[np.float32] = maps.mean(0).cpu().numpy()
     return mapped
 
 
-def _centre_response(model: backbones.Backbone, layer: str, pixels: Tensor) -> Tensor:
-    """Pre-activations (B, C) at the centre of the layer's map for images in [0, 1]."""
-    maps = model.pre_activation(backbones.normalise(pixels), layer)
-    row, column = backbones.centre_unit(*maps.shape[-2:])
-    return maps[:, :, row, column]
+def unit_maps(
+    respond: Respond,
+    channels: int,
+    size: int,
+    estimator: Estimator,
+    generator: np.random.Generator,
+    device: torch.device | str = "cpu",
+) -> NDArray[np.float32]:
+    """The maps (channels, size, size) of the units one by one: a backward pass for each of them.
 
-
-def _dataset(
-    condition: str,
-    run: int,
-    epochs: list[int],
-    layers: list[str],
-    maps: list[list[NDArray[np.float32]]],
-    fits: list[list[GaussianFit]],
-) -> xr.Dataset:
-    """Maps and fits, epoch by layer, as one data set."""
-
-    def gathered(values: list[list[Any]], name: str) -> tuple[tuple[str, ...], NDArray[Any]]:
-        variable = schema.RECEPTIVE_FIELDS[name]
-        return variable.dims, np.array(values, dtype=variable.dtype)[np.newaxis, np.newaxis]
-
-    def of_fits(attribute: str, name: str) -> tuple[tuple[str, ...], NDArray[Any]]:
-        return gathered([[getattr(fit, attribute) for fit in row] for row in fits], name)
-
-    return xr.Dataset(
-        {
-            schema.MASK: of_fits("mask", schema.MASK),
-            schema.GRADIENT: gathered(maps, schema.GRADIENT),
-            schema.GAUSSIAN: of_fits("parameters", schema.GAUSSIAN),
-            schema.R_SQUARED: of_fits("r_squared", schema.R_SQUARED),
-            schema.FIT_STATUS: of_fits("status", schema.FIT_STATUS),
-        },
-        {
-            schema.CONDITION: np.array([condition], dtype=schema.TEXT),
-            schema.RUN: np.array([run], dtype=schema.INTEGER),
-            schema.EPOCH: np.array(epochs, dtype=schema.INTEGER),
-            schema.LAYER: np.array(layers, dtype=schema.TEXT),
-            schema.PARAMETER: np.array(schema.GAUSSIAN_PARAMETERS, dtype=schema.TEXT),
-        },
+    The noise is that of `layer_map` with the same generator; arguments as there.
+    """
+    batches = _batches(_noise(generator, estimator.noise, size))
+    maps: NDArray[np.float32] = (
+        _maps(respond, batches, torch.eye(channels, device=device), estimator, device).cpu().numpy()
     )
+    return maps
+
+
+def _maps(
+    respond: Respond,
+    batches: Iterator[NDArray[np.float32]],
+    mixtures: Tensor,
+    estimator: Estimator,
+    device: torch.device | str,
+) -> Tensor:
+    """The map (M, H, W) of each mixture (M, C) of channels."""
+    paper = estimator.estimate == "paper"
+    sums: list[Tensor] = []
+    for batch in batches:
+        noise = torch.from_numpy(batch).to(device)
+        pixels = (noise * 2 - 1 if paper else noise).requires_grad_(True)
+        response = respond(pixels if paper else backbones.normalise(pixels))
+        for number, mixture in enumerate(mixtures):
+            (gradient,) = torch.autograd.grad((response @ mixture).sum(), pixels, retain_graph=True)
+            # A response depends on its own image alone: row b is the gradient of image b.
+            total = (gradient.abs() if paper else gradient).sum(0)
+            if number == len(sums):
+                sums.append(total)
+            else:
+                sums[number] += total
+    mean = torch.stack(sums) / estimator.noise
+    return mean.mean(1) if paper else mean.square().sum(1)
+
+
+def _noise(generator: np.random.Generator, count: int, size: int) -> NDArray[np.float32]:
+    return generator.random((count, 3, size, size), dtype=np.float32)
+
+
+def _batches(noise: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    for start in range(0, len(noise), NOISE_AT_ONCE):
+        yield noise[start : start + NOISE_AT_ONCE]

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from protoviz.recipes import Objective
 from protoviz.synthesis import transforms
+from protoviz.synthesis.joint import Joint
 from protoviz.synthesis.network import Network
 from protoviz.synthesis.readout import Readout
 from protoviz.synthesis.rendering import Render, Renderer
@@ -59,15 +60,15 @@ class Response:
 def response(
     network: Network,
     renderer: Renderer,
-    layer: str,
+    layers: Joint,
     objective: Objective,
     dtype: torch.dtype,
     device: torch.device,
 ) -> Response:
-    """The responses of a layer's units.
+    """The responses of the units of some layers, by their numbers.
 
     Raises:
         StudyError: there is no such layer, or no such position in it.
     """
-    readout = network.readout(layer, objective, dtype, device)
+    readout = layers.readout(network, objective, dtype, device)
     return Response(readout, renderer.within(readout.window), renderer, network.normalise, dtype)

@@ -7,24 +7,36 @@ import pytest
 
 from protoviz import backbones, checkpoints, layout, params, stores
 from protoviz.errors import StudyError
-from protoviz.synthesis.receptive_field import receptive_fields
+from protoviz.synthesis.field_store import Method, receptive_fields
+from protoviz.synthesis.receptive_field import Estimator
 from stages.receptive_fields import main
+
+ASKED = {
+    "default": {"noise": 3, "probes": 2},
+    "paper": {"estimate": "paper", "noise": 3, "probes": 1, "offset": "kept"},
+    "units": {"noise": 2, "probes": 1, "per_unit": True},
+}
+
+
+@pytest.fixture(params=ASKED)
+def asked(request):
+    return ASKED[request.param]
 
 
 @pytest.fixture
-def study(tmp_path, monkeypatch):
+def study(tmp_path, monkeypatch, asked):
     read = params.load(Path(__file__).parents[2] / "params.yaml")
     monkeypatch.chdir(tmp_path)
     return read.model_copy(
         update={
             "images": read.images.model_copy(update={"size": 32}),
             "train": read.train.model_copy(update={"keep": [0, 3]}),
-            "receptive_fields": params.ReceptiveFields(noise=3, probes=2),
+            "receptive_fields": read.receptive_fields.model_copy(update=asked),
         }
     )
 
 
-def test_fields_of_all_kept_epochs(study):
+def test_fields_of_all_kept_epochs(study, asked):
     networks = [(epoch, backbones.initial("resnet18", 4, seed=epoch)) for epoch in (0, 3)]
     for epoch, network in networks:
         identity = checkpoints.Checkpoint("clrjit", 1, epoch, "resnet18", 4, initial_weights="")
@@ -32,7 +44,13 @@ def test_fields_of_all_kept_epochs(study):
     main(study, "clrjit", 1)
     found = stores.open_dataset(layout.receptive_fields("clrjit", 1))
     models = [(epoch, network.eval()) for epoch, network in networks]
-    expected = receptive_fields(models, "clrjit", 1, size=32, noise=3, probes=2)
+    how = Method(
+        Estimator(asked.get("estimate", "as-written"), asked["noise"], asked["probes"]),
+        study.synthesis.objective,
+        per_unit=asked.get("per_unit", False),
+        keep_offset=asked.get("offset") == "kept",
+    )
+    expected = receptive_fields(models, "clrjit", 1, size=32, method=how)
     for name, values in expected.data_vars.items():
         np.testing.assert_array_equal(found[name], values)
 

@@ -1,4 +1,4 @@
-"""Receptive-field maps: closed forms of linear networks, a literal oracle, and the store they end in."""
+"""Receptive-field maps: closed forms of linear networks, literal oracles of both estimates."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,9 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from protoviz import backbones, schema, stores
-from protoviz.synthesis.receptive_field import gradient_map, receptive_fields
+from protoviz import backbones
+from protoviz.synthesis import receptive_field
+from protoviz.synthesis.receptive_field import Estimator, layer_map, responder, unit_maps
 from tests.reference import receptive_field as oracle
 
 STD = np.array(backbones.IMAGENET_STD)[:, None, None]
@@ -29,6 +30,17 @@ class Toy(nn.Module):
     def pre_activation(self, images, layer):
         linear = self.first(images)
         return linear if layer == "linear" else self.second(torch.relu(linear))
+
+
+def centre(model, layer, size, activation="pre"):
+    """The responses of a layer's units at the centre of its map."""
+    height, width = model.pre_activation(torch.zeros(1, 3, size, size), layer).shape[-2:]
+    return responder(model, layer, backbones.centre_unit(height, width), activation)
+
+
+def gradient_map(model, layer, size, noise, probes, generator, estimate="as-written"):
+    how = Estimator(estimate, noise, probes)
+    return layer_map(centre(model, layer, size), model.units[layer], size, how, generator)
 
 
 def toy(channels, size=3, seed=0, stride=1):
@@ -124,69 +136,57 @@ def test_network_is_unchanged():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-@pytest.fixture(scope="module")
-def fields():
-    networks = [
-        (0, backbones.initial("resnet18", 4, seed=1)),
-        (8, backbones.initial("resnet18", 4, seed=2)),
-    ]
-    networks.append((9, networks[0][1]))
-    models = [(epoch, model.eval().requires_grad_(False)) for epoch, model in networks]
-    return receptive_fields(iter(models), "clrjit", 3, size=48, noise=8, probes=4)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("activation", ["pre", "post"])
+def test_paper_is_the_loop_over_images_of_the_mean_over_channels(stride, activation):
+    _, model = toy(4, stride=stride)
+    respond = centre(model, "deep", 8, activation)
+    found = layer_map(respond, 5, 8, Estimator("paper", 5), np.random.default_rng(5))
+    images = np.random.default_rng(5).random((5, 3, 8, 8), dtype=np.float32) * 2 - 1
+    exact = oracle.paper_map(model, "deep", images, activation)
+    assert exact.max() > 0
+    assert_allclose(found, exact, rtol=1e-4, atol=1e-9)
 
 
-class TestReceptiveFields:
-    def test_every_layer_and_epoch_has_a_mask(self, fields):
-        assert fields.mask.dims == schema.RECEPTIVE_FIELDS["mask"].dims
-        assert fields.mask.shape == (1, 1, 3, 4, 48, 48)
-        assert fields.layer.to_numpy().tolist() == ["layer1", "layer2", "layer3", "layer4"]
-        assert fields.epoch.to_numpy().tolist() == [0, 8, 9]
-        assert (fields.mask.max(["y", "x"]) == 1).all()
-        assert (fields.mask.min() >= 0).all()
-        assert set(fields.fit_status.to_numpy().ravel()) <= {
-            schema.FitStatus.FITTED,
-            schema.FitStatus.MOMENTS,
-        }
+@pytest.mark.parametrize("estimate", ["as-written", "paper"])
+def test_maps_of_units_are_the_loops_over_channels(estimate):
+    _, model = toy(4)
+    found = unit_maps(centre(model, "deep", 8), 5, 8, Estimator(estimate, 6), np.random.default_rng(2))
+    images = np.random.default_rng(2).random((6, 3, 8, 8), dtype=np.float32)
+    if estimate == "paper":
+        images = images * 2 - 1
+    for channel in range(5):
+        exact = oracle.unit_map(model, "deep", channel, images, estimate)
+        assert_allclose(found[channel], exact, rtol=1e-4, atol=1e-9)
 
-    def test_store_follows_the_schema(self, fields, tmp_path):
-        stores.write_dataset(tmp_path / "a.zarr", fields, schema.RECEPTIVE_FIELDS)
-        read = stores.open_dataset(tmp_path / "a.zarr")
-        assert_array_equal(read.mask, fields.mask)
-        at = read.sel(condition="clrjit", run=3, epoch=8, layer="layer3")
-        assert at.gaussian.sel(parameter="sigma_x") > 0
-        assert at.mask.shape == (48, 48)
 
-    def test_field_lies_within_what_the_layer_can_see(self, fields):
-        """layer1 at 48 px reads 43 px around (20, 20): the last rows and columns are out of sight."""
-        gradient = fields.gradient.sel(epoch=0, layer="layer1").squeeze()
-        assert gradient.shape == (48, 48)
-        assert (gradient[43:] == 0).all()
-        assert (gradient[:, 43:] == 0).all()
-        assert gradient[20, 20] > 0
+def test_the_layer_as_written_is_the_sum_of_its_units():
+    _, model = toy(4)
+    respond = centre(model, "deep", 8)
+    units = unit_maps(respond, 5, 8, Estimator("as-written", 6), np.random.default_rng(2))
+    layer = layer_map(respond, 5, 8, Estimator("as-written", 6, 4000), np.random.default_rng(2))
+    assert_allclose(layer.sum(), units.sum(), rtol=0.05)
 
-    def test_fields_widen_with_depth(self, fields):
-        area = fields.mask.sum(["y", "x"]).sel(epoch=0).squeeze().to_numpy()
-        assert area[0] < area[1] < area[2]
 
-    def test_same_network_at_another_epoch_has_the_same_mask(self, fields):
-        assert_array_equal(fields.gradient.sel(epoch=0), fields.gradient.sel(epoch=9))
-        assert not np.array_equal(fields.gradient.sel(epoch=0), fields.gradient.sel(epoch=8))
+def test_noise_in_batches_gives_the_same_maps(monkeypatch):
+    _, model = toy(4)
+    how = {name: Estimator(name, 7, 3) for name in ("as-written", "paper")}
 
-    def test_dead_layers_are_recorded(self):
-        model = backbones.initial("resnet18", 4, seed=1)
-        model.layer2.apply(lambda m: isinstance(m, nn.BatchNorm2d) and nn.init.zeros_(m.weight))
-        fields = self.of(model)
-        assert fields.fit_status[1:].to_numpy().tolist() == [schema.FitStatus.FLAT] * 3
-        assert (fields.mask[1:] == 1).all()
+    def maps():
+        respond = centre(model, "deep", 8)
+        made = [layer_map(respond, 5, 8, how[name], np.random.default_rng(0)) for name in how]
+        return [*made, unit_maps(respond, 5, 8, how["paper"], np.random.default_rng(0))]
 
-    def test_diverged_weights_are_recorded(self):
-        model = backbones.initial("resnet18", 4, seed=1)
-        nn.init.constant_(model.layer4[1].conv2.weight, torch.nan)
-        fields = self.of(model)
-        assert fields.fit_status[3] == schema.FitStatus.NOT_FINITE
-        assert fields.fit_status[2] == schema.FitStatus.FITTED
-        assert (fields.mask[3] == 1).all()
+    together = maps()
+    monkeypatch.setattr(receptive_field, "NOISE_AT_ONCE", 3)
+    for apart, whole in zip(maps(), together, strict=True):
+        assert_allclose(apart, whole, rtol=1e-5, atol=1e-9)
 
-    def of(self, model):
-        models = [(0, model.eval().requires_grad_(False))]
-        return receptive_fields(models, "clrjit", 1, size=32, noise=2, probes=1).squeeze()
+
+def test_mean_over_the_map_and_one_position_of_it():
+    _, model = toy(1, size=3)
+    everywhere = responder(model, "linear", None, "pre")
+    images = torch.rand(2, 3, 6, 6)
+    assert_allclose(everywhere(images), model.first(images).mean((2, 3)), rtol=1e-6)
+    corner = responder(model, "linear", (0, 5), "post")
+    assert_allclose(corner(images), model.first(images)[:, :, 0, 5].relu(), rtol=1e-6)

@@ -4,15 +4,23 @@
 {
   const cell = (row, text, attributes = {}) => atlas.element(row ? "td" : "th", row ? attributes : { scope: "col", ...attributes }, text);
 
-  const mark = { "as in the paper": "agrees", opposite: "opposes", mixed: "mixed", "not computed": "absent" };
+  const mark = { supported: "agrees", "not supported": "opposes", undecided: "mixed", "not computed": "absent" };
 
-  const signed = (value, bound) => `${bound === 0 && value > 0 ? "+" : ""}${atlas.number(value)}`.replace("-", "−");
+  const ratio = (value) => (value === null || value === undefined ? "–" : `${atlas.number(value)}×`);
+
+  const probability = (part) => (part.p === null || part.p === undefined ? "–" : `${atlas.number(part.p)} (least ${atlas.number(part.p_floor)})`);
 
   function effects(finding) {
-    const rows = (finding.effect || []).map((part) => {
-      const layers = Object.entries(part.layers || {}).map(([layer, { mean, least, greatest }]) => atlas.element("div", {}, `${layer} `, atlas.element("b", {}, signed(mean, part.bound)), ` (${signed(least, part.bound)} … ${signed(greatest, part.bound)})`));
-      return atlas.element("tr", {}, cell(1, `${part.quantity}, ${part.unit}`), cell(1, layers), cell(1, part.agrees), cell(1, part.direction));
-    });
+    const rows = (finding.effects || []).map((part) =>
+      atlas.element("tr", {}, ...[
+        part.quantity,
+        part.claim,
+        ratio(part.times),
+        part.interval ? part.interval.map(ratio).join(" … ") : "–",
+        probability(part),
+        part.agreeing,
+        part.verdict,
+      ].map((text) => cell(1, text))));
     const spaces = Object.entries(finding.by_space || {}).map(([space, verdict]) => atlas.element("li", {}, `${space}: ${verdict}`));
     const gaps = (finding.missing || []).map((gap) => atlas.element("li", {}, `not computed: ${gap}`));
     if (!rows.length && !spaces.length && !gaps.length) return null;
@@ -20,7 +28,7 @@
       "details",
       {},
       atlas.element("summary", {}, "What was measured"),
-      rows.length ? atlas.element("div", { class: "wide" }, atlas.element("table", {}, atlas.element("thead", {}, atlas.element("tr", {}, ["quantity", "mean (least … greatest)", "agrees", "verdict"].map((one) => cell(0, one)))), atlas.element("tbody", {}, rows))) : null,
+      rows.length ? atlas.element("div", { class: "wide" }, atlas.element("table", {}, atlas.element("thead", {}, atlas.element("tr", {}, ["quantity", "claimed, of 1", "found", "95 % interval", "p, exact", "runs as claimed", "verdict"].map((one) => cell(0, one)))), atlas.element("tbody", {}, rows))) : null,
       spaces.length ? [atlas.element("p", { class: "soft" }, "In other spaces:"), atlas.element("ul", {}, spaces)] : null,
       gaps.length ? atlas.element("ul", {}, gaps) : null,
     );
@@ -31,9 +39,9 @@
     async open(root) {
       const { study, note, findings } = await atlas.load("findings");
       const rows = findings.map((finding) =>
-        atlas.element("li", { class: "finding", id: finding.id }, atlas.element("div", { class: "verdict" }, atlas.element("b", {}, finding.id), atlas.element("span", { class: `badge ${mark[finding.direction] || "mixed"}` }, finding.direction), atlas.element("span", { class: "soft" }, `${finding.agrees} values`)), atlas.element("p", { class: "claim" }, finding.claim), effects(finding)),
+        atlas.element("li", { class: "finding", id: finding.id }, atlas.element("div", { class: "verdict" }, atlas.element("b", {}, finding.id), atlas.element("span", { class: `badge ${mark[finding.verdict] || "mixed"}` }, finding.verdict), atlas.element("span", { class: "soft" }, finding.elsewhere ? Object.entries(finding.elsewhere).map(([where, verdict]) => `${where}: ${verdict}`).join("; ") : "")), atlas.element("p", { class: "claim" }, finding.claim), effects(finding)),
       );
-      const lead = findings[0]?.space ? `The paper's claims, held against this study in the space ${findings[0].space}: how many values have the sign that the paper says.` : "The paper's claims, held against this study.";
+      const lead = findings[0]?.space ? `The paper's claims, held against this study in the space ${findings[0].space}; beside each verdict, the one with another mask, embedder or distance.` : "The paper's claims, held against this study.";
       root.replaceChildren(atlas.element("div", { class: "text" }, atlas.element("h1", {}, "Findings"), atlas.element("p", {}, lead), atlas.element("ol", { class: "findings" }, rows), atlas.element("p", { class: "soft" }, note || "", study?.title ? ` Study: ${study.title}.` : "")));
       return null;
     },

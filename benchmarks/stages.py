@@ -1,0 +1,176 @@
+"""Study B's synthesis against Fourier visualisation as in lucent: the same units, as many steps.
+
+    python -m benchmarks.stages [--stage pretrained] [--units 64] [--steps 24] [--repeats 3]
+
+Both maximise the response of a channel before its non-linearity, at the centre of its map. Lucent's way
+takes one unit a call and runs the whole network, in float32; ours takes neighbouring layers together, and
+runs what they need. Each repeat has random numbers of its own. Both sides' images, in 8 bits, are then
+measured by the plain network in float32.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmarks import lucent_style, subjects
+from benchmarks.evidence import load
+from benchmarks.ours import LIKE_LUCENT
+from benchmarks.pipeline import at_centre, quantized
+from protoviz import backbones, compute, layout, params, seeding, staged_network
+from protoviz.priors import base
+from protoviz.recipes import Synthesis
+from protoviz.stage_params import TrainingStages
+from protoviz.synthesis import sampling
+from protoviz.synthesis.hybrid import prototypes
+from protoviz.synthesis.network import Network
+
+Images = NDArray[np.uint8]
+Units = dict[str, list[int]]
+
+CPU = torch.device("cpu")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and print a table in Markdown."""
+    options = _parser().parse_args(arguments)
+    study = params.load(layout.PARAMS).training_stages
+    compute.prepare("cpu", options.threads)
+    source = staged_network.path(layout.stages_checkpoints(study.network.seed), options.stage)
+    module, _ = staged_network.load(source)
+    size = study.network.size
+    layers = sampling.convolutions(Network(module, size))
+    units = _few({layer: list(range(count)) for layer, count in layers.items()}, options.units)
+    recipe = study.synthesis.model_copy(
+        update={
+            "repeats": 1,
+            "transforms": LIKE_LUCENT,
+            "ascent": study.synthesis.ascent.model_copy(update={"steps": options.steps}),
+        }
+    )
+    print(
+        f"{study.network.model}, {options.stage}, {size} px: {sum(map(len, units.values()))} units of "
+        f"{len(units)} convolutions, {options.steps} steps; threads {options.threads}, torch "
+        f"{torch.__version__}; load {load()}\n"
+    )
+    print("| repeat | lucent style, s | ours, s | times less | ours over lucent: median / 10th percentile |")
+    print("|---|---|---|---|---|")
+    ratios = []
+    for repeat in range(options.repeats):
+        theirs, seconds = _timed(partial(lucent, module, units, size, options.steps, repeat))
+        made, less = _timed(partial(ours, module, units, recipe, study, repeat))
+        ratio = respond(module, units, made) / respond(module, units, theirs)
+        ratios.append(ratio)
+        print(
+            f"| {repeat} | {seconds:.1f} | {less:.1f} | {seconds / less:.1f} | {_said(ratio)} |", flush=True
+        )
+    print(f"| all | | | | {_said(np.concatenate(ratios))} |")
+
+
+def lucent(module: nn.Module, units: Units, size: int, steps: int, repeat: int) -> Images:
+    """One unit a call: the whole network at every step."""
+    images = []
+    for layer, channel in _each(units):
+        rng = seeding.generator("lucent", layer, channel, repeat)
+        spectrum = lucent_style.start(size, rng).requires_grad_(True)
+        optimiser = torch.optim.Adam([spectrum], lr=lucent_style.LR)
+        with _Reading(module, layer) as reading:
+            for _ in range(steps):
+                optimiser.zero_grad()
+                shown = lucent_style.transformed(lucent_style.image(spectrum, size), rng)
+                loss = -reading(backbones.normalise(shown))[0, channel]
+                loss.backward()
+                optimiser.step()
+        images.append(quantized(lucent_style.image(spectrum.detach(), size)))
+    return np.concatenate(images)
+
+
+def ours(module: nn.Module, units: Units, recipe: Synthesis, study: TrainingStages, repeat: int) -> Images:
+    """All units in a call, from the plain network on."""
+    made = prototypes(
+        Network(module, study.network.size),
+        units,
+        base.load("fourier", size=study.network.size, device=CPU),
+        recipe,
+        address=("benchmark", repeat, 0, 0),
+        device=CPU,
+        layers_at_once=study.units.layers_at_once,
+    )
+    return made.image
+
+
+def respond(module: nn.Module, units: Units, images: Images) -> NDArray[np.float32]:
+    """(U,) the pre-activation of each unit to its own image."""
+    found = []
+    for (layer, channel), image in zip(_each(units), images, strict=True):
+        pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
+        with torch.no_grad(), _Reading(module, layer) as reading:
+            found.append(float(reading(backbones.normalise(pixels))[0, channel]))
+    return np.array(found, np.float32)
+
+
+class _Reading:
+    """All channels of a layer at the centre of its map, by a hook on the plain network."""
+
+    def __init__(self, module: nn.Module, layer: str) -> None:
+        self.module, self.layer = module, layer
+        self.value: Tensor | None = None
+
+    def __enter__(self) -> "_Reading":
+        self.handle = self.module.get_submodule(self.layer).register_forward_hook(self._keep)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.handle.remove()
+
+    def _keep(self, _module: nn.Module, _given: Any, output: Tensor) -> None:
+        self.value = output
+
+    def __call__(self, images: Tensor) -> Tensor:
+        self.module(images)
+        assert self.value is not None
+        return at_centre(self.value)
+
+
+def _few(units: Units, count: int) -> Units:
+    """So many units in all, spread over layers, and within each over its channels."""
+    names = list(units)
+    shares = np.bincount(np.linspace(0, len(names) - 1, count).round().astype(int), minlength=len(names))
+    return {
+        name: subjects.spread({name: units[name]}, int(share))[name]
+        for name, share in zip(names, shares, strict=True)
+        if share
+    }
+
+
+def _each(units: Units) -> list[tuple[str, int]]:
+    return [(layer, channel) for layer, channels in units.items() for channel in channels]
+
+
+def _timed(work: Callable[[], Images]) -> tuple[Images, float]:
+    start = time.perf_counter()
+    return work(), time.perf_counter() - start
+
+
+def _said(ratio: NDArray[np.floating]) -> str:
+    return f"{np.median(ratio):.2f} / {np.quantile(ratio, 0.1):.2f}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__.split("\n")[0])
+    parser.add_argument("--stage", choices=staged_network.STAGES, default="pretrained")
+    parser.add_argument("--units", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

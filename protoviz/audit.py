@@ -1,0 +1,146 @@
+"""Outputs against dvc.lock: are they what the stages made, do they say with what, and how to get them back.
+
+audit       what is wrong with one output
+recovery    the commands that bring it back: from the cache, from the remote, or made anew
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from protoviz import files, layout, ledger, recipes, schema, verification
+from protoviz.ledger import Ledger, Output
+from protoviz.verification import Problem
+from protoviz.whereabouts import Whereabouts
+
+
+def audit(output: Output, recorded: Ledger, where: Whereabouts) -> list[Problem]:
+    """What is wrong with an output: read whole, compared with dvc.lock; nothing is changed."""
+    path = Path(output.path)
+    if not path.exists():
+        return [Problem("the output", "is not there")]
+    problems: list[Problem] = []
+    if path.suffix == ".zarr":
+        problems += verification.check(path)
+        problems += _said(path, output, recorded)
+    return problems + list(_changed(path, output, where, problems))
+
+
+def recovery(output: Output, where: Whereabouts) -> str:
+    """The commands that bring an output back, first from where it costs least.
+
+    What is damaged is removed first: DVC trusts a file whose size and time are unchanged, and files are
+    often links into the cache, which is damaged with them.
+    """
+    listed = where.listing(output)
+    needed = {output.digest, *(listed or {}).values()}
+    bad = sorted(digest for digest in needed if not where.holds(where.cache, digest))
+    inside = [ledger.object_path(str(where.cache), digest) for digest in bad]
+    doomed = [path for path in inside if Path(path).exists()]
+    remove = f"rm -rf {' '.join([output.path, *map(_near, doomed)])}"
+    if listed and not bad:
+        return f"{remove} && dvc checkout {output.path}"
+    remote = where.remote
+    if where.elsewhere or (listed and remote and all(where.holds(remote, digest) for digest in bad)):
+        return f"{remove} && dvc pull {output.path}"
+    return f"{remove} && dvc repro --force --single-item {output.stage}"
+
+
+def _changed(path: Path, output: Output, where: Whereabouts, known: Iterable[Problem]) -> Iterator[Problem]:
+    """Files that are not those that the stage made, as far as nothing worse has been said of them."""
+    found = ledger.file_digests(path)
+    if ledger.digest(found) == output.digest:
+        return
+    listed = where.listing(output)
+    if listed is None:
+        yield Problem("the output", f"is not what {output.stage} made: dvc.lock has MD5 {output.digest}")
+        return
+    said = {problem.where for problem in known}
+    for name in sorted(listed | found):
+        if found.get(name) == listed.get(name):
+            continue
+        place = verification.place(path, name) if path.suffix == ".zarr" else f"file {name or path}"
+        if not said & {place, place.rpartition(": ")[0], f"file {name}"}:
+            kind = "missing" if name not in found else "not of the stage" if name not in listed else "changed"
+            yield Problem(place, f"{kind} since {output.stage} made it")
+
+
+def _said(path: Path, output: Output, recorded: Ledger) -> Iterator[Problem]:
+    """What a store says of itself, against the parameters and outputs in dvc.lock."""
+    try:
+        with xr.open_zarr(path, chunks=None) as dataset:
+            attributes = dataset.attrs
+            labels = {name: dataset[name].to_numpy().tolist() for name in _AXES if name in dataset.coords}
+    except Exception:  # `verification` has said it
+        return
+    for name, expected in _expected(output, recorded).items():
+        if name in labels and labels[name] != expected:
+            yield Problem(f"coordinate {name}", f"{labels[name]}, where dvc.lock has {expected}")
+    networks = [(c, r) for c in labels.get(schema.CONDITION, []) for r in labels.get(schema.RUN, [])]
+    for condition, run in networks:
+        item = layout.item(condition, run)
+        yield from _recipe(attributes, item, recorded)
+        yield from _checkpoints(attributes, condition, run)
+    prior = attributes.get("prior")
+    if isinstance(prior, Mapping) and str(layout.PRIOR.parent) in recorded.outputs and layout.PRIOR.is_file():
+        actual = files.read_json(layout.PRIOR)
+        if prior != actual:
+            yield Problem("attribute prior", f"{prior}, where {layout.PRIOR} has {actual}")
+
+
+_AXES = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
+
+
+def _expected(output: Output, recorded: Ledger) -> dict[str, list[Any]]:
+    """Dimension -> labels, as far as dvc.lock tells them."""
+    stage, _, item = output.stage.partition("@")
+    used = recorded.parameters(output.stage)
+    expected: dict[str, list[Any]] = {}
+    if item:
+        condition, _, run = item.rpartition("-")
+        if run.isdigit():
+            expected = {schema.CONDITION: [condition], schema.RUN: [int(run)]}
+        else:
+            expected = {schema.CONDITION: [item]}
+    elif stage == layout.CUBE.stem:
+        expected = {schema.CONDITION: list(used.get("conditions", {})), schema.RUN: used.get("runs", [])}
+    if "train.keep" in used:
+        expected[schema.EPOCH] = used["train.keep"]
+    if "synthesis" in used:
+        expected[schema.REPEAT] = list(range(used["synthesis"]["repeats"]))
+    return {name: labels for name, labels in expected.items() if labels}
+
+
+def _recipe(attributes: Mapping[str, Any], item: str, recorded: Ledger) -> Iterator[Problem]:
+    """The recipe that a cube names is the one that `synthesize` ran with."""
+    ran = recorded.parameters(f"synthesize@{item}").get("synthesis")
+    said = attributes.get("synthesis")
+    if ran is None or not isinstance(said, Mapping):
+        return
+    said = said.get(item, said)
+    expected = recipes.Synthesis.model_validate(ran).model_dump(mode="json")
+    differing = [name for name in expected | dict(said) if expected.get(name) != said.get(name)]
+    if differing:
+        shown = ", ".join(f"{name} {json.dumps(said.get(name))}" for name in differing)
+        yield Problem("attribute synthesis", f"{shown} for {item}, unlike dvc.lock")
+
+
+def _checkpoints(attributes: Mapping[str, Any], condition: str, run: int) -> Iterator[Problem]:
+    """The checkpoints that a cube names are those that lie here, if they do."""
+    said = attributes.get("checkpoint_sha256", {}).get(layout.item(condition, run), {})
+    for epoch, digest in said.items():
+        path = layout.checkpoints(condition, run) / layout.checkpoint(int(epoch))
+        if path.is_file() and files.sha256(path) != digest:
+            where = f"condition {condition}, run {run}, epoch {epoch}"
+            yield Problem(where, f"made from another checkpoint than {path}")
+
+
+def _near(path: str) -> str:
+    """A path as one would type it here."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path

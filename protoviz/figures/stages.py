@@ -1,0 +1,195 @@
+"""The figures of study B: prototypes by unit, layer and stage of training (Q6), and their map (Q7)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from protoviz import schema, schema_projection
+from protoviz.figures.pictures import Blocks, Images, hatched, mosaic
+from protoviz.figures.style import HEADER, INK, MARGIN, SMALL, SOFT, WIDTH, Page, count, styled
+
+LABELS = 1.5  # inches to the left of the grid
+FEET = 0.75  # inches under a map, for the scale of depth
+BETWEEN = 0.25  # inches between panels
+DEPTH = "viridis"
+POINT = 14  # square points
+
+Colours = NDArray[np.floating]
+
+
+@styled
+def stage_grid(cube: xr.Dataset, layers: int, title: str, dpi: int) -> Figure:
+    """Q6: units x layers x stages; columns are layers from the first to the last, blocks of rows are stages.
+
+    Args:
+        cube: the prototypes of study B, one condition, run and repeat.
+        layers: how many, evenly spaced in depth.
+        title: of the study.
+        dpi: at which the figure will be saved.
+    """
+    images, alive = _first(cube[schema.IMAGE]), _first(cube[schema.STATUS]) == schema.Status.CONVERGED
+    slices = schema.layer_slices(cube[schema.LAYER].to_numpy())
+    names = list(slices)
+    shown = [
+        names[k]
+        for k in np.unique(np.linspace(0, len(names) - 1, min(layers, len(names))).round().astype(int))
+    ]
+    units = min(slices[name].stop - slices[name].start for name in shown)
+    size = images.shape[2]
+    blocks = Blocks.fit(size, len(shown), 1, dpi, gap=(2, 2), left=LABELS)
+    top, between = (HEADER + 0.95) * blocks.scale, 0.22 * blocks.scale
+    height = blocks.height(units)
+    stages = [str(name) for name in cube[schema.CHECKPOINT].to_numpy()]
+    page = blocks.page(top + len(stages) * height + (len(stages) - 1) * between)
+    for k, name in enumerate(shown):
+        left = blocks.left(0) + (k + 0.5) * blocks.step_x
+        page.figure.text(
+            left / page.width,
+            1 - (top - 0.1 * page.scale) / page.height,
+            name,
+            fontsize=SMALL * page.scale,
+            color=INK,
+            rotation=40,
+            ha="left",
+            va="bottom",
+        )
+    for epoch, stage in enumerate(stages):
+        above = top + epoch * (height + between)
+        rows = []
+        for unit in range(units):
+            places = [slices[name].start + unit for name in shown]
+            whole = np.where(alive[epoch, places][:, None, None, None], images[epoch, places], hatched(size))
+            rows.append(whole)
+        blocks.draw(page, mosaic(np.concatenate(rows), len(shown), blocks.gap), blocks.left(0), above)
+        page.text(MARGIN * page.scale, above + 0.2 * page.scale, stage, 13, bold=True)
+        page.text(
+            MARGIN * page.scale, above + 0.45 * page.scale, f"{count(units, 'unit')} each", SMALL, colour=SOFT
+        )
+    dead = int((~alive).sum())
+    page.frame(
+        "What units of each layer respond to, at each stage of training",
+        "The same units in the same places: layers from the image to the classifier, training downwards.",
+        [
+            title,
+            f"{len(shown)} of {count(len(names), 'convolution')}",
+            "response before the non-linearity, image in the Fourier basis",
+            f"hatched: without a prototype ({dead} in all)" if dead else "",
+        ],
+    )
+    return page.figure
+
+
+@styled
+def stage_maps(
+    cube: xr.Dataset, maps: xr.Dataset, variable: str, title: str, *, pictures: bool = False
+) -> Figure:
+    """Q7: a panel for each stage, a point for each prototype, coloured by depth; or the images themselves.
+
+    Args:
+        cube: the prototypes of study B.
+        maps: their places (schema_projection.PROJECTION).
+        variable: `position`, the map that all stages share, or `position_alone`, `position_aligned`.
+        title: of the study.
+        pictures: draw each prototype in the place of its point, in a frame of its colour.
+    """
+    places = _first(maps[variable])
+    shared = variable != schema_projection.POSITION_ALONE
+    depth, layers = _depths(cube)
+    stages = [str(name) for name in cube[schema.CHECKPOINT].to_numpy()]
+    side = (WIDTH - 2 * MARGIN - BETWEEN * (len(stages) - 1)) / len(stages)
+    page = Page(WIDTH, HEADER + 0.35 + side + FEET + 0.6)
+    colours = colormaps[DEPTH](Normalize(0, max(1, len(layers) - 1))(depth))
+    grey = places.reshape(-1, 2)
+    for epoch, stage in enumerate(stages):
+        axes = page.axes(MARGIN + epoch * (side + BETWEEN), HEADER + 0.35, side, side)
+        if variable == schema_projection.POSITION:
+            axes.scatter(grey[:, 0], grey[:, 1], s=POINT / 3, c="#E8E8E8", linewidths=0)
+        _frame(axes, grey if shared else places[epoch])
+        if pictures:
+            _pictures(axes, places[epoch], _first(cube[schema.IMAGE])[epoch], colours)
+        else:
+            axes.scatter(places[epoch, :, 0], places[epoch, :, 1], s=POINT, c=colours, linewidths=0)
+        axes.set_title(stage)
+    _scale(page, HEADER + 0.35 + side + 0.3, layers)
+    what = {
+        schema_projection.POSITION: "One map of all stages, each panel shows one of them; grey: the others.",
+        schema_projection.POSITION_ALONE: "Each stage on a map of its own: panels do not compare.",
+        schema_projection.POSITION_ALIGNED: "A map of each stage, aligned by the same units.",
+    }[variable]
+    page.frame(
+        "A map of the prototypes at each stage of training",
+        what,
+        [title, f"UMAP of {maps.attrs['embedder']}", count(places.shape[1], "unit")],
+    )
+    return page.figure
+
+
+def _first(array: xr.DataArray) -> NDArray[np.generic]:
+    """The array of the first condition, run and repeat: (epoch, unit, ...)."""
+    outer = (schema.CONDITION, schema.RUN, schema.REPEAT)
+    return array.isel(dict.fromkeys(outer, 0)).to_numpy()
+
+
+def _depths(cube: xr.Dataset) -> tuple[NDArray[np.int64], list[str]]:
+    """The place of each unit's layer in the order of the network, and the layers."""
+    slices = schema.layer_slices(cube[schema.LAYER].to_numpy())
+    sizes = [some.stop - some.start for some in slices.values()]
+    return np.repeat(np.arange(len(sizes)), sizes), list(slices)
+
+
+def _frame(axes: Axes, places: NDArray[np.generic]) -> None:
+    """A square view of all places, without a scale: on a map of UMAP only neighbourhood means something."""
+    known = places[np.isfinite(places).all(-1)]
+    middle = (known.min(0) + known.max(0)) / 2
+    half = 0.54 * float((known.max(0) - known.min(0)).max() or 1)
+    axes.set_xlim(middle[0] - half, middle[0] + half)
+    axes.set_ylim(middle[1] - half, middle[1] + half)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+        spine.set_color("#CCCCCC")
+
+
+def _pictures(axes: Axes, places: NDArray[np.generic], images: Images, colours: Colours) -> None:
+    """Small images at their places, each framed in its colour."""
+    low, high = axes.get_xlim()
+    half = (high - low) / 56
+    for place, image, colour in zip(places, images, colours, strict=True):
+        if not np.isfinite(place).all():
+            continue
+        step = max(1, image.shape[0] // 32)
+        size = image.shape[0] // step
+        small = image[: size * step, : size * step].reshape(size, step, size, step, 3).mean((1, 3))
+        x, y = place
+        bounds = (x - half, x + half, y - half, y + half)
+        axes.imshow(small / 255, extent=bounds, interpolation="antialiased", zorder=2, aspect="auto")
+        axes.plot(
+            [x - half, x + half, x + half, x - half, x - half],
+            [y - half, y - half, y + half, y + half, y - half],
+            color=colour,
+            linewidth=0.8,
+            zorder=3,
+        )
+    axes.set_xlim(low, high)
+    middle = sum(axes.get_ylim()) / 2
+    axes.set_ylim(middle - (high - low) / 2, middle + (high - low) / 2)
+
+
+def _scale(page: Page, top: float, layers: Sequence[str]) -> None:
+    """The colours of depth, with the names of the blocks of layers where they begin."""
+    width = 6.0
+    axes = page.axes((WIDTH - width) / 2, top, width, 0.14)
+    axes.imshow(np.arange(len(layers))[None], cmap=DEPTH, aspect="auto")
+    blocks = [layer.split(".")[0] for layer in layers]
+    starts = [k for k, block in enumerate(blocks) if k == 0 or block != blocks[k - 1]]
+    axes.set_xticks(starts, [blocks[k] for k in starts], fontsize=SMALL)
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,167 @@
+"""Training with labels, for the stages of study B: AdamW, one cycle, cross-entropy."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from protoviz import backbones, compute, datasets, seeding
+from protoviz.progress import track
+from protoviz.stage_params import Supervised
+
+Pixels = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+SHIFT = 8  # a batch is moved by up to an eighth of its width
+BETAS = (0.9, 0.99)  # AdamW; a short training cannot wait for a mean over a thousand steps
+WARM_UP = 0.25  # share of the cycle in which the rate rises
+JUDGED = 64  # images judged at once
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is known after an epoch: its mean loss, and the share of right answers while it learnt, %."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Task:
+    """A set of labelled images.
+
+    Attributes:
+        classes: their names.
+        train: images to learn from.
+        test: images to judge by.
+    """
+
+    classes: list[str]
+    train: datasets.LabelledSet
+    test: datasets.LabelledSet
+
+    @classmethod
+    def read(cls, directory: Path) -> "Task":
+        """What a stage has written.
+
+        Raises:
+            StudyError: it is missing or damaged.
+        """
+        train, test = datasets.load(directory, "train"), datasets.load(directory, "test")
+        return cls(datasets.classes(directory), train, test)
+
+    def learnt(
+        self,
+        network: nn.Module,
+        settings: Supervised,
+        *,
+        address: tuple[str | int, ...],
+        device: torch.device,
+    ) -> list[Epoch]:
+        """Train a network on it in place; see `train`."""
+        return train(self.train.images, self.train.labels, network, settings, address=address, device=device)
+
+    def judged(self, network: nn.Module, size: int, device: torch.device) -> dict[str, Any]:
+        """How well a network does: accuracy on the images to judge by, %, and that of guessing."""
+        reached = accuracy(self.test.images, self.test.labels, network, size, device)
+        return {"classes": len(self.classes), "accuracy": reached, "chance": 100 / len(self.classes)}
+
+
+def train(
+    images: Pixels,
+    labels: Labels,
+    network: nn.Module,
+    settings: Supervised,
+    *,
+    address: tuple[str | int, ...],
+    device: torch.device,
+) -> list[Epoch]:
+    """Train a classifier in place.
+
+    Args:
+        images: uint8 (N, size, size, 3).
+        labels: (N,).
+        network: normalised images (B, 3, S, S) -> (B, classes).
+        settings: of this training.
+        address: from which the order and the changes of the images come.
+        device: where to compute.
+    """
+    rng = seeding.generator("supervised", *address)
+    network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    steps = settings.epochs * -(-len(images) // settings.batch_size)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=settings.lr, betas=BETAS, weight_decay=settings.weight_decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.lr, max(2, steps), pct_start=WARM_UP, cycle_momentum=False
+    )
+    half = compute.precision(settings.precision, device) is torch.bfloat16
+    history = []
+    for epoch in track(range(1, settings.epochs + 1), "epochs"):
+        losses, right = 0.0, 0
+        for chosen in _batches(rng.permutation(len(images)), settings.batch_size):
+            shown = _view(images[chosen], settings.view_size, rng).to(device)
+            wanted = torch.from_numpy(labels[chosen]).to(device)
+            optimiser.zero_grad(set_to_none=True)
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                scores = network(shown)
+            loss = functional.cross_entropy(scores.float(), wanted, label_smoothing=settings.label_smoothing)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            losses += float(loss.detach()) * len(chosen)
+            right += int((scores.argmax(1) == wanted).sum())
+        history.append(Epoch(epoch, losses / len(images), 100 * right / len(images)))
+    network.eval()
+    return history
+
+
+def accuracy(images: Pixels, labels: Labels, network: nn.Module, size: int, device: torch.device) -> float:
+    """The share of images that a network in evaluation mode gives their own label, %.
+
+    Args:
+        images: uint8 (N, S, S, 3), shown at `size` px.
+        labels: (N,).
+        network: as `train`.
+        size: px.
+        device: where to compute.
+    """
+    network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    right = 0
+    with torch.inference_mode():
+        for chosen in _batches(np.arange(len(images)), JUDGED):
+            scores = network(_resized(images[chosen], size).to(device))
+            right += int((scores.argmax(1).cpu().numpy() == labels[chosen]).sum())
+    return 100 * right / len(images)
+
+
+def _batches(order: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    """Parts of an order, of at most `size`, alike in size: none is left with a single image."""
+    yield from np.array_split(order, -(-len(order) // size))
+
+
+def _resized(images: Pixels, size: int) -> Tensor:
+    """Normalised images (B, 3, size, size), channels last."""
+    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div(255)
+    if pixels.shape[-1] != size:
+        pixels = functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
+    return backbones.normalise(pixels).contiguous(memory_format=torch.channels_last)
+
+
+def _view(images: Pixels, size: int, rng: np.random.Generator) -> Tensor:
+    """Images as a step of training sees them: each mirrored or not, all moved alike, mirrored at the edge."""
+    shown = _resized(images, size)
+    mirrored = torch.from_numpy(rng.random(len(images)) < 0.5)
+    shown[mirrored] = shown[mirrored].flip(3)
+    most = size // SHIFT
+    down, right = rng.integers(0, 2 * most + 1, 2).tolist()
+    padded = functional.pad(shown, [most] * 4, mode="reflect")
+    moved = padded[:, :, down : down + size, right : right + size]
+    return moved.contiguous(memory_format=torch.channels_last)

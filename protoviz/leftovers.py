@@ -1,0 +1,92 @@
+"""Outputs that no stage makes any more, after a condition or a run was removed from params.yaml.
+
+DVC leaves them where they are, and a stage that depends on a whole folder goes on counting them in.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from protoviz import files, ledger, whereabouts
+from protoviz.errors import StudyError
+from protoviz.ledger import Ledger, Output
+from protoviz.whereabouts import Whereabouts
+
+
+def remove() -> list[str]:
+    """Remove them, and what dvc.lock says of them; return their paths.
+
+    Only what can be had again is removed: what lies in DVC's cache, or, as metrics do, outside of it and
+    just as the stage left it.
+
+    Raises:
+        StudyError: among the outputs lies something that cannot be had again.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    if not Path("dvc.yaml").is_file() or not Path(ledger.LOCK_FILE).is_file():
+        return []
+    recorded = ledger.read()
+    try:
+        with Repo() as repo:
+            outs = [out for out in repo.index.outs if out.is_in_repo]
+            owned = {_inside(out): out.stage.addressing for out in outs}
+            stages = {stage.addressing for stage in repo.index.stages}
+    except DvcException:  # who runs the pipeline next says what is wrong with it
+        return []
+    former = {path: out for path, out in recorded.outputs.items() if out.stage not in stages}
+    strays = sorted({*former, *_strays(owned)} - set(owned))
+    present = [path for path in strays if Path(path).exists()]
+    where = whereabouts.find() if present else None
+    for path in present:
+        if not _can_be_had_again(path, former.get(path), where):
+            raise StudyError(
+                path,
+                expected="nothing: no stage makes it, and its folder is an input of others",
+                found="an output that is in no cache",
+                remedy="move it elsewhere, or remove it",
+            )
+    for path in present:
+        files.remove(Path(path))
+    _forget(stages, recorded)
+    return present
+
+
+def _strays(owned: dict[str, str]) -> set[str]:
+    """What lies beside the outputs of single networks, and is neither one nor holds one."""
+    folders = {Path(path).parent for path, stage in owned.items() if "@" in stage and Path(path).parts[1:-1]}
+    holders = {str(parent) for path in owned for parent in Path(path).parents}
+    found = {
+        str(entry)
+        for folder in folders
+        if folder.is_dir()
+        for entry in folder.iterdir()
+        if entry.name[0] != "."
+    }
+    return found - holders
+
+
+def _can_be_had_again(path: str, former: Output | None, where: Whereabouts | None) -> bool:
+    digest = ledger.digest(ledger.file_digests(Path(path)))
+    if former is not None and former.digest == digest:
+        return True
+    return where is not None and Path(ledger.object_path(str(where.cache), digest)).is_file()
+
+
+def _forget(stages: set[str], recorded: Ledger) -> None:
+    """Drop the entries of stages that there are no more from dvc.lock."""
+    if set(recorded.stages) <= stages:
+        return
+    from dvc.repo import Repo
+    from dvc.utils.serialize import dump_yaml, load_yaml
+
+    with Repo() as repo, repo.lock:
+        lock = load_yaml(ledger.LOCK_FILE)
+        kept = {name: entry for name, entry in lock["stages"].items() if name in stages}
+        with files.complete(ledger.LOCK_FILE) as partial:
+            dump_yaml(str(partial), {**lock, "stages": kept})
+
+
+def _inside(out: Any) -> str:
+    """The path of an output relative to the top of the repository."""
+    return str(Path(out.fspath).relative_to(out.repo.root_dir))

@@ -1,0 +1,56 @@
+"""The parameters of what is measured: receptive fields, the spaces of distances, natural images."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from protoviz.refusals import refusal
+from protoviz.section import Count, Distinct, Section
+
+# The ImageNet networks of D2, with the weights that torchvision publishes.
+IMAGENET = (
+    *("resnet50", "resnet101", "resnet152", "inception_v3", "vgg16", "vgg19"),
+    *("densenet121", "densenet169", "densenet201", "mobilenet_v2"),
+)
+# After the name of one of these: with fresh weights, the same each time, only for those who ask for them.
+UNTRAINED = ":untrained"
+EMBEDDERS = ("reference", "pixels", *IMAGENET, *(name + UNTRAINED for name in IMAGENET))
+
+
+def _known(name: str) -> str:
+    if name not in EMBEDDERS:
+        named = ", ".join(EMBEDDERS[: -len(IMAGENET)])
+        raise refusal(f"one of {named}", repr(name))
+    return name
+
+
+class ReceptiveFields(Section):
+    """How receptive fields are estimated: `noise` images, `probes` random sign vectors over channels.
+
+    `per_unit`: every unit gets a field of its own, which then masks it. `offset`: of the fitted Gaussian.
+    """
+
+    estimate: Literal["as-written", "paper"]
+    noise: Count
+    probes: Count
+    per_unit: bool
+    offset: Literal["removed", "kept"]
+
+
+class Distances(Section):
+    """The spaces in which prototypes are compared; the first is the one that findings speak of.
+
+    `weights`: the folder in which torchvision's weight files lie; null: they are fetched.
+    """
+
+    embedders: Annotated[list[Annotated[str, AfterValidator(_known)]], Field(min_length=1), Distinct]
+    weights: str | None
+    precision: Literal["float32", "bfloat16", "auto"]
+    batch_size: Count
+
+
+class NaturalImages(Section):
+    """How many images of the split `test` each unit sees, null for all; the `top` of them are kept."""
+
+    images: Count | None
+    top: Count

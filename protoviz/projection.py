@@ -1,0 +1,184 @@
+"""Maps of prototypes: UMAP of their images' vectors to two dimensions (Q7).
+
+Three ways to look at a network that changes: one map that all epochs share, one map for each epoch, and
+maps of each epoch that are aligned: the same unit is held near its place in the epochs before and after
+(AlignedUMAP). UMAP: McInnes, Healy & Melville 2018. It is run on one thread and from a seed, so
+that on one machine the same vectors give the same map to the bit.
+"""
+
+import itertools
+import warnings
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from protoviz import schema, schema_projection
+from protoviz.embedders import Embedder
+from protoviz.errors import StudyError
+from protoviz.stage_params import Umap
+
+Vectors = NDArray[np.float32]
+Places = NDArray[np.float32]
+
+AXES = ("x", "y")
+FEWEST = 4  # points that can be laid out in two dimensions
+BLOCK = 256  # images embedded at once
+
+_OUTER = (schema.CONDITION, schema.RUN, schema.REPEAT)  # with the unit, the identity of a point of an epoch
+
+
+def vectors(cube: xr.Dataset, embed: Embedder) -> Vectors:
+    """The vectors (condition, run, repeat, epoch, unit, D) of all prototypes; NaN unless it converged."""
+    images = cube[schema.IMAGE]
+    found: list[Vectors] = []
+    for place in itertools.product(*(range(images.sizes[dim]) for dim in (*_OUTER, schema.EPOCH))):
+        shown = images[place].to_numpy()
+        parts = [
+            embed(np.divide(shown[start : start + BLOCK], 255, dtype=np.float32))
+            for start in range(0, len(shown), BLOCK)
+        ]
+        found.append(np.concatenate(parts))
+    made = np.array(found).reshape(*images.shape[:5], -1)
+    made[cube[schema.STATUS].to_numpy() != schema.Status.CONVERGED] = np.nan
+    return made
+
+
+def maps(cube: xr.Dataset, of: Vectors, settings: Umap, seeds: Sequence[int]) -> xr.Dataset:
+    """All maps of a cube, with the schema `schema_projection.PROJECTION`.
+
+    Args:
+        cube: whose coordinates the places get.
+        of: its `vectors`.
+        settings: of UMAP.
+        seeds: of the map that all epochs share, one map each; the first is also that of the other maps.
+
+    Raises:
+        StudyError: too few prototypes are alive.
+    """
+    labels = {name: cube[name] for name in (*_OUTER, schema.EPOCH, schema.LAYER, schema.CHANNEL)}
+    shared = [together(of, settings, seed) for seed in seeds]
+    alone, aligned = by_epoch(of, settings, seeds[0])
+    dims = schema_projection.PROJECTION[schema_projection.POSITION].dims
+    return xr.Dataset(
+        {
+            schema_projection.POSITION: (dims, shared[0]),
+            schema_projection.POSITION_SEEDS: (
+                schema_projection.PROJECTION[schema_projection.POSITION_SEEDS].dims,
+                np.stack(shared, -2),
+            ),
+            schema_projection.POSITION_ALONE: (dims, alone),
+            schema_projection.POSITION_ALIGNED: (dims, aligned),
+        },
+        {
+            **{name: (coordinate.dims, coordinate.to_numpy()) for name, coordinate in labels.items()},
+            schema_projection.SEED: np.array(seeds, dtype=schema.INTEGER),
+            schema_projection.AXIS: np.array(AXES, dtype=schema.TEXT),
+        },
+    )
+
+
+def together(of: Vectors, settings: Umap, seed: int) -> Places:
+    """One map of all epochs: (condition, run, repeat, epoch, unit, 2), NaN where there is no vector."""
+    alive = np.isfinite(of).all(-1)
+    places = np.full((*of.shape[:-1], len(AXES)), np.nan, np.float32)
+    places[alive] = _fitted(of[alive], settings, seed)
+    return places
+
+
+def by_epoch(of: Vectors, settings: Umap, seed: int) -> tuple[Places, Places]:
+    """A map of each epoch alone, and aligned maps; both as `together`. Of one epoch they are the same."""
+    points = np.moveaxis(of, 3, 0).reshape(of.shape[3], -1, of.shape[-1])  # (epoch, identity, D)
+    alive: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(-1))
+    slices = [points[epoch, some] for epoch, some in enumerate(alive)]
+    if len(slices) > 1:
+        own, held = _aligned(slices, relations(alive), settings, seed)
+    else:
+        own = held = [_fitted(slices[0], settings, seed)]
+    found = []
+    for places in (own, held):
+        whole = np.full((*points.shape[:2], len(AXES)), np.nan, np.float32)
+        for epoch, some in enumerate(alive):
+            whole[epoch, some] = places[epoch]
+        found.append(np.moveaxis(whole.reshape(of.shape[3], *of.shape[:3], of.shape[4], len(AXES)), 0, 3))
+    return found[0], found[1]
+
+
+def relations(alive: NDArray[np.bool_]) -> list[dict[int, int]]:
+    """For each pair of neighbouring epochs: row of a point in the first -> its row in the second.
+
+    Args:
+        alive: (epochs, identities), whether there is a point; the rows of an epoch are those that there are.
+    """
+    rows = np.cumsum(alive, axis=1) - 1
+    return [
+        {int(rows[k, i]): int(rows[k + 1, i]) for i in np.flatnonzero(alive[k] & alive[k + 1])}
+        for k in range(len(alive) - 1)
+    ]
+
+
+def _settings(settings: Umap, points: int) -> dict[str, Any]:
+    if points < FEWEST:
+        raise StudyError(
+            "projection",
+            expected=f"at least {FEWEST} prototypes that converged",
+            found=str(points),
+            remedy="make more, or look at their `status` in the cube",
+        )
+    return {
+        "n_neighbors": min(settings.neighbours, points - 1),
+        "min_dist": settings.min_dist,
+        "n_epochs": settings.epochs,
+    }
+
+
+def _fitted(points: Vectors, settings: Umap, seed: int) -> Places:
+    umap = _library()
+    mapper = umap.UMAP(**_settings(settings, len(points)), random_state=seed, n_jobs=1, init=_init(points))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on graphs in parts, which are laid out part by part
+        return np.asarray(mapper.fit_transform(points), np.float32)
+
+
+def _aligned(
+    slices: Sequence[Vectors], related: Sequence[Mapping[int, int]], settings: Umap, seed: int
+) -> tuple[list[Places], list[Places]]:
+    """The map of each slice alone, and aligned."""
+    umap = _library()
+    mapper = umap.AlignedUMAP(
+        **_settings(settings, min(map(len, slices))),
+        alignment_regularisation=settings.alignment,
+        random_state=seed,
+        transform_seed=seed,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mapper.fit(list(slices), relations=list(related))
+    own = [np.asarray(part.embedding_, np.float32) for part in mapper.mappers_]
+    return own, [np.asarray(places, np.float32) for places in mapper.embeddings_]
+
+
+def _init(points: Vectors) -> str:
+    """Spectral, where there are points enough for an eigenvector more than dimensions."""
+    return "spectral" if len(points) > 2 * len(AXES) else "random"
+
+
+def _library() -> ModuleType:
+    """UMAP, on one thread, with what its compiler makes kept on disk: else every process compiles it anew."""
+    import numba
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on TensorFlow, which is not needed
+        import umap
+        from umap import aligned_umap, layouts, umap_, utils
+
+    numba.set_num_threads(1)  # with several, the aligned maps differ from run to run
+    for module in (aligned_umap, layouts, umap_, utils):
+        for function in vars(module).values():
+            own = getattr(getattr(function, "py_func", None), "__module__", None) == module.__name__
+            if own and hasattr(function, "enable_caching"):
+                function.enable_caching()
+    return umap

@@ -1,0 +1,128 @@
+"""Publishing the outputs of the study to DVC's default remote, and what that costs in bytes.
+
+The default remote is a folder of the repository: git keeps every publication for ever, so it has a limit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from protoviz import audit, ledger, whereabouts
+from protoviz.errors import StudyError
+
+LIMIT = 60.0  # MB, of the folder in the repository
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one output adds to a publication.
+
+    Attributes:
+        path: of the output.
+        nbytes: of all its files.
+        added: of those that no output before it has.
+    """
+
+    path: str
+    nbytes: int
+    added: int
+
+
+def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
+    """Push all outputs to the default remote, after checking them; return what each of them costs.
+
+    Args:
+        limit: most MB that a remote in the repository may hold; `LIMIT` by default.
+        dry_run: only check and count.
+
+    Raises:
+        StudyError: the study is not up to date, a store is damaged, the limit is exceeded, or the
+            remote is not there or cannot be written to.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    recorded, where = ledger.read(), whereabouts.find()
+    try:
+        with Repo() as repo:
+            if repo.status():
+                raise StudyError(
+                    "the study",
+                    expected="results that are up to date",
+                    found="stages that have to run",
+                    remedy="run `make repro`, then publish",
+                )
+            pushed = [
+                str(Path(out.fspath).relative_to(repo.root_dir))
+                for out in repo.index.outs
+                if out.use_cache and out.can_push and out.is_in_repo
+            ]
+            sizes, shares = _count([recorded.outputs[path] for path in pushed], where)
+            inside = where.remote is not None and where.remote.is_relative_to(repo.root_dir)
+            if inside:
+                _require_limit(where.remote or Path(), sizes, shares, LIMIT if limit is None else limit)
+            for path in pushed:
+                for problem in audit.audit(recorded.outputs[path], recorded, where):
+                    raise StudyError(
+                        path, expected="no damage", found=str(problem), remedy="run `protoviz verify`"
+                    )
+            if not dry_run:
+                repo.push()
+                missing = repo.status(cloud=True)
+                if missing:
+                    raise StudyError(
+                        "the remote",
+                        expected="all outputs",
+                        found=f"without {', '.join(missing)}",
+                        remedy="publish again",
+                    )
+    except DvcException as error:
+        raise StudyError(
+            "the default remote of DVC",
+            expected="one that can be written to",
+            found=" ".join(str(error).split()),
+            remedy="correct .dvc/config, or `dvc remote modify`",
+        ) from error
+    return shares
+
+
+def _count(
+    outputs: list[ledger.Output], where: whereabouts.Whereabouts
+) -> tuple[dict[str, int], list[Share]]:
+    """Digest -> bytes of every object to be published, and the share of each output, the first first."""
+    sizes: dict[str, int] = {}
+    shares = []
+    for output in outputs:
+        digests = {output.digest, *(where.listing(output) or {}).values()}
+        own = {
+            digest: Path(ledger.object_path(str(where.cache), digest)).stat().st_size for digest in digests
+        }
+        shares.append(Share(output.path, sum(own.values()), sum(own[d] for d in own if d not in sizes)))
+        sizes |= own
+    return sizes, shares
+
+
+def _require_limit(remote: Path, sizes: Mapping[str, int], shares: list[Share], limit: float) -> None:
+    """Check what the folder will hold: what is there already and what is new.
+
+    Raises:
+        StudyError: more than the limit, naming the greatest outputs and what of older publications is there.
+    """
+    present = {
+        file.parent.name + file.name: file.stat().st_size
+        for file in remote.glob("files/md5/*/*")
+        if file.is_file()
+    }
+    older = sum(size for digest, size in present.items() if digest not in sizes)
+    total = (older + sum(sizes.values())) / 1e6
+    if total > limit:
+        greatest = sorted(shares, key=lambda share: -share.added)[:3]
+        named = ", ".join(f"{share.path} {share.added / 1e6:.1f}" for share in greatest)
+        former = f" and {older / 1e6:.1f} of older publications" if older else ""
+        drop = "; `dvc gc --workspace --cloud` drops what is older" if older else ""
+        raise StudyError(
+            str(remote.name),
+            expected=f"at most {limit:g} MB in the repository",
+            found=f"{total:.1f} ({named}{former})",
+            remedy=f"make images.size, train.keep or backbone.width smaller, or publish elsewhere{drop}",
+        )

@@ -1,0 +1,136 @@
+"""The schema of what the networks themselves say of images: natural ones, and prototypes of other epochs."""
+
+import numpy as np
+
+from protoviz.schema import (
+    CHANNEL,
+    CONDITION,
+    EPOCH,
+    INTEGER,
+    LAYER,
+    NETWORK_EPOCH,
+    PROTOTYPE_EPOCH,
+    RANK,
+    REPEAT,
+    RUN,
+    TEXT,
+    UNIT,
+    UNIT_LAYER,
+)
+from protoviz.schema_types import Coordinate, Store, Variable
+
+TOP_IMAGE, TOP_RESPONSE = "top_image", "top_response"
+PERCENTILE, RATIO_TO_MAXIMUM = "percentile", "ratio_to_maximum"
+PARTICIPATION_RATIO, MEAN_CORRELATION = "participation_ratio", "mean_correlation"
+VARYING_UNITS = "varying_units"
+RESPONSE, RELATIVE_RESPONSE, UNITS = "response", "relative_response", "units"
+
+_INT32, _FLOAT32 = np.dtype(np.int32), np.dtype(np.float32)
+_NETWORK = (
+    Coordinate(CONDITION, (CONDITION,), TEXT, "augmentation variant the network was trained under"),
+    Coordinate(RUN, (RUN,), INTEGER, "seed of the training"),
+    Coordinate(REPEAT, (REPEAT,), INTEGER, "independent repetition of the synthesis"),
+)
+_LAYER = Coordinate(LAYER, (LAYER,), TEXT, "layer of the network")
+_AGEING = (CONDITION, RUN, REPEAT, PROTOTYPE_EPOCH, NETWORK_EPOCH, LAYER)
+
+NATURAL = Store(
+    "Natural images and units",
+    "data/natural/<condition>-<run>.zarr",
+    (
+        *_NETWORK,
+        Coordinate(EPOCH, (EPOCH,), INTEGER, "epochs of training behind the network; 0 = untrained"),
+        Coordinate(UNIT_LAYER, (UNIT,), TEXT, "layer of the unit"),
+        Coordinate(CHANNEL, (UNIT,), INTEGER, "channel of the unit within its layer"),
+        Coordinate(RANK, (RANK,), INTEGER, "place among the images, 0 = the one the unit responds to most"),
+        _LAYER,
+    ),
+    (
+        Variable(
+            TOP_IMAGE,
+            (CONDITION, RUN, EPOCH, UNIT, RANK),
+            _INT32,
+            "the images of the data set that the unit responds to most: rows of data/images/test.npy",
+            fill=-1,
+        ),
+        Variable(TOP_RESPONSE, (CONDITION, RUN, EPOCH, UNIT, RANK), _FLOAT32, "the unit's response to them"),
+        Variable(
+            PERCENTILE,
+            (CONDITION, RUN, REPEAT, EPOCH, UNIT),
+            _FLOAT32,
+            "share of the images to which the unit responds less than to its prototype; NaN where the "
+            "prototype has not converged",
+            "%",
+        ),
+        Variable(
+            RATIO_TO_MAXIMUM,
+            (CONDITION, RUN, REPEAT, EPOCH, UNIT),
+            _FLOAT32,
+            "activation of the prototype over the greatest response to an image; NaN where the prototype has "
+            "not converged or no image drives the unit above zero",
+        ),
+        Variable(
+            PARTICIPATION_RATIO,
+            (CONDITION, RUN, EPOCH, LAYER),
+            _FLOAT32,
+            "dimension of a layer's responses to the images: squared sum of the eigenvalues of their "
+            "covariance over the sum of their squares; NaN where no unit varies",
+            "dimensions",
+        ),
+        Variable(
+            MEAN_CORRELATION,
+            (CONDITION, RUN, EPOCH, LAYER),
+            _FLOAT32,
+            "mean absolute Pearson correlation of two units' responses to the images; NaN where fewer than "
+            "two units vary",
+        ),
+        Variable(
+            VARYING_UNITS,
+            (CONDITION, RUN, EPOCH, LAYER),
+            _INT32,
+            "number of units whose responses to the images differ, which those two speak of",
+            "units",
+            0,
+        ),
+    ),
+)
+
+AGEING = Store(
+    "Ageing of prototypes",
+    "data/ageing/<condition>-<run>.zarr",
+    (
+        *_NETWORK,
+        Coordinate(PROTOTYPE_EPOCH, (PROTOTYPE_EPOCH,), INTEGER, "epoch whose prototypes are shown"),
+        Coordinate(NETWORK_EPOCH, (NETWORK_EPOCH,), INTEGER, "epoch whose network responds"),
+        _LAYER,
+    ),
+    (
+        Variable(
+            RESPONSE, _AGEING, _FLOAT32, "mean response of the units to their own prototypes of that epoch"
+        ),
+        Variable(
+            RELATIVE_RESPONSE,
+            _AGEING,
+            _FLOAT32,
+            "median over units of that response over the response to the network's own prototype, 1 where "
+            "both epochs are the same",
+        ),
+        Variable(
+            PERCENTILE,
+            _AGEING,
+            _FLOAT32,
+            "mean over units of the share of natural images to which the unit responds less",
+            "%",
+        ),
+        Variable(
+            UNITS,
+            _AGEING,
+            _INT32,
+            "number of units in these: those whose prototypes of both epochs converged; NaN where it is 0",
+            "units",
+            0,
+        ),
+    ),
+)
+
+STORES = (NATURAL, AGEING)

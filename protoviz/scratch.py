@@ -1,0 +1,145 @@
+"""Finished pieces of a long stage, kept when it is interrupted, never when what it depends on has changed.
+
+    with scratch.pieces(layout.prototypes(condition, run)) as folder:
+        ...                                     # make what is not in `folder` yet, each with files.complete
+        scratch.publish(folder / "store", out)  # when all is there
+
+The pieces of a stage lie in `.scratch/<stage>/<fingerprint>/`: another command, dependency, parameter or
+environment is another fingerprint, and the pieces of the old one are removed. A lock keeps a second process
+out, such as one that DVC starts while the first still runs without it.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from protoviz import files, fingerprint, layout
+from protoviz.errors import StudyError
+
+PLACE = "PROTOVIZ_SCRATCH"  # environment variable: another folder, on the same file system as the outputs
+UNFINISHED = "*.partial"  # what files.complete and Zarr call a file until it is whole
+
+
+@contextlib.contextmanager
+def pieces(out: str | Path, also: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Path]:
+    """The folder of this stage's finished pieces, for this process alone.
+
+    It holds what an interrupted run of the same stage has finished, and nothing unfinished. It is kept
+    after the block, too, until DVC has recorded the stage (`forget`) or something has changed: a run
+    that is killed while DVC takes over its output repeats nothing. Without a dvc.yaml that names `out`
+    there is no telling what the pieces depend on: they are kept for the length of the block only.
+
+    Args:
+        out: an output of the stage in dvc.yaml, relative to the top of the repository; it says which stage.
+        also: what the result depends on beyond dvc.yaml, such as the device, as JSON values.
+
+    Yields:
+        An absolute path.
+
+    Raises:
+        StudyError: another process is at work on this stage; a dependency is not there; or, out of the
+            block, the disk is full.
+    """
+    stage = fingerprint.stage_of(out)
+    with files.room(out):
+        if stage is None:
+            with _temporary(Path(out)) as folder:
+                yield folder
+            return
+        base = _base(stage.address)
+        with _alone(base, stage.address):
+            folder = base / fingerprint.fingerprint(stage, also)
+            used = folder.with_suffix(".used")
+            for other in base.iterdir():
+                if other.name != "lock" and other.stem != folder.name:
+                    _discard(other)
+            if used.exists() and fingerprint.record(stage, "md5") == fingerprint.recorded(stage):
+                _discard(folder)  # DVC has what they were for; to run again is to compute again
+            used.unlink(missing_ok=True)
+            folder.mkdir(exist_ok=True)
+            for junk in folder.rglob(UNFINISHED):
+                _discard(junk)
+            yield folder
+            used.touch()
+
+
+def publish(source: Path, out: str | Path) -> None:
+    """Make a finished piece, a file or a folder, an output: by hard links, at once.
+
+    The piece stays where it is, and must only ever be replaced, never written into.
+
+    Raises:
+        StudyError: the disk is full or not writable.
+    """
+    with files.complete(out) as partial:
+        if source.is_dir():
+            ignored = shutil.ignore_patterns(UNFINISHED)
+            shutil.copytree(source, partial, copy_function=_link, ignore=ignored)
+        else:
+            _link(source, partial)
+
+
+def forget(address: str) -> None:
+    """Remove the pieces of a stage whose output DVC has recorded, unless a process is at work on it."""
+    base = _base(address)
+    if base.is_dir():
+        with contextlib.suppress(StudyError), _alone(base, address):
+            for entry in base.iterdir():
+                if entry.name != "lock":
+                    _discard(entry)
+
+
+def _base(address: str) -> Path:
+    return Path(os.environ.get(PLACE) or layout.SCRATCH).absolute() / address
+
+
+@contextlib.contextmanager
+def _temporary(out: Path) -> Iterator[Path]:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.", suffix=".partial") as folder:
+        yield Path(folder).absolute()
+
+
+@contextlib.contextmanager
+def _alone(base: Path, address: str) -> Iterator[None]:
+    """Hold the lock of a stage. The system releases it when the process ends, however it ends."""
+    base.mkdir(parents=True, exist_ok=True)
+    with open(base / "lock", "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise StudyError(
+                f"stage {address}",
+                expected="no other process at work on it",
+                found=file.read().strip() or "one that has just begun",
+                remedy="wait until that has ended, or end it; what it has finished is kept",
+            ) from None
+        file.truncate(0)
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        file.write(f"process {os.getpid()} on {socket.gethostname()}, stage {address}, since {since}\n")
+        file.flush()
+        yield
+        file.truncate(0)
+
+
+def _discard(path: Path) -> None:
+    """Remove what nobody needs; a task that a cluster has not yet given up may still write there."""
+    with contextlib.suppress(OSError):
+        files.remove(path)
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    """A hard link, or a copy where the file system has none or the scratch lies on another."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,183 @@
+"""How far groups of points lie apart, from their distances alone: layers of a network, stages of training.
+
+The same numbers can be had in any space, that of images, of an embedding, or of a map, so that no claim
+has to rest on a projection. Every estimate is of units: the same unit at two stages is one unit, never
+two independent points.
+
+    silhouette        do points lie nearer to their own layer than to the next (Rousseeuw 1987)
+    energy distance   do two stages differ (Szekely & Rizzo 2013), as a share of the distance between them
+    AUC               how well a point's neighbours tell its stage: 0.5 by chance, 1 without error
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Distances = NDArray[np.float64]
+Labels = NDArray[np.int64]
+Rng = np.random.Generator
+
+LEVEL = 0.95  # of the intervals
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and what is known of it.
+
+    Attributes:
+        value: the estimate.
+        low, high: its interval, from resampled units; NaN where there is none.
+        expected: what it would be without an effect.
+        p: of the permutation test that it is not more than that; at least 1 / (permutations + 1).
+    """
+
+    value: float
+    low: float
+    high: float
+    expected: float
+    p: float
+
+
+def pairwise(points: NDArray[np.floating]) -> Distances:
+    """Euclidean distances (N, N) between points (N, D); symmetric, zero on the diagonal."""
+    exact = np.asarray(points, np.float64)
+    exact = exact - exact.mean(0)  # the squares below then cancel less
+    squares = (exact**2).sum(1)
+    squared = squares[:, None] + squares - 2 * (exact @ exact.T)
+    distances = np.sqrt(np.maximum((squared + squared.T) / 2, 0))
+    np.fill_diagonal(distances, 0)
+    return distances
+
+
+def silhouette(distances: Distances, labels: Labels) -> float:
+    """The mean silhouette (b - a) / max(a, b) of all points; that of a point alone in its group is 0.
+
+    Args:
+        distances: (N, N).
+        labels: (N,), the group of each point.
+    """
+    _, group, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    member = np.eye(len(sizes))[group]
+    sums = distances @ member  # (N, groups)
+    own = sizes[group]
+    points = np.arange(len(labels))
+    inside = sums[points, group] / np.maximum(own - 1, 1)
+    means = sums / sizes
+    means[points, group] = np.inf
+    nearest = means.min(1)
+    largest = np.maximum(inside, nearest)
+    scores = np.divide(nearest - inside, largest, out=np.zeros_like(inside), where=(own > 1) & (largest > 0))
+    return float(scores.mean())
+
+
+def clustering(distances: Distances, labels: Labels, permutations: int, rng: Rng) -> Estimate:
+    """The silhouette of groups, against that of permuted labels.
+
+    Resampling points would put copies of a point into its own group, at distance zero: there is no interval.
+    """
+    value = silhouette(distances, labels)
+    null = np.array([silhouette(distances, rng.permutation(labels)) for _ in range(permutations)])
+    return Estimate(value, np.nan, np.nan, float(null.mean()), _p(value, null))
+
+
+def energy(away: Distances, second: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
+    """Energy distance of two samples of the same units, as a share of the mean distance between them.
+
+    2 E|X - Y| - E|X - X'| - E|Y - Y'|, over 2 E|X - Y|; all means are over pairs of different units. So it is
+    without bias: where stages are exchangeable its mean is 0, and single values lie on either side.
+
+    Args:
+        away: (2U, 2U), distances of U units at one stage, then the same units at another; 0 within a unit.
+        second: (2U,), whether a point counts as one of the second stage; of each unit one does.
+        weights: (2U,), how often the unit of a point was drawn.
+    """
+    x, y = weights * ~second, weights * second
+    across, inside = x @ away @ y, x @ away @ x + y @ away @ y
+    return float((2 * across - inside) / (2 * across)) if across else 0.0
+
+
+def neighbours(distances: Distances, count: int) -> Labels:
+    """(2U, count): the nearest points of each, its own unit left out; distances as for `difference`."""
+    others = _of_others(distances, np.inf)
+    return np.argsort(others, axis=1, kind="stable")[:, : min(count, len(others) - 2)]
+
+
+def auc(nearest: Labels, second: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
+    """How well the stage of a point is told by its nearest points.
+
+    Args:
+        nearest: `neighbours`.
+        second: as `energy`.
+        weights: as `energy`.
+
+    Returns:
+        The chance that a point of the second stage has more second-stage neighbours than one of the first;
+        ties count a half.
+    """
+    votes = second[nearest].sum(1)
+    most = nearest.shape[1] + 1
+    lower = np.bincount(votes, weights * ~second, most)
+    higher = np.bincount(votes, weights * second, most)
+    below = np.cumsum(lower) - lower / 2
+    return float((higher * below).sum() / (higher.sum() * lower.sum()))
+
+
+def difference(
+    distances: Distances, strata: Labels, *, voters: int, permutations: int, resamples: int, rng: Rng
+) -> dict[str, Estimate]:
+    """Whether two stages differ: the energy distance and the AUC.
+
+    The test exchanges the two stages of random units, which changes nothing where the stages are alike. Units
+    are resampled within their layer.
+
+    Args:
+        distances: (2U, 2U), of U units at the first stage, then the same units at the second.
+        strata: (U,), the layer of each unit.
+        voters: neighbours that vote for the AUC.
+        permutations: of the test.
+        resamples: for the intervals.
+        rng: for both.
+    """
+    units = len(strata)
+    nearest, away = neighbours(distances, voters), _of_others(distances, 0.0)
+
+    def measured(second: NDArray[np.bool_], weights: NDArray[np.float64]) -> tuple[float, float]:
+        return energy(away, second, weights), auc(nearest, second, weights)
+
+    stage = np.repeat([False, True], units)
+    value = measured(stage, np.ones(2 * units))
+    drawn = np.array([measured(stage, np.tile(_resampled(strata, rng), 2)) for _ in range(resamples)])
+    swaps = [np.tile(rng.random(units) < 0.5, 2) for _ in range(permutations)]
+    null = np.array([measured(stage ^ swapped, np.ones(2 * units)) for swapped in swaps])
+    return {
+        name: Estimate(value[k], *_interval(drawn[:, k]), expected, _p(value[k], null[:, k]))
+        for k, (name, expected) in enumerate((("energy", 0.0), ("auc", 0.5)))
+    }
+
+
+def _of_others(distances: Distances, own: float) -> Distances:
+    """Distances (2U, 2U) with those between points of one unit replaced."""
+    points, units = np.arange(len(distances)), len(distances) // 2
+    others = distances.copy()
+    others[points, points] = others[points, (points + units) % (2 * units)] = own
+    return others
+
+
+def _resampled(strata: Labels, rng: Rng) -> NDArray[np.float64]:
+    """(U,) how often each unit is drawn, with replacement within its stratum."""
+    weights = np.zeros(len(strata))
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        weights[members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)))
+    return weights
+
+
+def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _p(value: float, null: NDArray[np.float64]) -> float:
+    """One-sided, the observed value counted in (Phipson & Smyth 2010)."""
+    return float((1 + (null >= value - 1e-12).sum()) / (1 + len(null)))

@@ -1,0 +1,180 @@
+"""The two claims of study B, computed: prototypes cluster by layer, and differ between stages (Q7).
+
+Both are put to the space of the images' vectors, in every embedder, and to the maps of several seeds of
+UMAP, so that neither rests on a projection.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protoviz import seeding, separation
+from protoviz.separation import Estimate
+from protoviz.stage_params import Projection
+from protoviz.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
+
+LEVEL = 0.05  # of the tests
+VOTERS = 15  # neighbours that tell the stage of a point
+
+NOTE = (
+    "One network of one seed: tests and intervals are over its units, not over trainings. A number agrees "
+    "where p < 0.05, of permuted layers or of stages exchanged within units, and its interval leaves chance "
+    "out; p is not corrected for the number of tests. An energy distance is a share of the mean distance "
+    "between two stages; 0, and an AUC of 0.5, are no difference. In brackets: does not agree."
+)
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where prototypes are compared.
+
+    Attributes:
+        name: such as "pixels" or "UMAP of pixels, seed 0".
+        points: (stages, units, D); of units that converged at every stage.
+    """
+
+    name: str
+    points: NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One number that a claim speaks of.
+
+    Attributes:
+        space: its name.
+        of: the stage, or the pair of stages.
+        measure: its name.
+        estimate: the number.
+    """
+
+    space: str
+    of: str
+    measure: str
+    estimate: Estimate
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it lies on the side of the claim, by the test and, where there is one, the interval."""
+        found = self.estimate
+        beyond = found.low > found.expected or not np.isfinite(found.low)
+        return found.value > found.expected and found.p < LEVEL and beyond
+
+    @property
+    def opposes(self) -> bool:
+        """Whether it lies on the other side."""
+        return self.estimate.value < self.estimate.expected
+
+
+def clusters(
+    space: Space, stages: Sequence[str], layers: Sequence[str], settings: Projection
+) -> list[Effect]:
+    """Q7, first claim: the silhouette of layers, and of blocks of layers, at each stage."""
+    found = []
+    blocks = [layer.split(".")[0] for layer in layers]
+    for stage, points in zip(stages, space.points, strict=True):
+        distances = separation.pairwise(points)
+        for measure, names in (("silhouette of layers", layers), ("silhouette of blocks", blocks)):
+            rng = seeding.generator("clusters", space.name, stage, measure)
+            estimate = separation.clustering(distances, _numbered(names), settings.permutations, rng)
+            found.append(Effect(space.name, stage, measure, estimate))
+    return found
+
+
+def differences(
+    space: Space, stages: Sequence[str], layers: Sequence[str], settings: Projection
+) -> list[Effect]:
+    """Q7, second claim: energy distance and AUC of each pair of stages."""
+    found = []
+    for (i, first), (j, second) in itertools.combinations(enumerate(stages), 2):
+        pair = f"{first}, {second}"
+        estimates = separation.difference(
+            separation.pairwise(np.concatenate([space.points[i], space.points[j]])),
+            _numbered(layers),
+            voters=VOTERS,
+            permutations=settings.permutations,
+            resamples=settings.resamples,
+            rng=seeding.generator("differences", space.name, pair),
+        )
+        titles = {"energy": "energy distance", "auc": "AUC of neighbours"}
+        found += [Effect(space.name, pair, titles[name], value) for name, value in estimates.items()]
+    return found
+
+
+CLAIMS = {
+    "Q7a": ("Prototypes cluster by layer", clusters),
+    "Q7b": ("Prototypes are distributed differently at each stage of training", differences),
+}
+
+
+def collect(
+    about: Mapping[str, Any],
+    spaces: Sequence[Space],
+    stages: Sequence[str],
+    layers: Sequence[str],
+    settings: Projection,
+) -> dict[str, Any]:
+    """The verdicts, as metrics/findings_stages.json holds them.
+
+    Args:
+        about: what is said of the study.
+        spaces: in which the claims are tested.
+        stages: names, in the order of the points.
+        layers: of the units, in the order of the points.
+        settings: permutations and resamples.
+    """
+    findings = []
+    for identity, (claim, compute) in CLAIMS.items():
+        effects = [effect for space in spaces for effect in compute(space, stages, layers, settings)]
+        findings.append(
+            {
+                "id": identity,
+                "claim": claim,
+                "verdict": verdict(effects),
+                "agrees": f"{sum(effect.agrees for effect in effects)} of {len(effects)}",
+                "effect": [_said(effect) for effect in effects],
+            }
+        )
+    return {"study": dict(about), "note": NOTE, "findings": findings}
+
+
+def verdict(effects: Sequence[Effect]) -> str:
+    """The verdict: "supported" or "not supported" only if every number says so."""
+    if not effects:
+        return NOT_COMPUTED
+    if all(effect.agrees for effect in effects):
+        return SUPPORTED
+    return NOT_SUPPORTED if all(effect.opposes for effect in effects) else UNDECIDED
+
+
+def metrics(found: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
+    """What `dvc metrics` shows: the accuracy of each stage, and the numbers of every space.
+
+    Args:
+        found: what `collect` returns.
+        training: stage -> what is known of its accuracy.
+    """
+    tree: dict[str, Any] = {"accuracy": {stage: said.get("accuracy") for stage, said in training.items()}}
+    for effect in (effect for finding in found["findings"] for effect in finding["effect"]):
+        of = tree.setdefault(effect["space"], {}).setdefault(effect["of"], {})
+        of[effect["measure"]] = effect["value"]
+    return tree
+
+
+def _said(effect: Effect) -> dict[str, Any]:
+    numbers = {
+        name: float(f"{value:.3g}") if np.isfinite(value) else None
+        for name, value in asdict(effect.estimate).items()
+    }
+    named = {"space": effect.space, "of": effect.of, "measure": effect.measure}
+    return {**named, **numbers, "agrees": effect.agrees}
+
+
+def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
+    """Each name by its first place."""
+    order = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    return np.array([order[name] for name in names], dtype=np.int64)

@@ -1,0 +1,108 @@
+"""The parameters of study B: one network at three stages of training, and the maps of both studies."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from protoviz.recipes import Synthesis
+from protoviz.refusals import refusal
+from protoviz.section import Count, Distinct, Natural, Positive, Section
+
+Embedder = Literal["reference", "pixels"]
+
+
+class StagedNetwork(Section):
+    """The network: a model of timm, the size of its images (px), and the seed of its weights, its run."""
+
+    model: str
+    size: Annotated[int, Field(ge=32, multiple_of=4)]
+    seed: Natural
+
+
+class Supervised(Section):
+    """One training with labels: AdamW, a one-cycle schedule, cross-entropy with smoothed labels."""
+
+    epochs: Natural
+    view_size: Annotated[int, Field(ge=32, multiple_of=4)]  # px at which it is trained
+    batch_size: Annotated[int, Field(ge=2)]
+    lr: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    precision: Literal["float32", "bfloat16", "auto"]
+
+
+class Pretraining(Supervised):
+    """The second stage: trained here on the ten classes of `images`, or weights from elsewhere.
+
+    `weights`: null, or a path or an address of a state dict; `sha256`: all of its hex digits or the first.
+    """
+
+    weights: str | None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")] | None
+
+    @model_validator(mode="after")
+    def _a_digest_has_a_file(self) -> Self:
+        if self.weights is None and self.sha256 is not None:
+            raise refusal("null, as nothing is fetched", repr(self.sha256), at="sha256")
+        if self.weights is None and self.epochs == 0:
+            raise refusal("at least 1, as no weights are given", "0", at="epochs")
+        return self
+
+
+class Domain(Section):
+    """The images of the third stage: five classes of another kind, made here or from a folder."""
+
+    source: Literal["microbes", "folder"]
+    path: str | None
+    seed: Natural
+    train: Count | None  # null: all
+    test: Count | None
+
+
+class StagedUnits(Section):
+    """Which channels are visualised: so many of every convolution (null: all), the same at each stage.
+
+    `squeeze_excite`: the convolutions inside squeeze-excite blocks as well. `layers_at_once`: how many
+    layers share batches.
+    """
+
+    per_layer: Count | None
+    squeeze_excite: bool
+    layers_at_once: Count
+
+
+class TrainingStages(Section):
+    """Study B."""
+
+    title: str
+    network: StagedNetwork
+    pretrain: Pretraining
+    domain: Domain
+    finetune: Supervised
+    units: StagedUnits
+    synthesis: Synthesis
+
+
+class Umap(Section):
+    """UMAP (McInnes, Healy & Melville 2018), and how strongly neighbouring epochs are held together."""
+
+    neighbours: Annotated[int, Field(ge=2)]
+    min_dist: Annotated[float, Field(ge=0, le=1)]
+    epochs: Count  # of the optimisation of the layout
+    alignment: Annotated[float, Field(ge=0)]
+
+
+class Projection(Section):
+    """The maps: of which vectors, with which seeds; the first of both is shown.
+
+    `runs`, `repeats`: how many of study A's, the first ones, share its map. Study B's maps hold all it has.
+    """
+
+    runs: Count
+    repeats: Count
+    embedders: Annotated[list[Embedder], Field(min_length=1), Distinct]
+    batch_size: Count
+    umap: Umap
+    seeds: Annotated[list[Natural], Field(min_length=1), Distinct]
+    permutations: Annotated[int, Field(ge=19)]  # of labels, in tests
+    resamples: Annotated[int, Field(ge=20)]  # of units, for intervals

@@ -1,0 +1,112 @@
+"""The network of study B at its stages of training: built, given weights, kept and read again."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from protoviz import files, seeding, weights
+from protoviz.errors import StudyError
+from protoviz.priors import download
+from protoviz.stage_params import Pretraining
+
+STAGES = ("random", "pretrained", "finetuned")  # the names of epoch 0, 1, 2
+
+_KIND = "stage of training"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What identifies the network of a stage.
+
+    Attributes:
+        model: its name in timm.
+        classes: outputs of its classifier.
+        stage: one of `STAGES`.
+        seed: of the weights that it started from.
+    """
+
+    model: str
+    classes: int
+    stage: str
+    seed: int
+
+
+def path(directory: str | Path, stage: str) -> Path:
+    """Where the network of a stage lies."""
+    return Path(directory) / f"{stage}.safetensors"
+
+
+def initial(model: str, classes: int | None, seed: int) -> nn.Module:
+    """A model of timm with the weights that this seed always gives; `classes` None: as many as it comes with.
+
+    Raises:
+        StudyError: timm has no such model.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeding.seed("staged network", model, seed))
+        return _built(model, classes)
+
+
+def with_classes(network: nn.Module, classes: int, seed: int) -> None:
+    """Replace the classifier of a timm model by a fresh one, whose weights come from this seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeding.seed("classifier", classes, seed))
+        network.reset_classifier(classes)  # type: ignore[operator]
+
+
+def fetched(settings: Pretraining) -> Path:
+    """The file of weights from elsewhere, checked against its digest.
+
+    Raises:
+        StudyError: it cannot be had, or has another digest.
+    """
+    source = str(settings.weights)
+    found = download.local(source)
+    digest = files.sha256(found)
+    if settings.sha256 is not None and not digest.startswith(settings.sha256):
+        raise StudyError(
+            source,
+            expected=f"SHA-256 {settings.sha256}{'...' if len(settings.sha256) < 64 else ''}",
+            found=digest,
+            remedy=f"delete {found} and run again, or correct training_stages.pretrain.sha256",
+        )
+    return found
+
+
+def save(target: str | Path, network: nn.Module, identity: Identity) -> None:
+    """Write a network's weights and identity; the same input gives the same bytes."""
+    weights.write(target, network, _KIND, asdict(identity))
+
+
+def load(source: str | Path) -> tuple[nn.Module, Identity]:
+    """Read the network of a stage, frozen, in evaluation mode.
+
+    Raises:
+        StudyError: no such file, a damaged one, or one of another kind.
+    """
+    tensors, about = weights.read(source, _KIND, "cpu")
+    try:
+        identity = Identity(**about)
+        with torch.device("meta"):  # no weights are drawn that the file replaces
+            network = _built(identity.model, identity.classes)
+        network.load_state_dict(tensors, assign=True)
+    except (TypeError, RuntimeError) as error:
+        raise weights.unfit(source, _KIND, error) from error
+    return network.eval().requires_grad_(False), identity
+
+
+def _built(model: str, classes: int | None) -> nn.Module:
+    import timm
+
+    if model not in timm.list_models():
+        raise StudyError(
+            f"training_stages.network.model {model!r}",
+            expected="a model of timm",
+            found="no such name",
+            remedy="correct it; timm.list_models() gives the names",
+        )
+    # timm leaves out what is None.
+    built: nn.Module = timm.create_model(model, pretrained=False, num_classes=classes)
+    return built

@@ -1,0 +1,223 @@
+"""Uncertainty with few runs: hierarchical bootstrap, exact permutation tests, Student's t.
+
+The run is the unit of replication: repeats and units of one network are no independent evidence on
+what training does. Every effect has one value for each run, and
+
+- its interval comes from a hierarchical bootstrap. Runs are drawn with replacement; within a drawn run
+  its repeats, and its units (once for all of its repeats: they are the same units). The deviation of
+  such means is the standard error, and Student's t makes it an interval, with the degrees of freedom of
+  Satterthwaite: few where runs differ, many where units alone leave the effect uncertain. Percentiles
+  of the draws would be too narrow: with 2 runs, drawing knows three means of runs, and the "95 %"
+  interval can miss the truth four times in ten;
+- its p is that of an exact test in which the sign of every run's effect is exchanged. In one run all
+  conditions start from the same weights and see the images in the same order, so under the null hypothesis
+  the two conditions (or epochs) that an effect compares may be exchanged within each run, and only there.
+
+Numbers are drawn from the address of what is resampled (protoviz.seeding).
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protoviz import seeding
+
+Floats = NDArray[np.float64]
+
+DRAWS = 400  # of the bootstrap: the standard error is then known to 4 %
+CONFIDENCE = 0.95
+MANY = 200  # degrees of freedom beyond which Student's t is the normal distribution
+EXACT_RUNS = 16  # up to so many runs every exchange of signs is tried; beyond, as many drawn at random
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate, its standard error, and the interval of confidence `CONFIDENCE`."""
+
+    estimate: float
+    error: float
+    low: float
+    high: float
+
+
+def draw_counts(size: int, *address: seeding.Part, draws: int = DRAWS) -> Floats:
+    """How often each of `size` things is drawn, with replacement.
+
+    Returns:
+        (1 + draws, size); the first row is the sample as it is, one of each.
+    """
+    rng = seeding.generator("bootstrap", *address)
+    drawn = rng.multinomial(size, np.full(size, 1 / size), size=draws)
+    return np.concatenate([np.ones((1, size)), drawn])
+
+
+def resampled_mean(values: Floats, counts: Floats) -> Floats:
+    """Mean over the last axis for every draw; values that are NaN do not count.
+
+    Args:
+        values: (..., U).
+        counts: (D, U).
+
+    Returns:
+        (D, ...), NaN where nothing that counts was drawn.
+    """
+    there = np.isfinite(values)
+    total = np.moveaxis(np.where(there, values, 0.0) @ counts.T, -1, 0)
+    number = np.moveaxis(there.astype(np.float64) @ counts.T, -1, 0)
+    return np.divide(total, number, out=np.full_like(total, np.nan), where=number > 0)
+
+
+def pair_contributions(means: Floats) -> Floats:
+    """What each unit contributes to the mean over all pairs of units: its jackknife pseudo-value.
+
+    The mean over pairs counts every unit in n - 1 pairs, so a unit moves it twice as far as its own mean
+    distance says; resampling the mean distances themselves would halve the standard error. With n = 2
+    there is one pair and nothing to tell the units apart.
+
+    Args:
+        means: (..., n units), mean distance of each unit to all others; NaN for units that do not count.
+
+    Returns:
+        As `means`, with the same mean over units.
+    """
+    n = np.isfinite(means).sum(-1, keepdims=True)
+    whole = np.where(np.isfinite(means), means, 0.0).sum(-1, keepdims=True) / np.maximum(n, 1)
+    return np.where(n > 2, (2 * (n - 1) * means - n * whole) / np.maximum(n - 2, 1), means)
+
+
+def interval(values: Floats, *address: seeding.Part) -> Interval:
+    """The interval of the mean over runs, by hierarchical bootstrap.
+
+    Between runs the bootstrap knows (R - 1) / R of the variance, so deviations of runs are stretched by
+    the root of its inverse. What units and repeats add to that keeps two runs that agree by chance from
+    making an effect certain.
+
+    Args:
+        values: (1 + D, R >= 2), every run's effect as observed and for D draws of its repeats and units.
+        address: of the effect.
+    """
+    observed, drawn = values[0], values[1:]
+    draws, runs = drawn.shape
+    rng = seeding.generator("bootstrap", "runs", *address)
+    picked = rng.integers(runs, size=(draws, runs))
+    row = rng.integers(draws, size=(draws, runs))  # a run that is drawn twice is resampled twice
+    between = (observed - observed.mean())[picked].mean(1) * math.sqrt(runs / (runs - 1))
+    within = (drawn - drawn.mean(0))[row, picked].mean(1)
+    error, estimate = float((between + within).std()), float(observed.mean())
+    degrees = freedom(float(between.var()), float(within.var()), runs)
+    quantile = student_quantile(0.5 + CONFIDENCE / 2, degrees)
+    return Interval(estimate, error, estimate - quantile * error, estimate + quantile * error)
+
+
+def freedom(between: float, within: float, runs: int) -> int:
+    """Satterthwaite's degrees of freedom of a sum of two variances, rounded down; `within` counts as known.
+
+    Args:
+        between: variance of the mean over runs that comes from runs, known to runs - 1 degrees.
+        within: that which comes from units and repeats.
+        runs: their number.
+    """
+    if between <= 0:
+        return MANY if within > 0 else runs - 1
+    return int(min((runs - 1) * (1 + within / between) ** 2 + 1e-9, MANY))
+
+
+def error_rate(runs: int, studies: int = 4000) -> float:
+    """How often an interval excludes zero where there is no effect, at worst; simulated, not computed.
+
+    Normal runs and units; the worst of several ratios of the variance of units to that of runs. The
+    interval is exact where only the runs vary, and errs to the safe side where only the units do.
+    """
+    rng = seeding.generator("error rate", runs)
+    draws = rng.normal(size=(studies, runs))
+    quantiles = np.array([np.nan, *(student_quantile(0.5 + CONFIDENCE / 2, k) for k in range(1, MANY + 1))])
+    rates = []
+    for within in (0.0, 0.01, 0.03, 0.05, 0.1, 0.3, 1.0):
+        values = draws * math.sqrt(1 + within)
+        between = values.var(1, ddof=1)
+        degrees = np.minimum((runs - 1) * (1 + within / between) ** 2 + 1e-9, MANY).astype(int)
+        reach = quantiles[degrees] * np.sqrt((between + within) / runs)
+        rates.append(float((np.abs(values.mean(1)) > reach).mean()))
+    return max(rates)
+
+
+def sign_flip_p(effects: Floats) -> float:
+    """Two-sided p of the mean effect, exact: the share of all exchanges of signs that give as much.
+
+    Args:
+        effects: (R,), one for each run, 0 where there is none.
+    """
+    runs = len(effects)
+    if runs <= EXACT_RUNS:
+        signs = np.array(list(itertools.product((1.0, -1.0), repeat=runs)))
+    else:
+        signs = seeding.generator("signs", runs).choice((1.0, -1.0), size=(2**EXACT_RUNS, runs))
+        signs[0] = 1.0
+    return _share_as_extreme(signs @ effects, float(effects.sum()))
+
+
+def permutation_p(first: Floats, second: Floats) -> float:
+    """Two-sided p of the difference of means, exact, for runs of two conditions that are not matched.
+
+    Args:
+        first: (R,), of one condition.
+        second: (S,), of the other.
+    """
+    pooled = np.concatenate([first, second])
+    size, whole = len(first), pooled.sum()
+    sums = np.array(
+        [pooled[list(chosen)].sum() for chosen in itertools.combinations(range(len(pooled)), size)]
+    )
+    differences = sums / size - (whole - sums) / len(second)
+    return _share_as_extreme(differences, float(first.mean() - second.mean()))
+
+
+def _share_as_extreme(found: Floats, observed: float) -> float:
+    """The share of values whose magnitude reaches that of the one observed, rounding aside."""
+    return float((np.abs(found) >= abs(observed) * (1 - 1e-9) - 1e-300).mean())
+
+
+def sign_flip_floor(runs: int) -> float:
+    """The smallest two-sided p that so many matched runs allow."""
+    return min(1.0, 2.0 ** (1 - min(runs, EXACT_RUNS)))
+
+
+def permutation_floor(first: int, second: int) -> float:
+    """The smallest two-sided p that so many unmatched runs of two conditions allow."""
+    mirrored = 2 if first == second else 1  # with equal numbers every split has its mirror image
+    return min(1.0, mirrored / math.comb(first + second, first))
+
+
+def student_quantile(probability: float, freedom: int) -> float:
+    """Quantile of Student's t for a whole number of degrees of freedom, by bisection.
+
+    Args:
+        probability: above 0.5.
+        freedom: degrees of freedom, at least 1.
+    """
+    low, high = 0.0, 1.0
+    while student_probability(high, freedom) < probability:
+        low, high = high, 2 * high
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_probability(middle, freedom) < probability else (low, middle)
+    return (low + high) / 2
+
+
+def student_probability(t: float, freedom: int) -> float:
+    """P(T <= t) of Student's t; the finite series in the angle arctan(t / sqrt(freedom))."""
+    angle = math.atan(t / math.sqrt(freedom))
+    square = math.cos(angle) ** 2
+    odd = freedom % 2
+    total = term = math.cos(angle) if odd else 1.0
+    for k in range(2 + odd, freedom - 1, 2):
+        term *= square * (k - 1) / k
+        total += term
+    if not odd:
+        return 0.5 + math.sin(angle) * total / 2
+    if freedom == 1:
+        total = 0.0
+    return 0.5 + (angle + math.sin(angle) * total) / math.pi

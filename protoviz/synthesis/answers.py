@@ -1,0 +1,94 @@
+"""What a network answers when it is shown images: the responses of its units, as the cube's `activation`.
+
+Same position, same side of the non-linearity, float32, on images of 8 bits, without transforms. Nothing is
+searched here; whose images they are does not matter.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from protoviz.recipes import Objective
+from protoviz.synthesis import blocks
+from protoviz.synthesis.network import Network
+from protoviz.synthesis.windows import Window
+
+Images = NDArray[np.uint8]
+Responses = NDArray[np.float32]
+
+
+def of_all_units(
+    network: Network,
+    layers: Sequence[str],
+    objective: Objective,
+    images: Images,
+    *,
+    batch: int,
+    device: torch.device,
+) -> dict[str, Responses]:
+    """The responses (N, C) of every unit of some layers to every image, in one forward pass.
+
+    Args:
+        network: whose units they are.
+        layers: their names.
+        objective: where in the map, before or after the non-linearity.
+        images: (N, H, W, 3), of the network's size.
+        batch: images at once.
+        device: where to compute.
+
+    Raises:
+        StudyError: there is no such layer, or no such position in it.
+    """
+    columns, window = network.columns(layers, objective, torch.float32, device)
+
+    def answer(some: range) -> Mapping[str, Tensor]:
+        shown = _seen(network, images[some.start : some.stop], window, device)
+        return {layer: column.cpu() for layer, column in columns(shown).items()}
+
+    with torch.inference_mode():
+        parts = blocks.in_blocks(len(images), batch, answer)
+    return {layer: torch.cat([part[layer] for part in parts]).numpy() for layer in layers}
+
+
+class OwnUnits:
+    """What gives the units of a layer each its own image: channel k the image k.
+
+    Args:
+        network: whose units they are.
+        layer: their layer.
+        objective: where in the map, before or after the non-linearity.
+        batch: images at once.
+        device: where to compute.
+
+    Raises:
+        StudyError: there is no such layer, or no such position in it.
+    """
+
+    def __init__(
+        self, network: Network, layer: str, objective: Objective, *, batch: int, device: torch.device
+    ) -> None:
+        self._readout = network.readout(layer, objective, torch.float32, device)
+        self._network, self._batch, self._device = network, batch, device
+
+    def __call__(self, images: Images) -> Responses:
+        """The responses (C,) to images (C, H, W, 3), of the network's size."""
+
+        def answer(some: range) -> Tensor:
+            shown = _seen(self._network, images[some.start : some.stop], self._readout.window, self._device)
+            return self._readout(shown, torch.arange(some.start, some.stop, device=self._device)).cpu()
+
+        with torch.inference_mode():
+            parts = blocks.in_blocks(len(images), self._batch, answer)
+        answered: Responses = torch.cat(parts).numpy()
+        return answered
+
+
+def _seen(network: Network, images: Images, window: Window, device: torch.device) -> Tensor:
+    """The window of images as the network takes them."""
+    (top, bottom), (left, right) = window
+    cut = np.ascontiguousarray(images[:, top:bottom, left:right])
+    pixels = torch.from_numpy(cut).to(device).permute(0, 3, 1, 2).float().div(255)
+    return network.normalise(pixels).contiguous(memory_format=torch.channels_last)

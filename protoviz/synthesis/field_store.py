@@ -1,0 +1,181 @@
+"""The receptive fields of one network at all its epochs: maps, fits, masks, boxes (R1..R4)."""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from protoviz import backbones, schema, seeding
+from protoviz.recipes import Objective
+from protoviz.synthesis.expected_field import expected_map
+from protoviz.synthesis.gaussian import MISSING, GaussianFit, fit_gaussian
+from protoviz.synthesis.network import Network
+from protoviz.synthesis.receptive_field import Estimator, layer_map, responder, unit_maps
+
+Position = tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Method:
+    """How fields are made.
+
+    Attributes:
+        estimator: of the gradient maps.
+        objective: which response of a unit is meant: where in the map, before or after the non-linearity.
+        per_unit: whether every unit gets a Gaussian of its own beside that of its layer.
+        keep_offset: whether the fit's offset stays in the mask, as the authors' code had it.
+    """
+
+    estimator: Estimator
+    objective: Objective
+    per_unit: bool = False
+    keep_offset: bool = False
+
+
+@dataclass
+class _Fitted:
+    """What was made, epoch by epoch."""
+
+    epochs: list[int] = field(default_factory=list)
+    maps: list[list[NDArray[np.float32]]] = field(default_factory=list)
+    fits: list[list[GaussianFit]] = field(default_factory=list)
+    units: list[list[GaussianFit]] = field(default_factory=list)
+
+
+def receptive_fields(
+    models: Iterable[tuple[int, backbones.Backbone]],
+    condition: str,
+    run: int,
+    *,
+    size: int,
+    method: Method,
+    device: torch.device | str = "cpu",
+) -> xr.Dataset:
+    """A Gaussian mask for every layer and checkpoint of a network, and what is the same for all networks.
+
+    All networks see the same noise and the same signs, so that masks differ by the networks only.
+
+    Args:
+        models: (epoch, network in evaluation mode), in the order of the epochs; one at least.
+        condition: under which the networks were trained.
+        run: seed of their training.
+        size: height and width of the images, px.
+        method: how.
+        device: where the networks are.
+
+    Returns:
+        A data set as `schema.RECEPTIVE_FIELDS` describes.
+    """
+    made = _Fitted()
+    layers: Mapping[str, int] = {}
+    positions: dict[str, Position] = {}
+    common: dict[str, NDArray[Any]] = {}
+    for epoch, model in models:
+        if not positions:
+            layers = model.units
+            network = Network(_with_numbers(model), size)
+            positions = {layer: network.position(layer, method.objective) for layer in layers}
+            common = _common(network, model, positions, method)
+        made.epochs.append(epoch)
+        _add(made, model, positions, size, method, device)
+    attributes = {**asdict(method.estimator), "offset": "kept" if method.keep_offset else "removed"}
+    return _dataset(condition, run, layers, made, common).assign_attrs(attributes)
+
+
+def _add(
+    made: _Fitted,
+    model: backbones.Backbone,
+    positions: Mapping[str, Position],
+    size: int,
+    method: Method,
+    device: torch.device | str,
+) -> None:
+    """The maps and fits of one checkpoint."""
+    maps, units = [], []
+    for layer, position in positions.items():
+        respond = responder(model, layer, position, method.objective.activation)
+        channels, estimator = model.units[layer], method.estimator
+
+        def noise(layer: str = layer) -> np.random.Generator:
+            return seeding.generator("receptive field", layer)
+
+        maps.append(layer_map(respond, channels, size, estimator, noise(), device))
+        if method.per_unit:
+            each = unit_maps(respond, channels, size, estimator, noise(), device)
+            units += [fit_gaussian(found, method.keep_offset) for found in each]
+        else:
+            units += [MISSING] * channels
+    made.maps.append(maps)
+    made.fits.append([fit_gaussian(found, method.keep_offset) for found in maps])
+    made.units.append(units)
+
+
+def _common(
+    network: Network, model: backbones.Backbone, positions: Mapping[str, Position], method: Method
+) -> dict[str, NDArray[Any]]:
+    """What depends on the architecture alone: the box that a layer can see, and the fixed mask."""
+    boxes, masks = [], []
+    for layer, position in positions.items():
+        box = network.box(layer, method.objective)
+        # What reads the mean, or has no way to the image by windows alone, may see all of it.
+        rows, columns = box or ((0, network.size), (0, network.size))
+        boxes.append((*rows, *columns))
+        masks.append(fit_gaussian(expected_map(model, layer, network.size, position)).mask)
+    return {schema.BOX: np.array(boxes), schema.FIXED_MASK: np.array(masks)}
+
+
+def _with_numbers(model: backbones.Backbone) -> torch.nn.Module:
+    """A copy that can be traced even if the training diverged; only its shapes matter."""
+    assert isinstance(model, torch.nn.Module)
+    copied = copy.deepcopy(model)
+    for tensor in copied.state_dict().values():
+        torch.nan_to_num_(tensor)
+    return copied
+
+
+def _dataset(
+    condition: str,
+    run: int,
+    layers: Mapping[str, int],
+    made: _Fitted,
+    common: Mapping[str, NDArray[Any]],
+) -> xr.Dataset:
+    """Everything as one data set."""
+
+    def stored(name: str, values: Any) -> tuple[tuple[str, ...], NDArray[Any]]:
+        variable = schema.RECEPTIVE_FIELDS[name]
+        array = np.asarray(values, dtype=variable.dtype)
+        return variable.dims, array if name in common else array[np.newaxis, np.newaxis]
+
+    def of(fits: Sequence[Sequence[GaussianFit]], attribute: str, name: str) -> Any:
+        return stored(name, [[getattr(fit, attribute) for fit in row] for row in fits])
+
+    names, channels = schema.unit_labels(layers)
+    return xr.Dataset(
+        {
+            schema.MASK: of(made.fits, "mask", schema.MASK),
+            schema.GRADIENT: stored(schema.GRADIENT, made.maps),
+            schema.GAUSSIAN: of(made.fits, "parameters", schema.GAUSSIAN),
+            schema.R_SQUARED: of(made.fits, "r_squared", schema.R_SQUARED),
+            schema.FIT_STATUS: of(made.fits, "status", schema.FIT_STATUS),
+            schema.UNIT_GAUSSIAN: of(made.units, "parameters", schema.UNIT_GAUSSIAN),
+            schema.UNIT_R_SQUARED: of(made.units, "r_squared", schema.UNIT_R_SQUARED),
+            schema.UNIT_FIT_STATUS: of(made.units, "status", schema.UNIT_FIT_STATUS),
+            **{name: stored(name, values) for name, values in common.items()},
+        },
+        {
+            schema.CONDITION: np.array([condition], dtype=schema.TEXT),
+            schema.RUN: np.array([run], dtype=schema.INTEGER),
+            schema.EPOCH: np.array(made.epochs, dtype=schema.INTEGER),
+            schema.LAYER: np.array(list(layers), dtype=schema.TEXT),
+            schema.PARAMETER: np.array(schema.GAUSSIAN_PARAMETERS, dtype=schema.TEXT),
+            schema.SIDE: np.array(schema.SIDES, dtype=schema.TEXT),
+            schema.UNIT_LAYER: (schema.UNIT, names),
+            schema.CHANNEL: (schema.UNIT, channels),
+        },
+    )

@@ -1,0 +1,37 @@
+"""Which units are visualised: a sample of the channels of every convolution, found by themselves (Q2, Q5)."""
+
+from protoviz import seeding
+from protoviz.synthesis.network import Network
+
+
+def convolutions(network: Network, *, squeeze_excite: bool = False) -> dict[str, int]:
+    """Layer -> channels, of every convolution in the order of the network.
+
+    Args:
+        network: whose convolutions they are.
+        squeeze_excite: those inside squeeze-excite blocks as well.
+    """
+    return {
+        layer.name: layer.channels
+        for layer in network.layers.values()
+        if layer.type == "Conv2d" and (squeeze_excite or not layer.gate)
+    }
+
+
+def sample(layers: dict[str, int], per_layer: int | None, seed: int) -> dict[str, tuple[int, ...]]:
+    """So many channels of every layer, or all where it has fewer, in ascending order.
+
+    The choice depends on the seed and the name of the layer alone: it is the same at every stage of training,
+    and a larger sample holds the smaller ones.
+
+    Args:
+        layers: layer -> channels.
+        per_layer: None for all.
+        seed: of the choice.
+    """
+    return {
+        layer: tuple(
+            sorted(seeding.generator("units", seed, layer).permutation(channels)[:per_layer].tolist())
+        )
+        for layer, channels in layers.items()
+    }

@@ -1,0 +1,115 @@
+"""The prototypes of one network as tasks: one for each (epoch, repeat), which alone writes its shard."""
+
+import functools
+import itertools
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from protoviz import checkpoints, compute, cube, schema
+from protoviz.errors import StudyError
+from protoviz.priors import base
+from protoviz.recipes import Synthesis
+from protoviz.synthesis.hybrid import prototypes
+from protoviz.synthesis.network import Network
+
+Item = tuple[int, int]  # epoch, repeat
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How the workers compute.
+
+    Args:
+        device: "cpu", "cuda" or "auto", as in params.yaml.
+        threads: of each worker.
+        precision: of the search, as in params.yaml.
+    """
+
+    device: str
+    threads: int
+    precision: str
+
+    def outcome(self) -> dict[str, Any]:
+        """What the result owes to this machine: the precision that it has come to, and versions."""
+        device = _prepared(self.device, self.threads)
+        precision = str(compute.precision(self.precision, device)).removeprefix("torch.")
+        return {"precision": precision, "versions": compute.versions()}
+
+
+@dataclass(frozen=True)
+class Shards:
+    """All tasks of one network; called with an item, it makes the shard.
+
+    Args:
+        store: an empty cube of one condition and run, at an absolute path that every worker has.
+        template: its extent.
+        sources: epoch -> checkpoint, absolute.
+        prior: name, weights and digest of the image prior.
+        recipe: of the synthesis.
+        machine: how to compute.
+        outcome: what every worker's machine has to come to.
+    """
+
+    store: Path
+    template: cube.Template
+    sources: Mapping[int, Path]
+    prior: tuple[str, str | None, str | None]
+    recipe: Synthesis
+    machine: Machine
+    outcome: Mapping[str, Any]
+
+    @property
+    def items(self) -> list[Item]:
+        """(epoch, repeat) of every shard."""
+        return list(itertools.product(self.template.epochs, self.template.repeats))
+
+    def done(self, item: Item) -> bool:
+        """Whether all files of a shard are there; each appears only when it is whole."""
+        epoch, repeat = item
+        position = (0, 0, self.template.repeats.index(repeat), self.template.epochs.index(epoch))
+        return all(
+            cube.shard_file(self.store, variable, position).is_file() for variable in schema.CUBE.variables
+        )
+
+    def __call__(self, item: Item) -> None:
+        """Make one shard and write it.
+
+        Raises:
+            StudyError: this machine would come to another outcome than the one that the stage records.
+        """
+        epoch, repeat = item
+        ours = self.machine.outcome()
+        if ours != self.outcome:
+            raise StudyError(
+                f"worker on {socket.gethostname()}",
+                expected=f"what the store's attributes say: {dict(self.outcome)}",
+                found=str(ours),
+                remedy="give all workers the same environment; if hardware differs, set synthesis.precision",
+            )
+        device = _prepared(self.machine.device, self.machine.threads)
+        template = self.template
+        address = cube.Address(template.conditions[0], template.runs[0], repeat, epoch)
+        layers, channels = schema.unit_labels(template.layers)
+        units = {layer: channels[at].tolist() for layer, at in schema.layer_slices(layers).items()}
+        network = Network(checkpoints.load(self.sources[epoch])[0], template.size)
+        prior = _prior(*self.prior, template.size, device)
+        shard = prototypes(network, units, prior, self.recipe, address=address, device=device)
+        cube.write_shard(self.store, address, shard)
+
+
+@functools.cache
+def _prepared(device: str, threads: int) -> torch.device:
+    """Once for each worker."""
+    return compute.prepare(device, threads)
+
+
+@functools.lru_cache(maxsize=1)
+def _prior(
+    name: str, weights: str | None, sha256: str | None, size: int, device: torch.device
+) -> base.ImagePrior:
+    return base.load(name, weights=weights, sha256=sha256, size=size, device=device)

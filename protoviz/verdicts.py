@@ -1,0 +1,3 @@
+"""What can be said of a claim, in both studies."""
+
+SUPPORTED, NOT_SUPPORTED, UNDECIDED, NOT_COMPUTED = "supported", "not supported", "undecided", "not computed"

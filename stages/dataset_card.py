@@ -1,0 +1,32 @@
+"""The card of the published prototypes (Q8)."""
+
+from protoviz import cube, files, layout
+from protoviz.dataset_card import Part, card, origin
+from protoviz.params import Params
+from stages import run_stage
+
+LICENCE = "MIT"  # of this repository
+
+
+def main(params: Params) -> None:
+    """Describe both cubes."""
+    pretrain, domain = params.training_stages.pretrain, params.training_stages.domain
+    general, ours = origin(params.images.source, params.images.path)
+    other, also_ours = origin(domain.source, domain.path)
+    first = general if pretrain.weights is None else f"weights from {pretrain.weights}"
+    parts = [
+        Part(layout.CUBE, params.title, cube.open_cube(layout.CUBE), general, ours),
+        Part(
+            layout.STAGES_CUBE,
+            params.training_stages.title,
+            cube.open_cube(layout.STAGES_CUBE),
+            f"{first}; then {other}",
+            pretrain.weights is None and ours and also_ours,
+        ),
+    ]
+    with files.complete(layout.CARD) as partial:
+        partial.write_text(card(parts, LICENCE))
+
+
+if __name__ == "__main__":
+    run_stage(main)

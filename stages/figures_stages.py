@@ -1,0 +1,27 @@
+"""The figures of study B as PNG (Q6, Q7)."""
+
+from protoviz import cube, figures, layout, schema_projection, stores
+from protoviz.figures import stages as drawing
+from protoviz.params import Params
+from stages import run_stage
+
+LAYERS = 16  # of the grid: as many as a page shows at full size
+
+
+def main(params: Params) -> None:
+    """Draw every figure from what the stages before have written."""
+    title, dpi = params.training_stages.title, params.figures.dpi
+    made, maps = cube.open_cube(layout.STAGES_CUBE), stores.open_dataset(layout.projection("stages"))
+    drawn = {
+        "q6_stages": drawing.stage_grid(made, LAYERS, title, dpi),
+        "q7_map": drawing.stage_maps(made, maps, schema_projection.POSITION, title),
+        "q7_map_prototypes": drawing.stage_maps(made, maps, schema_projection.POSITION, title, pictures=True),
+        "q7_map_each": drawing.stage_maps(made, maps, schema_projection.POSITION_ALONE, title),
+        "q7_map_aligned": drawing.stage_maps(made, maps, schema_projection.POSITION_ALIGNED, title),
+    }
+    for name, figure in drawn.items():
+        figures.save(figure, layout.FIGURES_STAGES / f"{name}.png", dpi)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,59 @@
+"""The verdicts on the claims of study B."""
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from protoviz import (
+    cube,
+    embedders,
+    files,
+    layout,
+    projection,
+    schema,
+    schema_projection,
+    stage_findings,
+    stores,
+)
+from protoviz.params import Params
+from stages import run_stage
+
+
+def main(params: Params) -> None:
+    """Compare the prototypes in every space, before and after UMAP; write verdicts and metrics."""
+    threadpool_limits(params.compute.threads)
+    settings = params.projection
+    made = cube.open_cube(layout.STAGES_CUBE)
+    alive = (made[schema.STATUS] == schema.Status.CONVERGED).all(schema.EPOCH).to_numpy()[0, 0, 0]
+    layers = made[schema.LAYER].to_numpy()[alive].tolist()
+    setting = embedders.Setting(
+        encoder=layout.REFERENCE_ENCODER,
+        device=params.compute.device,
+        threads=params.compute.threads,
+        batch_size=settings.batch_size,
+    )
+    spaces = [
+        stage_findings.Space(name, projection.vectors(made, embed)[0, 0, 0][:, alive])
+        for name, embed in embedders.load(settings.embedders, setting).items()
+    ]
+    maps = stores.open_dataset(layout.projection("stages"))
+    places = maps[schema_projection.POSITION_SEEDS].to_numpy()[0, 0, 0][:, alive]
+    for k, seed in enumerate(maps[schema_projection.SEED].to_numpy().tolist()):
+        name = f"UMAP of {maps.attrs['embedder']}, seed {seed}"
+        spaces.append(stage_findings.Space(name, places[:, :, k]))
+    training = files.read_json(layout.STAGES_TRAINING)
+    about = {
+        "title": params.training_stages.title,
+        "prototypes": int(np.prod(made[schema.STATUS].shape)),
+        "units": len(alive),
+        "layers": len(set(made[schema.LAYER].to_numpy().tolist())),
+        "excluded_percent": round(100 * float(1 - alive.mean()), 2),
+        "training": training,
+    }
+    stages = made[schema.CHECKPOINT].to_numpy().tolist()
+    found = stage_findings.collect(about, spaces, stages, layers, settings)
+    files.write_json(layout.STAGES_FINDINGS, found)
+    files.write_json(layout.STAGES_METRICS, stage_findings.metrics(found, training))
+
+
+if __name__ == "__main__":
+    run_stage(main)

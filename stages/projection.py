@@ -1,0 +1,30 @@
+"""The maps of study A's prototypes: all epochs on one, and aligned along training."""
+
+from threadpoolctl import threadpool_limits
+
+from protoviz import cube, embedders, layout, projection, schema, schema_projection, stores
+from protoviz.params import Params
+from stages import run_stage
+
+
+def main(params: Params) -> None:
+    """Write the maps of the first runs and repeats of all conditions."""
+    threadpool_limits(params.compute.threads)
+    settings = params.projection
+    shown = cube.open_cube(layout.CUBE).isel(
+        {schema.RUN: slice(settings.runs), schema.REPEAT: slice(settings.repeats)}
+    )
+    setting = embedders.Setting(
+        encoder=layout.REFERENCE_ENCODER,
+        device=params.compute.device,
+        threads=params.compute.threads,
+        batch_size=settings.batch_size,
+    )
+    ((name, embed),) = embedders.load(settings.embedders[:1], setting).items()
+    made = projection.maps(shown, projection.vectors(shown, embed), settings.umap, settings.seeds[:1])
+    made.attrs = {"embedder": name, "umap": settings.umap.model_dump(mode="json")}
+    stores.write_dataset(layout.projection("study"), made, schema_projection.PROJECTION)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,28 @@
+"""The maps of study B's prototypes: all stages of training on one, each on its own, and aligned."""
+
+from threadpoolctl import threadpool_limits
+
+from protoviz import cube, embedders, layout, projection, schema_projection, stores
+from protoviz.params import Params
+from stages import run_stage
+
+
+def main(params: Params) -> None:
+    """Write the maps, that of all stages for every seed."""
+    threadpool_limits(params.compute.threads)
+    settings = params.projection
+    shown = cube.open_cube(layout.STAGES_CUBE)
+    setting = embedders.Setting(
+        encoder=layout.REFERENCE_ENCODER,
+        device=params.compute.device,
+        threads=params.compute.threads,
+        batch_size=settings.batch_size,
+    )
+    ((name, embed),) = embedders.load(settings.embedders[:1], setting).items()
+    made = projection.maps(shown, projection.vectors(shown, embed), settings.umap, settings.seeds)
+    made.attrs = {"embedder": name, "umap": settings.umap.model_dump(mode="json")}
+    stores.write_dataset(layout.projection("stages"), made, schema_projection.PROJECTION)
+
+
+if __name__ == "__main__":
+    run_stage(main)

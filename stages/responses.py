@@ -1,0 +1,39 @@
+"""What one network's checkpoints respond to: natural images, and the prototypes of all epochs."""
+
+from protoviz import checkpoints, compute, cube, datasets, layout, schema_responses, seeding, stores
+from protoviz.params import Params
+from protoviz.progress import track
+from protoviz.synthesis.answer_store import Shown, answer_stores
+from protoviz.synthesis.network import Network
+from stages import run_stage
+
+
+def main(params: Params, condition: str, run: int) -> None:
+    """Read checkpoints, prototypes and held-out images, ask, write two stores."""
+    device = compute.prepare(params.compute.device, params.compute.threads)
+    prototypes = layout.prototypes(condition, run)
+    cube.validate(prototypes)
+    images = datasets.load(layout.IMAGES, "test").images
+    count = min(len(images), params.natural.images or len(images))
+    # The same for all networks.
+    rows = seeding.generator("natural images").permutation(len(images))[:count]
+    rows.sort()
+    directory = layout.checkpoints(condition, run)
+    networks = (
+        Network(checkpoints.load(checkpoints.path(directory, epoch))[0], params.images.size)
+        for epoch in track(params.train.keep, "networks asked")
+    )
+    natural, ageing = answer_stores(
+        networks,
+        cube.open_cube(prototypes),
+        Shown(images[rows], rows, min(params.natural.top, count)),
+        params.synthesis.objective,
+        batch=params.synthesis.batch_size,
+        device=device,
+    )
+    stores.write_dataset(layout.natural(condition, run), natural, schema_responses.NATURAL)
+    stores.write_dataset(layout.ageing(condition, run), ageing, schema_responses.AGEING)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,36 @@
+"""The benchmarks of distances and of embedding, once, on next to nothing."""
+
+import numpy as np
+import pytest
+
+from benchmarks import distances, embedding
+from protoviz import backbones, checkpoints, embedders
+
+
+@pytest.mark.parametrize("damage", [1.0, 1.1])
+def test_distances_are_timed_and_checked(tmp_path, monkeypatch, damage):
+    distances.write(tmp_path, 3, (12, 40))
+    exact = distances.pairwise
+    monkeypatch.setattr(distances, "pairwise", lambda points: damage * exact(points))
+    seconds, error = distances.timed(lambda: distances.matrix_of_every_epoch(tmp_path, range(3)))
+    assert seconds > 0
+    assert error < 1e-10 if damage == 1 else error == pytest.approx(0.1)
+    distances.measures_of_every_epoch(tmp_path, range(3))
+
+
+def test_vectors_of_neighbouring_epochs_are_near(tmp_path):
+    distances.write(tmp_path, 2, (12, 40))
+    (_, first), (_, second) = distances._read(tmp_path, range(2))
+    apart = np.square(first[0] - first[1]).mean()
+    assert 0 < np.square(first[0] - second[0]).mean() < apart / 10
+
+
+def test_embedding_is_timed_beside_the_same_network(tmp_path):
+    encoder = tmp_path / "encoder.safetensors"
+    identity = checkpoints.Checkpoint("reference", 0, 0, "resnet18", 4, "none")
+    checkpoints.save(encoder, backbones.initial("resnet18", 4, 0), identity)
+    setting = embedders.Setting(encoder, "cpu", 1, 4)
+    embedded, bare = embedding.rates("reference", setting, images=6, size=32, rounds=1)
+    assert embedded > 0
+    assert bare > 0
+    assert [batch.shape for batch in embedding.bare_pass("reference", setting, 6, 32)()] == [(4, 32), (2, 32)]

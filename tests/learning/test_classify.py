@@ -1,0 +1,98 @@
+"""Training with labels: it learns what can be learnt, the same each time, and judges literally."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from protoviz import backbones
+from protoviz.learning import classify
+from protoviz.stage_params import Supervised
+
+CPU = torch.device("cpu")
+
+
+def settings(**changes):
+    how = {"epochs": 6, "view_size": 32, "batch_size": 8, "lr": 1e-2, "weight_decay": 0.0}
+    return Supervised.model_validate({**how, "label_smoothing": 0.0, "precision": "float32", **changes})
+
+
+def bars(count, seed=0):
+    """Upright bars and lying ones, on noise: what mirroring and moving leave as it is."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    images = rng.integers(0, 80, (count, 40, 40, 3), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        place = rng.integers(8, 28)
+        image[(slice(None), slice(place, place + 4)) if label else (slice(place, place + 4),)] += 150
+    return images, labels.astype(np.int64)
+
+
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            *(nn.Conv2d(3, 8, 5, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 5, 2), nn.ReLU()),
+            *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)),
+        )
+
+
+def learnt(address=("seresnext", 1), **changes):
+    made = network()
+    history = classify.train(*bars(64), made, settings(**changes), address=address, device=CPU)
+    return made, history
+
+
+def test_it_learns():
+    made, history = learnt()
+    assert [epoch.epoch for epoch in history] == [1, 2, 3, 4, 5, 6]
+    assert history[-1].loss < 0.6 * history[0].loss
+    assert classify.accuracy(*bars(40, seed=1), made, 32, CPU) > 90
+    assert not made.training
+
+
+def test_the_same_address_gives_the_same_weights_and_another_one_others():
+    first, again, other = learnt()[0], learnt()[0], learnt(("seresnext", 2))[0]
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+    assert not torch.equal(first[0].weight, other[0].weight)
+
+
+def test_accuracy_is_the_share_of_right_answers_on_images_at_the_size_asked_for():
+    images, labels = bars(70)
+    made = network().eval()
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        right = [
+            int(made(backbones.normalise(pixel[None])).argmax()) == label
+            for pixel, label in zip(pixels, labels, strict=True)
+        ]
+    assert classify.accuracy(images, labels, made, 40, CPU) == pytest.approx(100 * np.mean(right))
+
+
+def test_no_batch_is_left_with_a_single_image():
+    """Of which batch normalisation could not take a variance."""
+    sizes = [len(batch) for batch in classify._batches(np.arange(65), 16)]
+    assert sum(sizes) == 65
+    assert min(sizes) >= 13
+    assert max(sizes) <= 16
+
+
+def test_views_are_mirrored_and_moved_but_little():
+    images = np.zeros((64, 40, 40, 3), np.uint8)
+    images[:, 20, 8] = 255
+    shown = classify._view(images, 40, np.random.default_rng(0))
+    assert shown.shape == (64, 3, 40, 40)
+    brightest = shown[:, 0].flatten(1).argmax(1)
+    columns, rows = set((brightest % 40).tolist()), set((brightest // 40).tolist())
+    assert len(rows) == 1, "a batch is moved as one"
+    assert abs(rows.pop() - 20) <= 5
+    left, right = min(columns), max(columns)
+    assert len(columns) == 2
+    assert right - left == 39 - 2 * 8
+
+
+def test_bfloat16_learns_as_well():
+    made, history = learnt(precision="bfloat16")
+    assert all(value.dtype != torch.bfloat16 for value in made.state_dict().values())
+    assert history[-1].loss < 0.7 * history[0].loss

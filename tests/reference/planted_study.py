@@ -1,0 +1,190 @@
+"""Stores of a made-up study in which every effect is known, by default as the paper has it.
+
+Every quantity is a function of the condition, the layer and the progress of training, 0 (untrained) to 1;
+runs, repeats and units differ from it by factors drawn by address.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+
+from protoviz import schema, schema_appearance
+from protoviz.findings import Study
+
+DEEP = ("layer3", "layer4")
+
+
+def diversity(condition, layer, t):
+    """Layers 1 and 2 fall at first and grow again, more in keepclr; in 3 and 4 clrjit goes on rising."""
+    jit = condition == "clrjit"
+    if layer in DEEP:
+        return 1 + (1.5 * t if jit else 0.4 * min(1.0, 4 * t))
+    fallen = 0.4 if t > 0 else 1.0
+    return fallen * (1 + (0.3 if jit else 0.6) * min(1.0, 2.5 * t))
+
+
+def apart(condition, layer, t):
+    """The distance between repeats grows, most in deep layers of clrjit."""
+    return 0.1 * (1 + t * (3 if condition == "clrjit" and layer in DEEP else 1))
+
+
+def learnt(condition, layer, t):
+    """What the step that ends at t changes: most at first, more in deep layers of clrjit; hardly later."""
+    return (1.0 if t < 0.2 else 0.01) * (1.5 if condition == "clrjit" and layer in DEEP else 1.0)
+
+
+def looks(condition, _layer, _t):
+    """(saturation, warmth, high frequency)."""
+    keep = condition == "keepclr"
+    return (0.4, 0.6, 0.5) if keep else (0.2, 0.5, 0.3)
+
+
+def responses(_condition, _layer, t):
+    """(participation ratio, mean correlation)."""
+    return 5 + 10 * t, 0.5 - 0.3 * t
+
+
+@dataclass(frozen=True)
+class Truth:
+    diversity: object = diversity
+    apart: object = apart
+    learnt: object = learnt
+    looks: object = looks
+    responses: object = responses
+    conditions: tuple = ("clrjit", "keepclr")
+    runs: tuple = (1, 2, 3, 4)
+    repeats: tuple = (0, 1)
+    epochs: tuple = (0, 1, 2, 3, 4, 6, 8)
+    layers: tuple = (("layer1", 6), ("layer2", 6), ("layer3", 6), ("layer4", 6))
+    embedders: tuple = ("reference", "pixels")
+    spread: float = 0.02  # of runs
+    repeat_spread: float = 0.01
+    unit_spread: float = 0.05
+    seed: int = 0
+    cosine: object = None  # the diversity in cosine distance, if it differs
+    opposed_repeats: bool = False  # whether the second repeat's diversity is the mirror image of the first's
+
+
+PAPER = Truth()
+
+
+def study(truth=PAPER, draws=60, **changes):
+    """A study of these truths."""
+    truth = replace(truth, **changes)
+    networks = [[(c, r) for r in truth.runs] for c in truth.conditions]
+    return Study(
+        [[_distances(truth, *item) for item in runs] for runs in networks],
+        [[_appearance(truth, *item) for item in runs] for runs in networks],
+        [[_natural(truth, *item) for item in runs] for runs in networks],
+        draws=draws,
+    )
+
+
+def _table(truth, function, condition, epochs):
+    """(epoch, unit) of the truth."""
+    last = max(truth.epochs) or 1
+    units = [layer for layer, number in truth.layers for _ in range(number)]
+    inner = np.shape(function(condition, units[0], 0.0))
+    table = np.empty((len(epochs), len(units), *inner))
+    for place in np.ndindex(*table.shape[:2]):
+        table[place] = function(condition, units[place[1]], epochs[place[0]] / last)
+    return table
+
+
+def _noisy(truth, table, rng, repeats=True):
+    """(repeat, epoch, unit, ...) of the truth times factors of the run, the repeat and the unit."""
+    extra = (1,) * (table.ndim - 2)
+    count = len(truth.repeats) if repeats else 1
+    run = np.exp(truth.spread * rng.normal(size=(1, len(table), 1, *extra)))
+    repeat = np.exp(truth.repeat_spread * rng.normal(size=(count, len(table), 1, *extra)))
+    unit = np.exp(truth.unit_spread * rng.normal(size=(count, 1, table.shape[1], *extra)))
+    return table[None] * run * repeat * unit
+
+
+def _coordinates(truth, condition, run):
+    names, channels = schema.unit_labels(dict(truth.layers))
+    return {
+        "condition": np.array([condition], dtype=schema.TEXT),
+        "run": [run],
+        "repeat": list(truth.repeats),
+        "epoch": list(truth.epochs),
+        "layer": ("unit", names),
+        "channel": ("unit", channels),
+    }
+
+
+def _distances(truth, condition, run):
+    rng = np.random.default_rng([truth.seed, 1, len(condition), run])
+    diverse = _noisy(truth, _table(truth, truth.diversity, condition, truth.epochs), rng)
+    cosine = diverse
+    if truth.cosine is not None:
+        cosine = _noisy(truth, _table(truth, truth.cosine, condition, truth.epochs), rng)
+    if truth.opposed_repeats:
+        diverse = np.concatenate([diverse[:1], 1 / diverse[:1]])
+        cosine = diverse
+    between = _noisy(truth, _table(truth, truth.apart, condition, truth.epochs), rng, repeats=False)[0]
+    change = _noisy(truth, _table(truth, truth.learnt, condition, truth.epochs[1:]), rng)
+    change = change + (between[:-1] + between[1:]) / 2
+    if len(truth.repeats) < 2:
+        between = between * np.nan
+
+    def spaces(mse, other):
+        both = np.stack([mse, other], -1)[None, None, ..., None, :, None]
+        shape = (*both.shape[:-3], len(truth.embedders), 2, len(schema.MASKINGS))
+        return np.broadcast_to(both, shape).astype(np.float32)
+
+    dims = {v.name: v.dims for v in schema.DISTANCES.variables}
+    live = np.array([n for _, n in truth.layers], np.int32)
+    live = np.broadcast_to(live, (1, 1, len(truth.repeats), len(truth.epochs), len(live)))
+    return xr.Dataset(
+        {
+            "between_units": (dims["between_units"], spaces(diverse, cosine).copy()),
+            "between_epochs": (dims["between_epochs"], spaces(change, change).copy()),
+            "between_repeats": (dims["between_repeats"], spaces(between, between).copy()),
+            "live_units": (dims["live_units"], live.copy()),
+        },
+        {
+            **_coordinates(truth, condition, run),
+            "embedder": np.array(truth.embedders, dtype=schema.TEXT),
+            "distance": np.array(["mse", "cosine"], dtype=schema.TEXT),
+            "masking": np.array(schema.MASKINGS, dtype=schema.TEXT),
+            "step": np.arange(len(truth.epochs) - 1),
+            "epoch_from": ("step", list(truth.epochs[:-1])),
+            "epoch_to": ("step", list(truth.epochs[1:])),
+        },
+    )
+
+
+def _appearance(truth, condition, run):
+    rng = np.random.default_rng([truth.seed, 2, len(condition), run])
+    seen = _noisy(truth, _table(truth, truth.looks, condition, truth.epochs), rng)[None, None].astype(
+        np.float32
+    )
+    dims = ("condition", "run", "repeat", "epoch", "unit")
+    names = (schema_appearance.SATURATION, schema_appearance.WARMTH, schema_appearance.HIGH_FREQUENCY)
+    found = {
+        schema_appearance.appearance_name(name, masking): (dims, seen[..., k])
+        for k, name in enumerate(names)
+        for masking in schema.MASKINGS
+    }
+    return xr.Dataset(found, _coordinates(truth, condition, run))
+
+
+def _natural(truth, condition, run):
+    rng = np.random.default_rng([truth.seed, 3, len(condition), run])
+    last = max(truth.epochs) or 1
+    table = np.array(
+        [[truth.responses(condition, layer, e / last) for layer, _ in truth.layers] for e in truth.epochs]
+    )
+    table = (table * np.exp(truth.spread * rng.normal(size=table.shape)))[None, None].astype(np.float32)
+    dims = ("condition", "run", "epoch", "layer")
+    return xr.Dataset(
+        {"participation_ratio": (dims, table[..., 0]), "mean_correlation": (dims, table[..., 1])},
+        {
+            "condition": np.array([condition], dtype=schema.TEXT),
+            "run": [run],
+            "epoch": list(truth.epochs),
+            "layer": np.array([name for name, _ in truth.layers], dtype=schema.TEXT),
+        },
+    )

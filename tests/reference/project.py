@@ -1,0 +1,179 @@
+"""A repository with a pipeline of real DVC stages that make toy prototypes in no time."""
+
+import contextlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from protoviz import __main__
+
+ROOT = Path(__file__).parents[2]
+
+PIPELINE = """
+stages:
+  train:
+    matrix: {condition: "${conditions}", run: "${runs}"}
+    cmd: python make.py train ${item.condition} ${item.run}
+    params: ["conditions.${item.condition}"]
+    outs: ["data/checkpoints/${item.condition}-${item.run}"]
+  synthesize:
+    matrix: {condition: "${conditions}", run: "${runs}"}
+    cmd: python make.py synthesize ${item.condition} ${item.run}
+    deps: ["data/checkpoints/${item.condition}-${item.run}"]
+    params: [synthesis, train.keep]
+    outs: ["data/prototypes/${item.condition}-${item.run}.zarr"]
+  metrics:
+    matrix: {condition: "${conditions}"}
+    cmd: python make.py metrics ${item.condition}
+    deps: [data/checkpoints, data/prototypes]
+    metrics:
+      - metrics/${item.condition}.json: {cache: false}
+  curves:
+    cmd: python make.py curves
+    deps: [data/checkpoints]
+    params: [conditions, runs]
+    outs:
+      - metrics/curves: {cache: false}
+  cube:
+    cmd: python make.py cube
+    deps: [data/prototypes]
+    params: [conditions, runs]
+    outs: [data/cube.zarr]
+plots:
+  - metrics/curves:
+      template: by_condition
+      x: epoch
+      y: value
+"""
+
+MAKE = """
+import json, pathlib, sys
+from ruamel.yaml import YAML
+from protoviz import cube, files, layout, recipes
+from protoviz.cube_linking import link_cube
+from tests.reference import prototypes as toy
+study = YAML(typ="safe").load(pathlib.Path("params.yaml"))
+stage, *item = sys.argv[1:]
+with open("../log.txt", "a") as log:
+    log.write("@".join([stage, "-".join(item)]).rstrip("@") + "\\n")
+if stage == "train":
+    folder = layout.checkpoints(item[0], int(item[1]))
+    folder.mkdir(parents=True)
+    for epoch in study["train"]["keep"]:
+        (folder / layout.checkpoint(epoch)).write_text(f"{item} {epoch} {study['conditions'][item[0]]}")
+elif stage == "synthesize":
+    condition, run = item[0], int(item[1])
+    epochs, repeats = tuple(study["train"]["keep"]), tuple(range(study["synthesis"]["repeats"]))
+    sources = {epoch: layout.checkpoints(condition, run) / layout.checkpoint(epoch) for epoch in epochs}
+    about = {
+        "title": "The cube of prototypes",
+        "synthesis": recipes.Synthesis.model_validate(study["synthesis"]).model_dump(mode="json"),
+        "checkpoint_sha256": {
+            layout.item(condition, run): {str(epoch): files.sha256(path) for epoch, path in sources.items()}
+        },
+    }
+    extent = toy.template((condition,), (run,), repeats, epochs)
+    toy.write_cube(layout.prototypes(condition, run), extent, about)
+elif stage == "metrics":
+    names = sorted(path.name for path in pathlib.Path("data/prototypes").iterdir())
+    strength = study["conditions"][item[0]].get("cj_strength", study["augment"]["cj_strength"])
+    files.write_json(layout.metrics(item[0]), {"stores": len(names), "layer1": {"diversity": strength}})
+elif stage == "curves":
+    files.write_csv(
+        layout.CURVES / "diversity.csv",
+        [
+            {"condition": c, "run": r, "epoch": e, "value": e * own.get("cj_strength", 1.0) + r}
+            for c, own in study["conditions"].items()
+            for r in study["runs"]
+            for e in study["train"]["keep"]
+        ],
+    )
+else:
+    link_cube(layout.CUBE, [layout.prototypes(c, r) for c in study["conditions"] for r in study["runs"]])
+"""
+
+
+def environment(folder):
+    own = {
+        "PYTHONPATH": str(ROOT),
+        "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
+        "DVC_GLOBAL_CONFIG_DIR": str(folder.parent / "global"),
+        "DVC_NO_ANALYTICS": "1",
+        "OMP_NUM_THREADS": "1",
+        "GIT_AUTHOR_NAME": "test",
+        "GIT_AUTHOR_EMAIL": "test@localhost",
+        "GIT_COMMITTER_NAME": "test",
+        "GIT_COMMITTER_EMAIL": "test@localhost",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, **own, "PATH": path}
+
+
+def call(folder, *command):
+    """A command in a folder, with `python` and `dvc` of the environment that runs this test."""
+    return subprocess.run(
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=120
+    )
+
+
+def done(folder, *command):
+    """The same, which has to succeed."""
+    result = call(folder, *command)
+    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+def protoviz(folder, *arguments):
+    """A command of ours in this process, which has DVC loaded already: its status and what it prints."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+        contextlib.chdir(folder),
+    ):
+        for name, value in environment(folder).items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["protoviz", *arguments])
+        status = 0
+        try:
+            __main__.main()
+        except SystemExit as exit_:
+            status = exit_.code
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+
+def create(folder):
+    """The repository, committed, not yet run."""
+    folder.mkdir(parents=True)
+    (folder / "dvc.yaml").write_text(PIPELINE)
+    (folder / "make.py").write_text(MAKE)
+    for name in ("params.yaml", ".gitignore", ".gitattributes", ".dvcignore"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(
+        ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache", "config.local")
+    )
+    done(folder, "git", "init", "--quiet", "--initial-branch", "main")
+    done(folder, "git", "add", "--all")
+    done(folder, "git", "commit", "--quiet", "--message", "study")
+    return folder
+
+
+def ran(folder):
+    """The stages that ran since the last call."""
+    path = folder.parent / "log.txt"
+    lines = path.read_text().splitlines() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return lines
+
+
+def change(folder, old, new):
+    """Edit params.yaml."""
+    text = (folder / "params.yaml").read_text()
+    assert old in text
+    (folder / "params.yaml").write_text(text.replace(old, new, 1))

@@ -1,0 +1,200 @@
+"""The stage `responses`: two checkpoints, toy prototypes, held-out images."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from protoviz import backbones, checkpoints, cube, layout, params, schema, stores
+from protoviz.errors import StudyError
+from protoviz.synthesis.answers import OwnUnits, of_all_units
+from protoviz.synthesis.network import Network
+from stages.responses import main
+
+SIZE, EPOCHS, REPEATS = 32, (0, 3), (0, 1)
+UNITS = {"layer1": 4, "layer2": 8, "layer3": 16, "layer4": 32}
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    read = params.load(Path(__file__).parents[2] / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    return read.model_copy(
+        update={
+            "images": read.images.model_copy(update={"size": SIZE}),
+            "train": read.train.model_copy(update={"keep": list(EPOCHS)}),
+            "natural": read.natural.model_copy(update={"images": 12, "top": 3}),
+        }
+    )
+
+
+def network(epoch):
+    return backbones.initial("resnet18", 4, seed=epoch).eval().requires_grad_(False)
+
+
+def write_inputs(study, change=None, repeats=REPEATS):
+    """Random images for prototypes, each with the response of its own network."""
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (20, SIZE, SIZE, 3), dtype=np.uint8)
+    layout.IMAGES.mkdir(parents=True)
+    np.save(layout.IMAGES / "test.npy", images)
+    np.save(layout.IMAGES / "test_labels.npy", np.zeros(20, np.int64))
+    extent = cube.Template(("clrjit",), (1,), repeats, EPOCHS, UNITS, SIZE, 2, 3)
+    cube.create(layout.prototypes("clrjit", 1), extent, {})
+    for epoch in EPOCHS:
+        identity = checkpoints.Checkpoint("clrjit", 1, epoch, "resnet18", 4, initial_weights="")
+        checkpoints.save(checkpoints.path(layout.checkpoints("clrjit", 1), epoch), network(epoch), identity)
+        for repeat in repeats:
+            address = cube.Address("clrjit", 1, repeat, epoch)
+            shown = rng.integers(0, 256, (60, SIZE, SIZE, 3), dtype=np.uint8)
+            activation = answered(study, epoch, shown)
+            status = np.where(activation > 0, schema.Status.CONVERGED, schema.Status.DEAD).astype(np.uint8)
+            shard = cube.Shard(
+                shown, np.zeros((60, 2), np.float16), activation, np.zeros((60, 3), np.float32), status
+            )
+            if change:
+                change(shard, address)
+            cube.write_shard(layout.prototypes("clrjit", 1), address, shard)
+    return images
+
+
+def answered(study, epoch, images):
+    """The responses of all units of a network to their own images."""
+    asked, first, found = Network(network(epoch), SIZE), 0, []
+    for layer, count in UNITS.items():
+        own = OwnUnits(asked, layer, study.synthesis.objective, batch=8, device=CPU)
+        found.append(own(images[first : first + count]))
+        first += count
+    return np.concatenate(found)
+
+
+def run(study):
+    main(study, "clrjit", 1)
+    return tuple(stores.open_dataset(place("clrjit", 1)) for place in (layout.natural, layout.ageing))
+
+
+def test_natural_images_of_every_unit(study):
+    images = write_inputs(study)
+    natural, _ = run(study)
+    assert natural.attrs["images"] == 12
+    assert natural.sizes == {
+        "condition": 1,
+        "run": 1,
+        "repeat": 2,
+        "epoch": 2,
+        "unit": 60,
+        "rank": 3,
+        "layer": 4,
+    }
+    top = natural.top_image.values[0, 0]
+    shown = np.unique(top)
+    assert len(shown) <= 12
+    for number, epoch in enumerate(EPOCHS):
+        seen = of_all_units(
+            Network(network(epoch), SIZE), list(UNITS), study.synthesis.objective, images, batch=8, device=CPU
+        )
+        all_units = np.concatenate(list(seen.values()), axis=1)  # (20, 60), of all images
+        for unit in range(60):
+            responses = all_units[top[number, unit], unit]
+            np.testing.assert_allclose(
+                natural.top_response.values[0, 0, number, unit], responses, rtol=1e-4, atol=1e-5
+            )
+        assert (np.diff(natural.top_response.values[0, 0, number]) <= 0).all()
+    ratio = natural.ratio_to_maximum.values[0, 0]
+    with cube.open_cube(layout.prototypes("clrjit", 1)) as made:
+        activation, alive = made.activation.values[0, 0], made.status.values[0, 0] == 1
+    greatest = natural.top_response.values[0, 0, :, :, 0]
+    wanted = np.where(alive & (greatest > 0), activation / greatest, np.nan)
+    np.testing.assert_allclose(ratio, wanted, rtol=1e-5)
+    assert np.isfinite(ratio).any()
+    assert np.isnan(natural.percentile.values[0, 0][~alive]).all()
+    above = natural.percentile.values[0, 0] == 100
+    assert (above == (alive & (activation > greatest))).all()
+    assert (natural.varying_units.values[0, 0] == list(UNITS.values())).all()
+    assert (natural.participation_ratio >= 1).all()
+
+
+def test_ageing_is_each_network_on_each_epochs_prototypes(study):
+    write_inputs(study)
+    _, ageing = run(study)
+    assert ageing.response.dims == schema_dims()
+    with cube.open_cube(layout.prototypes("clrjit", 1)) as made:
+        images, alive = made.image.values[0, 0], made.status.values[0, 0] == 1
+        activation = made.activation.values[0, 0].astype(np.float64)
+    for repeat, shown, asked in np.ndindex(2, 2, 2):
+        answers = answered(study, EPOCHS[asked], images[repeat, shown]).astype(np.float64)
+        both = alive[repeat, shown] & alive[repeat, asked]
+        first = 0
+        for number, count in enumerate(UNITS.values()):
+            units = np.flatnonzero(both[first : first + count]) + first
+            at = ageing.isel(
+                condition=0, run=0, repeat=repeat, prototype_epoch=shown, network_epoch=asked, layer=number
+            )
+            assert int(at.units) == len(units)
+            if len(units):
+                assert float(at.response) == pytest.approx(answers[units].mean(), rel=1e-4)
+                relative = np.median(answers[units] / activation[repeat, asked, units])
+                assert float(at.relative_response) == pytest.approx(relative, rel=1e-4)
+                if shown == asked:
+                    assert float(at.relative_response) == pytest.approx(1, rel=1e-4)
+            else:
+                assert np.isnan(at.response)
+            first += count
+
+
+def schema_dims():
+    return ("condition", "run", "repeat", "prototype_epoch", "network_epoch", "layer")
+
+
+def test_a_second_time_the_same_bytes(study):
+    write_inputs(study)
+    first, second = run(study), run(study)
+    for before, after in zip(first, second, strict=True):
+        assert before.identical(after)
+
+
+def test_a_layer_without_live_units_is_said(study):
+    def kill(shard, _address):
+        shard.status[:4] = schema.Status.DEAD
+
+    write_inputs(study, kill)
+    natural, ageing = run(study)
+    assert (ageing.units.sel(layer="layer1") == 0).all()
+    assert ageing.response.sel(layer="layer1").isnull().all()
+    assert ageing.response.sel(layer="layer2").notnull().any()
+    assert natural.percentile[..., :4].isnull().all()
+    assert (natural.top_image >= 0).all()  # what the units respond to is known nevertheless
+
+
+def test_fewer_images_than_asked_for(study):
+    write_inputs(study)
+    many = study.model_copy(update={"natural": study.natural.model_copy(update={"images": None, "top": 50})})
+    natural, _ = run(many)
+    assert natural.attrs["images"] == 20
+    assert natural.sizes["rank"] == 20
+
+
+def test_prototypes_of_another_network_are_refused(study):
+    def stale(shard, address):
+        shard.activation[:] *= 1.5 if address.epoch == 3 else 1
+
+    write_inputs(study, stale)
+    with pytest.raises(StudyError, match="epoch 3, layer1: expected the network of the stored prototypes"):
+        main(study, "clrjit", 1)
+    assert not layout.natural("clrjit", 1).exists()
+
+
+def test_a_gap_is_no_dead_unit(study):
+    write_inputs(study)
+    (layout.prototypes("clrjit", 1) / "status" / "c" / "0" / "0" / "1" / "0" / "0").unlink()
+    with pytest.raises(StudyError, match="expected all its prototypes, found no shard of status"):
+        main(study, "clrjit", 1)
+
+
+def test_one_epoch_and_one_repeat(study):
+    write_inputs(study, repeats=(0,))
+    _, ageing = run(study)
+    assert ageing.sizes["repeat"] == 1
+    assert (ageing.units > 0).all()

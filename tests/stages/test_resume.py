@@ -1,0 +1,397 @@
+"""Long stages survive kills, orphans, a full disk and lost workers, and end with the same hashes."""
+
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from protoviz import layout
+from tests.reference import miniature
+from tests.reference.zygote import Zygote
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("resume")]
+
+TASKS = 2 * len(miniature.EPOCHS)
+STORE, CHECKPOINTS = layout.prototypes("clrjit", 1), layout.checkpoints("clrjit", 1)
+CURVE = layout.training_curve("clrjit", 1)
+SYNTHESIZE = (sys.executable, "-m", "stages.synthesize", "clrjit", "1")
+REPRO = ("dvc", "repro", "--no-run-cache", "--single-item", "synthesize@clrjit-1")
+ENDS = {  # signals, and what they are sent to: the stage or its whole group
+    "Ctrl-C": (os.killpg, signal.SIGINT),
+    "SIGTERM": (os.kill, signal.SIGTERM),
+    "kill -9": (os.kill, signal.SIGKILL),
+    "kill -9 of the group": (os.killpg, signal.SIGKILL),
+}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return miniature.make(tmp_path_factory.mktemp("resume") / "study")
+
+
+@pytest.fixture(scope="module")
+def zygote(study):
+    started = Zygote(miniature.environment(study), study)
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def fresh(study):
+    """The study without prototypes and pieces."""
+    yield study
+    clean(study)
+
+
+def clean(study):
+    miniature.write_params(study)
+    for path in (study / STORE, study / layout.SCRATCH):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def whole(study, zygote):
+    """The hashes of an uninterrupted synthesis, and when its tasks began, in seconds after its start."""
+    started, log = time.time(), study.parent / "whole.txt"
+    assert zygote.wait(zygote.start("synthesize", study.parent / "whole.out", log)) == 0
+    begins = [float(line.split()[-1]) - started for line in lines(log, "begin")]
+    made = miniature.hashes(study / STORE)
+    clean(study)
+    return made, begins
+
+
+def lines(log, word):
+    text = log.read_text() if log.exists() else ""
+    return [line for line in text.splitlines() if line.startswith(word)]
+
+
+def stray(study):
+    """Files that no stage means to leave."""
+    return [path for path in (study / "data").rglob("*") if ".partial" in path.name]
+
+
+def kept(output):
+    """How many tasks each run found done, in the order of the runs."""
+    return [
+        int(number) for number in re.findall(r"(\d+) of \d+ (?:epochs )?kept from an earlier run", output)
+    ]
+
+
+def until(condition, seconds=240.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.01)
+
+
+def shards(study):
+    """How many tasks have left their last file."""
+    return len(list((study / layout.SCRATCH).rglob("store/status/c/0/0/*/*/0")))
+
+
+@dataclass(frozen=True)
+class Killer:
+    """Ends a stage at random moments, by all of `ENDS`.
+
+    Attributes:
+        wait: for the end of a process, for its return code.
+        start: the stage; returns its process.
+        begun: how often it has begun a piece of work so far, an epoch or a task.
+        first, later: seconds until it begins the first piece, and then the next.
+    """
+
+    wait: Callable[[int], int]
+    start: Callable[[], int]
+    begun: Callable[[], int]
+    first: float
+    later: float
+
+    def kill(self, draws):
+        """One end in three comes before the work begins; False if the stage had ended by itself."""
+        before, process = self.begun(), self.start()
+        if draws.random() < 1 / 3:
+            time.sleep(draws.uniform(0, self.first))
+        else:
+            until(lambda: self.begun() > before or ended(process))
+            time.sleep(draws.uniform(0, 1.5 * self.later))
+        send, end = draws.choice(list(ENDS.values()))
+        send(process, end)
+        code = self.wait(process)
+        assert code in (0, 130, -end)
+        return code != 0
+
+
+def ended(process):
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_synthesis_survives_twenty_kills(fresh, zygote, whole):
+    hashes, begins = whole
+    output, log = fresh.parent / "kills.out", fresh.parent / "kills.txt"
+    task = (begins[-1] - begins[0]) / (TASKS - 1)
+    killer = Killer(
+        zygote.wait,
+        start=lambda: zygote.start("synthesize", output, log),
+        begun=lambda: len(lines(log, "begin")),
+        first=begins[0],
+        later=task,
+    )
+    draws, kills, runs = random.Random(4), 0, 1
+    while kills < 20:
+        if killer.kill(draws):
+            kills += 1
+        else:  # it has come to its end before: from the beginning
+            clean(fresh)
+            runs += 1
+    assert zygote.wait(zygote.start("synthesize", output, log)) == 0
+    assert miniature.hashes(fresh / STORE) == hashes
+    assert not stray(fresh)
+    assert max(kept(output.read_text())) > 2
+    wasted = len(lines(log, "begin")) - runs * TASKS
+    print(f"{kills} kills wasted {wasted} tasks of {task:.2f} s; the first begins after {begins[0]:.2f} s")
+    assert 0 < wasted <= kills  # less than one for each
+
+
+def test_training_survives_ten_kills(study, zygote, tmp_path):
+    untrained = tmp_path / "untrained"
+    (study / CHECKPOINTS).rename(untrained)
+    epochs = {"train": {**miniature.CHANGES["train"], "epochs": 30, "keep": [0, 11, 30]}}
+    miniature.write_params(study, {**miniature.CHANGES, **epochs})
+    try:
+        begin, output = time.monotonic(), study.parent / "train.out"
+        process = zygote.start("train", output)
+        until(lambda: list((study / layout.SCRATCH).rglob("state.ckpt")))
+        first = time.monotonic() - begin
+        assert zygote.wait(process) == 0
+        epoch = (time.monotonic() - begin - first) / 29
+        hashes, curve = miniature.hashes(study / CHECKPOINTS), (study / CURVE).read_bytes()
+        assert list(hashes) == [f"epoch_{number:04d}.safetensors" for number in (0, 11, 30)]
+
+        for path in (study / layout.SCRATCH, study / CHECKPOINTS):
+            shutil.rmtree(path)
+        (study / CURVE).unlink()
+        output = study.parent / "train-kills.out"
+        killer = Killer(
+            zygote.wait,
+            start=lambda: zygote.start("train", output),
+            begun=lambda: output.read_text().count(" of 30, loss") if output.exists() else 0,
+            first=first,
+            later=epoch,
+        )
+        draws, kills = random.Random(1), 0
+        while kills < 10:
+            if killer.kill(draws):
+                kills += 1
+            else:
+                shutil.rmtree(study / layout.SCRATCH)
+                output.unlink()
+        assert zygote.wait(zygote.start("train", output)) == 0
+        assert miniature.hashes(study / CHECKPOINTS) == hashes
+        assert (study / CURVE).read_bytes() == curve
+        assert not stray(study)
+        # An epoch that was completed, saved and told of was never trained again.
+        told = [int(number) for number in re.findall(r"epoch (\d+) of 30, loss", output.read_text())]
+        assert told == sorted(set(told))
+        assert kept(output.read_text())[-1] > 2
+    finally:
+        clean(study)
+        shutil.rmtree(study / CHECKPOINTS, ignore_errors=True)
+        untrained.rename(study / CHECKPOINTS)
+
+
+def test_a_changed_parameter_leaves_no_old_piece(fresh, zygote, whole):
+    output, log = fresh.parent / "changed.out", fresh.parent / "changed.txt"
+    process = zygote.start("synthesize", output, log)
+    until(lambda: shards(fresh) >= 2)
+    os.kill(process, signal.SIGTERM)
+    assert zygote.wait(process) == 130
+    (before,) = (path for path in (fresh / layout.SCRATCH).glob("*/*") if path.is_dir())
+
+    recipe = {**miniature.CHANGES["synthesis"], "ascent": {"steps": 4, "lr": 0.1}}
+    miniature.write_params(fresh, {**miniature.CHANGES, "synthesis": recipe})
+    log.unlink()
+    assert zygote.wait(zygote.start("synthesize", output, log)) == 0
+    assert len(lines(log, "begin")) == TASKS
+    assert not kept(output.read_text())
+    assert not before.exists()
+    made = miniature.hashes(fresh / STORE)
+    assert made.keys() == whole[0].keys()
+    assert not any(made[name] == whole[0][name] for name in made if name.startswith("latent/c"))
+
+
+def test_the_orphan_of_a_killed_dvc_keeps_others_out(fresh, whole):
+    dvc = miniature.start(fresh, *REPRO)
+    until(lambda: shards(fresh) >= 1)
+    os.kill(dvc.pid, signal.SIGKILL)
+    dvc.wait()
+    (lock,) = (fresh / layout.SCRATCH).glob("*/lock")
+    orphan = int(re.search(r"process (\d+) on", lock.read_text())[1])
+    second = miniature.call(fresh, *REPRO)
+    assert second.returncode != 0
+    said = f"stage synthesize@clrjit-1: expected no other process at work on it, found process {orphan} on "
+    assert said in second.stderr
+    assert "since 20" in second.stderr
+
+    until(lambda: (fresh / STORE).exists())  # it works on, and publishes
+    until(lambda: not Path(f"/proc/{orphan}").exists())
+    third = miniature.call(fresh, *REPRO)
+    assert third.returncode == 0, third.stderr
+    assert kept(third.stderr) == [TASKS]
+    assert miniature.hashes(fresh / STORE) == whole[0]
+
+
+def test_killed_while_dvc_takes_over_the_output(fresh, whole):
+    """And what DVC has recorded is computed again when it is forced."""
+    (fresh / "dvc.lock").unlink(missing_ok=True)
+    dvc = miniature.start(fresh, *REPRO)
+    until(lambda: (fresh / STORE).exists() or dvc.poll() is not None)
+    os.killpg(dvc.pid, signal.SIGKILL)
+    dvc.wait()
+    assert not (fresh / "dvc.lock").exists()
+    again = miniature.call(fresh, *REPRO)
+    assert again.returncode == 0, again.stderr
+    assert kept(again.stderr) == [TASKS]
+    assert (fresh / "dvc.lock").exists()
+    assert miniature.hashes(fresh / STORE) == whole[0]
+
+    forced = miniature.call(fresh, *REPRO, "--force")
+    assert forced.returncode == 0, forced.stderr
+    assert not kept(forced.stderr)
+    assert miniature.hashes(fresh / STORE) == whole[0]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_any_number_of_workers_gives_the_same_hashes(fresh, whole, number):
+    """With three, one of them is killed in the middle."""
+    stage = miniature.start(fresh, *SYNTHESIZE, PROTOVIZ_WORKERS=str(number))
+    if number == 3:
+        until(lambda: shards(fresh) >= 2)
+        os.kill(workers(stage.pid)[1], signal.SIGKILL)
+    assert stage.wait(timeout=120) == 0, (fresh.parent / "output.txt").read_text()
+    assert miniature.hashes(fresh / STORE) == whole[0]
+    assert not stray(fresh)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_no_worker_outlives_its_stage(fresh, end):
+    stage = miniature.start(fresh, *SYNTHESIZE, PROTOVIZ_WORKERS="2")
+    until(lambda: shards(fresh) >= 1)
+    left = workers(stage.pid)
+    assert len(left) == 2
+    send, number = ENDS[end]
+    send(stage.pid, number)
+    assert stage.wait(timeout=30) in (130, -number)
+    until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in left))
+    assert "Traceback" not in (fresh.parent / "output.txt").read_text()
+    assert not (fresh / STORE).exists()
+
+
+def workers(stage):
+    """The processes in which a stage lets its tasks run."""
+    found = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(stage)], capture_output=True, text=True, check=True
+    )
+    return [int(line.split()[0]) for line in found.stdout.splitlines() if "spawn_main" in line]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 40 MB of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", folder]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("only root may mount a small file system")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(ballast):
+    """Take all the room that is left."""
+    with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 12))
+
+
+def test_a_full_disk_is_an_error_and_nothing_is_lost(fresh, whole, small_disk):
+    scratch = {"PROTOVIZ_SCRATCH": str(small_disk / "scratch")}
+    stage = miniature.start(fresh, *SYNTHESIZE, **scratch)
+    until(lambda: len(list(small_disk.rglob("store/status/c/0/0/*/*/0"))) >= 2)
+    fill(small_disk / "ballast")
+    assert stage.wait(timeout=60) == 1
+    *_, last = (fresh.parent / "output.txt").read_text().splitlines()
+    assert last.startswith(f"{STORE}: expected a disk with room that can be written to, found No space left")
+    assert not (fresh / STORE).exists()
+
+    (small_disk / "ballast").unlink()
+    again = miniature.call(fresh, *SYNTHESIZE, **scratch)
+    assert again.returncode == 0, again.stderr
+    assert kept(again.stderr)[0] >= 2
+    assert miniature.hashes(fresh / STORE) == whole[0]
+
+
+def test_a_cluster_gives_the_same_hashes(fresh, whole):
+    """A scheduler and two workers, started on their own, as the README says."""
+    meet = fresh.parent / "cluster.json"
+    scheduler = ("dask", "scheduler", "--port", "0")
+    worker = ("dask", "worker", "--nworkers", "2", "--nthreads", "1", "--memory-limit", "0")
+    with contextlib.ExitStack() as ends:
+        for command in (scheduler, worker):
+            process = miniature.start(fresh, *command, "--no-dashboard", "--scheduler-file", str(meet))
+            ends.callback(process.wait)
+            ends.callback(os.killpg, process.pid, signal.SIGKILL)
+        until(lambda: meet.exists() and meet.read_text())
+        address = json.loads(meet.read_text())["address"]
+        made = miniature.call(fresh, *SYNTHESIZE, DASK_SCHEDULER_ADDRESS=address)
+    assert made.returncode == 0, made.stderr
+    assert miniature.hashes(fresh / STORE) == whole[0]
+
+
+def test_the_loop_over_slots_gives_each_stage_a_device_of_its_own(tmp_path):
+    """The README's loop, on a pipeline whose stages note what they see and wait for each other."""
+    (loop,) = re.findall(
+        r"```bash\n(for group in .*?)```", (miniature.ROOT / "README.md").read_text(), re.DOTALL
+    )
+    study = tmp_path / "study"
+    study.mkdir()
+    (study / "note.py").write_text(
+        "import os, pathlib, sys, time\n"
+        "group, item = sys.argv[1:]\n"
+        "out = pathlib.Path(f'{group}-{item}')\n"
+        "seen = pathlib.Path('..') / f'{out}.seen'\n"
+        "seen.write_text(os.environ.get('CUDA_VISIBLE_DEVICES', 'none'))\n"
+        "while len(list(seen.parent.glob(f'{group}-*.seen'))) < 4: time.sleep(0.05)\n"
+        "out.write_text(item)\n"
+    )
+    stage = {"matrix": {"item": [1, 2, 3, 4]}}
+    stages = {
+        group: {
+            **stage,
+            "cmd": f"python note.py {group} ${{item.item}}",
+            "deps": needs,
+            "outs": [f"{group}-${{item.item}}"],
+        }
+        for group, needs in {"train": ["note.py"], "synthesize": ["note.py", "train-${item.item}"]}.items()
+    }
+    with open(study / "dvc.yaml", "w") as file:
+        YAML(typ="safe").dump({"stages": stages}, file)
+    shutil.copytree(miniature.ROOT / ".dvc", study / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
+    subprocess.run(["git", "init", "--quiet"], cwd=study, check=True)
+    done = miniature.call(study, "bash", "-c", loop)
+    assert done.returncode == 0, done.stderr
+    for group in stages:
+        seen = sorted((tmp_path / f"{group}-{item}.seen").read_text() for item in (1, 2, 3, 4))
+        assert seen == ["0", "1", "2", "3"]
+    assert "didn't change" in done.stdout or "up to date" in done.stdout

@@ -1,0 +1,84 @@
+"""Responses to given images: the numbers of the whole network, and those that the cube holds."""
+
+import numpy as np
+import pytest
+import torch
+
+from protoviz import backbones, schema
+from protoviz.cube import Address
+from protoviz.priors import base
+from protoviz.recipes import PRESETS, Objective, changed
+from protoviz.synthesis.answers import OwnUnits, of_all_units
+from protoviz.synthesis.hybrid import prototypes
+from protoviz.synthesis.network import Network
+
+SIZE, CPU = 32, torch.device("cpu")
+OBJECTIVES = [
+    Objective(position=position, activation=activation)
+    for position in ("centre", (0, 1), "mean")
+    for activation in ("pre", "post")
+]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return backbones.initial("resnet18", 4, seed=1).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (8, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+def literal(model, images, layer, objective):
+    """Image after image through the whole network, in float64: (N, C)."""
+    model = backbones.initial("resnet18", 4, seed=1).eval().double()
+    rows = []
+    for image in images:
+        pixels = torch.from_numpy(image / 255.0).permute(2, 0, 1)[None]
+        maps = model.pre_activation(backbones.normalise(pixels), layer)[0]
+        maps = maps.relu() if objective.activation == "post" else maps
+        if objective.position == "mean":
+            rows.append(maps.mean((1, 2)))
+        else:
+            at = objective.position
+            row, column = backbones.centre_unit(*maps.shape[1:]) if at == "centre" else at
+            rows.append(maps[:, row, column])
+    return torch.stack(rows).detach().numpy()
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
+def test_all_units_answer_as_in_the_whole_network(objective, model, images):
+    layers = ["layer1", "layer3"]
+    found = of_all_units(Network(model, SIZE), layers, objective, images, batch=3, device=CPU)
+    for layer in layers:
+        np.testing.assert_allclose(
+            found[layer], literal(model, images, layer, objective), rtol=1e-3, atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
+def test_own_units_answer_to_their_own_images(objective, model, images):
+    own = OwnUnits(Network(model, SIZE), "layer2", objective, batch=3, device=CPU)
+    everything = literal(model, images, "layer2", objective)
+    np.testing.assert_allclose(own(images), np.diag(everything), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_answers_to_prototypes_are_the_stored_activations(preset, model):
+    quick = {"start": {"pool": 0}, "evolution": {"strategy": "none"}, "ascent": {"steps": 2}, "rescue": 0}
+    recipe = changed(preset, quick)
+    network = Network(model, SIZE)
+    prior = base.load("pixels", weights=None, sha256=None, size=SIZE, device=CPU)
+    units = {"layer2": range(8)}
+    address = Address("clrjit", 1, 0, 0)
+    made = prototypes(network, units, prior, recipe, address=address, device=CPU)
+    answered = OwnUnits(network, "layer2", recipe.objective, batch=64, device=CPU)(made.image)
+    np.testing.assert_allclose(answered, made.activation, rtol=1e-5, atol=1e-6)
+    assert (made.status != schema.Status.MISSING).all()
+
+
+def test_images_are_left_alone(model, images):
+    before = images.copy()
+    of_all_units(Network(model, SIZE), ["layer1"], OBJECTIVES[0], images, batch=2, device=CPU)
+    np.testing.assert_array_equal(images, before)

@@ -1,0 +1,119 @@
+"""The verdicts of study B: found where they are, not where they are not, and said so in the table."""
+
+import numpy as np
+import pytest
+
+from protoviz import stage_findings
+from protoviz.separation import Estimate
+from protoviz.stage_findings import Effect, Space
+from protoviz.stage_params import Projection, Umap
+from protoviz.stage_table import WIDTH, table
+from protoviz.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
+
+STAGES = ("random", "pretrained", "finetuned")
+LAYERS = [f"layer{k // 8}.{k // 4 % 2}.conv1" for k in range(32)]
+SETTINGS = Projection(
+    runs=1,
+    repeats=1,
+    embedders=["pixels"],
+    batch_size=8,
+    umap=Umap(neighbours=5, min_dist=0.1, epochs=10, alignment=0.01),
+    seeds=[0],
+    permutations=99,
+    resamples=50,
+)
+TRAINING = {
+    "random": {"classes": 10, "accuracy": 9.0, "chance": 10.0},
+    "pretrained": {},
+    "finetuned": {"classes": 5, "accuracy": 81.25, "chance": 20.0},
+}
+ABOUT = {
+    "title": "toy",
+    "prototypes": 96,
+    "units": 32,
+    "layers": 8,
+    "excluded_percent": 0.0,
+    "training": TRAINING,
+}
+
+
+def space(by_layer=0.0, by_stage=0.0, name="pixels", seed=0):
+    """Units that lie together with those of their layer, and move from stage to stage."""
+    rng = np.random.default_rng(seed)
+    layer = by_layer * rng.standard_normal((8, 6))[np.arange(32) // 4]
+    stage = by_stage * rng.standard_normal((3, 1, 6))
+    own = rng.standard_normal((32, 6))
+    return Space(name, own + layer + stage + rng.standard_normal((3, 32, 6)))
+
+
+def collected(*spaces):
+    found = stage_findings.collect(ABOUT, spaces, STAGES, LAYERS, SETTINGS)
+    return {finding["id"]: finding for finding in found["findings"]}, found
+
+
+def test_layers_and_stages_that_lie_apart_are_found_in_every_space():
+    findings, _ = collected(space(3.0, 2.0), space(3.0, 2.0, "UMAP of pixels, seed 0", seed=1))
+    assert {name: finding["verdict"] for name, finding in findings.items()} == {
+        "Q7a": SUPPORTED,
+        "Q7b": SUPPORTED,
+    }
+    assert findings["Q7a"]["agrees"] == "12 of 12"  # 2 spaces x 3 stages x (layers, blocks)
+    assert findings["Q7b"]["agrees"] == "12 of 12"  # 2 spaces x 3 pairs x (energy distance, AUC)
+
+
+def test_without_a_difference_there_is_no_verdict_for_it():
+    findings, _ = collected(space())
+    assert findings["Q7a"]["verdict"] != SUPPORTED
+    assert findings["Q7b"]["verdict"] != SUPPORTED
+    assert int(findings["Q7b"]["agrees"].split()[0]) <= 1
+
+
+def test_a_claim_that_holds_in_the_map_alone_is_mixed():
+    findings, _ = collected(space(0.0, 0.0), space(0.0, 3.0, "UMAP of pixels, seed 0"))
+    assert findings["Q7b"]["verdict"] == UNDECIDED
+
+
+def effect(value, p, low=np.nan, expected=0.0):
+    return Effect("pixels", "random", "AUC", Estimate(value, low, np.inf, expected, p))
+
+
+@pytest.mark.parametrize(
+    ("effects", "expected"),
+    [
+        ([], NOT_COMPUTED),
+        ([effect(1.0, 0.01)], SUPPORTED),
+        ([effect(1.0, 0.05)], UNDECIDED),
+        ([effect(1.0, 0.01, low=-0.1)], UNDECIDED),
+        ([effect(1.0, 0.01, low=0.1)], SUPPORTED),
+        ([effect(0.6, 0.01, expected=0.7)], NOT_SUPPORTED),
+        ([effect(-1.0, 1.0), effect(1.0, 0.01)], UNDECIDED),
+    ],
+)
+def test_a_number_agrees_by_its_test_and_its_interval(effects, expected):
+    assert stage_findings.verdict(effects) == expected
+
+
+def test_numbers_are_the_same_whatever_stands_beside_them():
+    alone, _ = collected(space(1.0, 1.0))
+    both, _ = collected(space(1.0, 1.0, "reference", seed=5), space(1.0, 1.0))
+    for name in ("Q7a", "Q7b"):
+        assert [each for each in both[name]["effect"] if each["space"] == "pixels"] == alone[name]["effect"]
+
+
+def test_metrics_hold_the_accuracies_and_every_number():
+    _, found = collected(space(1.0, 1.0))
+    tree = stage_findings.metrics(found, TRAINING)
+    assert tree["accuracy"] == {"random": 9.0, "pretrained": None, "finetuned": 81.25}
+    assert set(tree["pixels"]["random"]) == {"silhouette of layers", "silhouette of blocks"}
+    assert set(tree["pixels"]["random, pretrained"]) == {"energy distance", "AUC of neighbours"}
+
+
+def test_the_table_says_it_all_in_a_hundred_columns():
+    _, found = collected(space(3.0, 0.0), space(3.0, 0.0, "UMAP of reference, seed 1000", seed=1))
+    lines = table(found).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    text = "\n".join(lines)
+    for words in ("toy", "finetuned", "81.2", "not known here", "Q7a", "Q7b", "UMAP of reference, seed 1000"):
+        assert words in text, words
+    assert SUPPORTED.upper() in text
+    assert "[" in text, "what does not agree is in brackets"

@@ -1,0 +1,97 @@
+"""The network of study B: weights of a seed, weights from elsewhere, kept and read to the bit."""
+
+import hashlib
+
+import pytest
+import torch
+from torch import nn
+
+from protoviz import staged_network, state_dicts
+from protoviz.errors import StudyError
+from protoviz.stage_params import Pretraining
+from protoviz.staged_network import Identity
+
+MODEL = "test_byobnet"
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    a, b = one.state_dict(), other.state_dict()
+    return list(a) == list(b) and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def pretraining(**changes):
+    how = {"epochs": 0, "view_size": 32, "batch_size": 2, "lr": 0.1, "weight_decay": 0.0}
+    rest = {"label_smoothing": 0.0, "precision": "float32", "weights": None, "sha256": None}
+    return Pretraining.model_validate(how | rest | changes)
+
+
+def test_a_seed_gives_the_same_weights_whatever_was_drawn_before():
+    first = staged_network.initial(MODEL, 10, 1)
+    torch.manual_seed(99)
+    state = torch.get_rng_state()
+    assert same(staged_network.initial(MODEL, 10, 1), first)
+    assert torch.equal(torch.get_rng_state(), state), "nor is the global generator touched"
+    assert not same(staged_network.initial(MODEL, 10, 2), first)
+
+
+def test_a_network_is_read_as_it_was_written(tmp_path):
+    network = staged_network.initial(MODEL, 10, 1)
+    staged_network.with_classes(network, 5, 1)
+    with torch.no_grad():
+        network.train()(torch.rand(4, 3, 32, 32))  # the statistics of batch normalisation move
+    identity = Identity(MODEL, 5, "finetuned", 1)
+    path = staged_network.path(tmp_path, "finetuned")
+    staged_network.save(path, network, identity)
+    found, said = staged_network.load(path)
+    assert said == identity
+    assert same(found, network)
+    assert not found.training
+    assert not any(parameter.requires_grad for parameter in found.parameters())
+    assert found(torch.rand(1, 3, 32, 32)).shape == (1, 5)
+    staged_network.save(tmp_path / "again", network, identity)
+    assert path.read_bytes() == (tmp_path / "again").read_bytes()
+
+
+def test_only_the_classifier_is_new_for_another_task():
+    network, before = (staged_network.initial(MODEL, 10, 1) for _ in range(2))
+    staged_network.with_classes(network, 5, 1)
+    kept = {name: value for name, value in network.state_dict().items() if not name.startswith("head")}
+    assert kept
+    assert all(torch.equal(value, before.state_dict()[name]) for name, value in kept.items())
+    assert network.num_classes == 5
+
+
+def test_a_file_of_another_kind_or_of_another_network_is_refused(tmp_path):
+    (tmp_path / "random.safetensors").write_bytes(b"no weights")
+    with pytest.raises(StudyError, match="expected a stage of training written by protoviz"):
+        staged_network.load(tmp_path / "random.safetensors")
+    network = staged_network.initial(MODEL, 10, 1)
+    staged_network.save(tmp_path / "odd", network, Identity(MODEL, 5, "random", 1))
+    with pytest.raises(StudyError, match="expected a stage of training written by protoviz"):
+        staged_network.load(tmp_path / "odd")
+    with pytest.raises(StudyError, match="model 'resnet1': expected a model of timm"):
+        staged_network.initial("resnet1", 10, 1)
+
+
+def test_weights_from_elsewhere_are_checked_against_their_digest(tmp_path):
+    donor = staged_network.initial(MODEL, None, 7)
+    file = tmp_path / "imagenet.pth"
+    torch.save(donor.state_dict(), file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    for sha256 in (None, digest, digest[:8]):
+        assert staged_network.fetched(pretraining(weights=str(file), sha256=sha256)) == file
+    wrong = "0" * 8 if not digest.startswith("0") else "f" * 8
+    with pytest.raises(StudyError, match=rf"expected SHA-256 {wrong}\.\.\., found {digest}"):
+        staged_network.fetched(pretraining(weights=str(file), sha256=wrong))
+    with pytest.raises(StudyError, match="expected a weight file, found nothing"):
+        staged_network.fetched(pretraining(weights=str(tmp_path / "none.pth")))
+    network = staged_network.initial(MODEL, None, 1)
+    state_dicts.load_into(network, file, MODEL)
+    assert same(network, donor)
+
+
+def test_nothing_to_pretrain_with_is_refused():
+    with pytest.raises(ValueError, match="at least 1, as no weights are given"):
+        pretraining()
+    with pytest.raises(ValueError, match="null, as nothing is fetched"):
+        pretraining(epochs=1, sha256="a" * 8)

@@ -1,0 +1,154 @@
+"""Tasks in the stage, in local workers and on a cluster: each done once, those of lost workers again."""
+
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from protoviz import compute, machine, tasks
+from protoviz.errors import StudyError
+from tests.reference.chores import Chore
+
+ROOT = Path(__file__).parents[1]
+GPUS = [{"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "5"}]
+
+
+@pytest.fixture(autouse=True)
+def unset(monkeypatch):
+    monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
+    monkeypatch.delenv("PROTOVIZ_WORKERS", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def run(chore, items=range(6), slots=None):
+    tasks.run(chore, items, title="chores", done=chore.done, slots=slots)
+
+
+def test_one_worker_is_the_stage_itself(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROTOVIZ_WORKERS", "1")
+    chore = Chore(tmp_path)
+    run(chore, slots=GPUS)
+    assert chore.calls() == [(item, os.getpid()) for item in range(6)]
+    assert set(chore.seen().values()) == {"none"}  # it sees the devices that it saw before
+
+
+def test_one_worker_loads_no_dask(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from protoviz import tasks; "
+        "from tests.reference.chores import Chore; chore = Chore(Path(sys.argv[1])); "
+        "tasks.run(chore, [1, 2], title='chores', done=chore.done); "
+        "assert not {'distributed', 'dask'} & set(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PROTOVIZ_WORKERS": "1"}
+    subprocess.run([sys.executable, "-c", code, tmp_path], env=environment, check=True, capture_output=True)
+    assert Chore(tmp_path).made() == [1, 2]
+
+
+def test_only_what_is_not_done_is_done(tmp_path, capsys):
+    chore = Chore(tmp_path)
+    (tmp_path / "2").write_text("")
+    run(chore, slots=[{}])
+    assert [item for item, _ in chore.calls()] == [0, 1, 3, 4, 5]
+    assert "chores: 1 of 6 kept from an earlier run" in capsys.readouterr().err
+    run(chore)
+    assert len(chore.calls()) == 5
+    assert "chores: 6 of 6 kept from an earlier run" in capsys.readouterr().err
+
+
+def test_a_lost_worker_s_tasks_are_redone_and_each_worker_sees_its_own_device(tmp_path):
+    chore = Chore(tmp_path, deadly=2)
+    run(chore, range(10), slots=GPUS)
+    assert chore.made() == list(range(10))
+    calls = chore.calls()
+    assert os.getpid() not in {process for _, process in calls}
+    assert len(calls) <= 12  # what was lost: the deadly task, and at most one that its worker had begun
+    assert [item for item, _ in calls].count(2) == 2
+    last = dict(calls)  # item -> the process that finished it
+    seen = {
+        process: {chore.seen()[item] for item in last if last[item] == process} for process in last.values()
+    }
+    assert all(len(devices) == 1 for devices in seen.values())
+    assert set().union(*seen.values()) == {"3", "5"}
+
+
+def test_more_workers_than_devices_share_them(monkeypatch):
+    monkeypatch.setenv("PROTOVIZ_WORKERS", "3")
+    assert tasks._places(GPUS) == [GPUS[0], GPUS[1], GPUS[0]]
+    monkeypatch.delenv("PROTOVIZ_WORKERS")
+    assert tasks._places(GPUS) == GPUS
+
+
+@pytest.mark.parametrize("number", ["0", "two", "-1", "1.5"])
+def test_a_number_of_workers_that_is_none_is_refused(tmp_path, monkeypatch, number):
+    monkeypatch.setenv("PROTOVIZ_WORKERS", number)
+    with pytest.raises(StudyError, match=f"PROTOVIZ_WORKERS: expected a number from 1, found '{number}'"):
+        run(Chore(tmp_path))
+    assert Chore(tmp_path).made() == []
+
+
+def test_what_a_task_refuses_reaches_the_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROTOVIZ_WORKERS", "2")
+    with pytest.raises(StudyError, match="item 1: expected a right one, found a wrong one; right it"):
+        run(Chore(tmp_path, wrong=1), range(40))
+    assert len(Chore(tmp_path).made()) < 39  # the others are not waited for
+
+
+def test_a_task_that_leaves_nothing_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROTOVIZ_WORKERS", "1")
+    with pytest.raises(StudyError, match="chores: 0: expected its file, now that its task has ended"):
+        run(Chore(tmp_path, lazy=True))
+
+
+@pytest.mark.slow
+def test_a_task_that_kills_every_worker_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROTOVIZ_WORKERS", "2")
+    with pytest.raises(
+        StudyError, match="expected tasks that leave their worker alive, found one that lost 3"
+    ):
+        run(Chore(tmp_path, deadly=0, always=True), range(2))
+
+
+def test_the_tasks_go_to_the_cluster_that_is_named(tmp_path, monkeypatch):
+    """Its worker is this process, which shows that no other was started."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp"
+    ) as c:
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", c.scheduler_address)
+        monkeypatch.setenv("PROTOVIZ_WORKERS", "5")
+        chore = Chore(tmp_path)
+        run(chore)
+        assert chore.calls() == [(item, os.getpid()) for item in range(6)]
+        assert tasks.ask(functools.partial(os.path.join, "a", "b")) == "a/b"
+
+
+def test_a_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:9")
+    monkeypatch.setattr(tasks, "SECONDS_TO_CONNECT", 1)
+    with pytest.raises(
+        StudyError, match=r"DASK_SCHEDULER_ADDRESS tcp://127\.0\.0\.1:9: expected a dask scheduler"
+    ):
+        run(Chore(tmp_path))
+
+
+def test_without_a_cluster_the_stage_answers_itself():
+    assert tasks.ask(os.getpid) == os.getpid()
+
+
+def test_places_on_this_machine(monkeypatch):
+    assert compute.slots("cpu", 1) == [{}] * machine.cores()
+    assert compute.slots("cpu", 1000) == [{}]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    both = [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
+    assert compute.slots("cuda", 1) == both
+    assert compute.slots("auto", 1) == both
+    assert compute.slots("cpu", 1) == [{}] * machine.cores()
+    assert compute.slots("cuda:1", 1) == [{}]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5")
+    assert compute.slots("auto", 1) == [{"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "GPU-5"}]
