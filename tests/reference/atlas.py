@@ -191,7 +191,7 @@ def rich_sources() -> list[Source]:
 
 
 def places(whole: xr.Dataset) -> xr.DataArray:
-    """A map: every network, repeat and epoch is a column of points, its units stand in a row; one has no place."""
+    """A map: each network, repeat and epoch is a column of points, one for each unit; one has no place."""
     order = ("condition", "run", "repeat", "epoch", "unit")
     shape = tuple(whole.sizes[name] for name in order)
     index = np.indices(shape)

@@ -49,7 +49,7 @@
     try {
       const numbers = await atlas.study.numbers(at);
       if (key !== shown) return;
-      preview.canvas.setAttribute("aria-label", `Prototypes of ${caption.textContent}`);
+      preview.tiles.setAttribute("aria-label", `Prototypes of ${caption.textContent}`);
       await preview.show(at, {
         order: [...Array(cube.sizes.get(at.layer)).keys()],
         status: numbers.status[cube.repeat.indexOf(at.repeat)][cube.epoch.indexOf(at.epoch)],

@@ -79,7 +79,7 @@
       atlas.element("h2", {}, "Keys"),
       atlas.element("table", { class: "keys" }, atlas.element("tbody", {}, keys.map(([key, does]) => atlas.element("tr", {}, atlas.element("th", { scope: "row" }, atlas.element("kbd", {}, key)), atlas.element("td", {}, does))))),
       atlas.element("h2", {}, "Bytes"),
-      atlas.element("p", {}, `${atlas.bytes(total)} in all: ${Object.entries(bytes).map(([name, size]) => `${sizes[name] || name} ${atlas.bytes(size)}`).join(", ")}. Sheets are lossless WebP: unmasked, every tile is the image of the cube, pixel for pixel; masks are laid over it by the browser, within two grey levels. Only what is looked at is fetched, and at most 56 MB of pictures are kept decoded.`),
+      atlas.element("p", {}, `${atlas.bytes(total)} in all: ${Object.entries(bytes).map(([name, size]) => `${sizes[name] || name} ${atlas.bytes(size)}`).join(", ")}. Sheets are lossless WebP: unmasked, every tile is the image of the cube, pixel for pixel; masks are laid over it by the browser, within two grey levels. Only what is looked at is fetched, and at most 48 MB of pictures are kept decoded.`),
       atlas.element("h2", {}, "From a folder"),
       atlas.element("p", {}, "Opened as a file, without a server, everything here works in browsers that let a page load scripts and images from its own folder, as Chromium and Firefox do. What does not work then: links that are sent to others, as the address holds the path of your folder; and a sheet that was cut short is shown as far as it goes, without a word."),
     );

@@ -72,7 +72,7 @@
       await this.learn();
       if (turn !== this.turn) return;
       const units = cube.sizes.get(at.layer);
-      this.pane.canvas.setAttribute(
+      this.pane.tiles.setAttribute(
         "aria-label",
         `Prototypes of the ${units} units of ${at.layer}, ${at.condition} run ${at.run}, repeat ${at.repeat}, ${named}. ` +
           "Arrow keys choose a unit, Enter opens it, Shift with arrows changes the epoch.",
@@ -315,6 +315,9 @@
       const side = sides.find((one) => one.root.contains(document.activeElement)) || sides[0];
       scrub(side, Number(side.slider.value) + way);
       return true;
+    },
+    close() {
+      for (const side of sides) side.pane.clear();
     },
     // For measurements: whether the pane shows what was asked for last.
     shown: () => sides.every((side) => side.pane.shown && side.pane.shown === side.pane.at),

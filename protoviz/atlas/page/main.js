@@ -13,6 +13,7 @@
     const asked = atlas.address.read(location.hash);
     atlas.hush();
     const view = atlas.views[asked.view];
+    if (current && current.view !== asked.view) atlas.views[current.view].close?.();
     let problem = null;
     if (!view) problem = `There is no view called ${asked.asked} here.`;
     else {

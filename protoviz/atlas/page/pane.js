@@ -1,5 +1,5 @@
-// A pane: all units of a layer at one epoch, drawn on one canvas from a sheet. The canvas has one
-// pixel, or 2 x 2, 3 x 3, ..., for each of the sheet; the browser scales it. Only rows that can be seen are drawn.
+// A pane: all units of a layer at one epoch, drawn from a sheet, a canvas for each row of tiles. A canvas has one
+// pixel, or 2 x 2, 3 x 3, ..., for each of the sheet; the browser scales it. Rows out of sight have no pixels.
 "use strict";
 
 {
@@ -40,12 +40,11 @@
     // `open(unit)` is called for a click or Enter, `point(unit or null)` when a unit is pointed at.
     constructor({ open, point, tile = 64, large = 150 }) {
       Object.assign(this, { open, point, target: tile, large, at: null, order: [], drawn: new Set(), chosen: null });
-      this.canvas = atlas.element("canvas", { role: "img", tabindex: open ? 0 : null, width: 1, height: 1 });
       this.cursor = atlas.element("div", { class: "cursor", hidden: true });
       this.note = atlas.element("p", { class: "note", hidden: true });
-      this.tiles = atlas.element("div", { class: "tiles" }, this.canvas, this.cursor);
+      this.tiles = atlas.element("div", { class: "tiles", role: "img", tabindex: open ? 0 : null });
+      this.bands = [];
       this.root = atlas.element("div", { class: "pane" }, this.note, this.tiles);
-      this.context = this.canvas.getContext("2d");
       this.redraw = atlas.frame(() => this.drawVisible());
       if (open) this.listen();
       new ResizeObserver(() => this.at && this.lay()).observe(this.root);
@@ -54,16 +53,16 @@
     }
 
     listen() {
-      const { canvas } = this;
-      canvas.addEventListener("click", (event) => {
+      const { tiles } = this;
+      tiles.addEventListener("click", (event) => {
         const place = this.placeOf(event);
         if (place !== null) this.open(this.order[place]);
       });
-      canvas.addEventListener("pointermove", (event) => this.choose(this.placeOf(event)));
-      canvas.addEventListener("pointerleave", () => document.activeElement !== canvas && this.choose(null));
-      canvas.addEventListener("focus", () => this.chosen === null && canvas.matches(":focus-visible") && this.choose(0));
-      canvas.addEventListener("blur", () => this.choose(null));
-      canvas.addEventListener("keydown", (event) => this.key(event));
+      tiles.addEventListener("pointermove", (event) => this.choose(this.placeOf(event)));
+      tiles.addEventListener("pointerleave", () => document.activeElement !== tiles && this.choose(null));
+      tiles.addEventListener("focus", () => this.chosen === null && tiles.matches(":focus-visible") && this.choose(0));
+      tiles.addEventListener("blur", () => this.choose(null));
+      tiles.addEventListener("keydown", (event) => this.key(event));
     }
 
     key(event) {
@@ -103,10 +102,13 @@
       side *= Math.max(1, Math.round((tile * Math.min(2, devicePixelRatio)) / side));
       side = Math.max(1, Math.min(side, Math.floor(Math.sqrt(MOST / (columns * rows)))));
       const [across, down] = [columns * (side + GAP) - GAP, rows * (side + GAP) - GAP];
-      if (this.columns === columns && this.side === side && this.canvas.height === down && this.canvas.width === across) return;
-      Object.assign(this, { columns, rows, side });
-      this.canvas.width = across;
-      this.canvas.height = down;
+      if (this.columns === columns && this.side === side && this.rows === rows) return;
+      Object.assign(this, { columns, rows, side, across, down });
+      this.bands = [...Array(rows)].map(() => atlas.element("canvas", { width: 1, height: 1, "aria-hidden": "true" }));
+      this.tiles.replaceChildren(...this.bands, this.cursor);
+      this.tiles.style.aspectRatio = `${across} / ${down}`;
+      const percent = (part, whole) => `${(100 * part) / whole}%`;
+      this.bands.forEach((band, row) => Object.assign(band.style, { top: percent(row * (side + GAP), down), height: percent(side, down) }));
       this.tiles.style.maxWidth = `${columns * this.large}px`;
       this.drawn.clear();
       this.choose(null);
@@ -161,7 +163,13 @@
       this.shown = null;
       this.note.textContent = text;
       this.note.hidden = false;
-      this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+      this.clear();
+    }
+
+    // Let go of all pixels.
+    clear() {
+      for (const band of this.bands) band.width = band.height = 1;
+      this.drawn.clear();
     }
 
     drawVisible() {
@@ -169,27 +177,35 @@
       const image = atlas.sheets.peek(this.sheet);
       const veil = this.veil && { ...this.veil, image: atlas.sheets.peek(this.veil.sheet) };
       if (!image || (veil && !veil.image)) return void this.draw();
-      const box = this.canvas.getBoundingClientRect();
-      const scale = box.height / this.canvas.height || 1;
+      const box = this.tiles.getBoundingClientRect();
+      const scale = box.height / this.down || 1;
       const step = this.side + GAP;
-      const first = Math.max(0, Math.floor(-box.top / scale / step) - 1);
-      const last = Math.min(this.rows - 1, Math.ceil((innerHeight - box.top) / scale / step) + 1);
-      for (let row = first; row <= last; row++) {
+      const first = Math.max(0, Math.floor(-box.top / scale / step) - 2);
+      const last = Math.min(this.rows - 1, Math.ceil((innerHeight - box.top) / scale / step) + 2);
+      for (let row = 0; row < this.rows; row++) {
+        const band = this.bands[row];
+        if (row < first || row > last) {
+          if (band.width > 1) band.width = band.height = 1;
+          this.drawn.delete(row);
+          continue;
+        }
         if (this.drawn.has(row)) continue;
         this.drawn.add(row);
-        this.context.clearRect(0, row * step, this.canvas.width, this.side);
+        if (band.width !== this.across) Object.assign(band, { width: this.across, height: this.side });
+        const context = band.getContext("2d");
+        context.clearRect(0, 0, this.across, this.side);
         for (let column = 0; column < this.columns; column++) {
           const k = this.order[row * this.columns + column];
           if (k === undefined) break;
           const { sheet, window, side } = this;
-          atlas.drawTile(this.context, { image, sheet, k, veil, window, x: column * step, y: row * step, side, status: this.status[k] });
+          atlas.drawTile(context, { image, sheet, k, veil, window, x: column * step, y: 0, side, status: this.status[k] });
         }
       }
     }
 
     // The place in the order under a pointer, or null.
     placeOf(event) {
-      const box = this.canvas.getBoundingClientRect();
+      const box = this.tiles.getBoundingClientRect();
       const column = Math.floor(((event.clientX - box.left) / box.width) * this.columns);
       const row = Math.floor(((event.clientY - box.top) / box.height) * this.rows);
       const place = row * this.columns + column;
@@ -204,10 +220,10 @@
         const step = this.side + GAP;
         const percent = (part, whole) => `${(100 * part) / whole}%`;
         Object.assign(this.cursor.style, {
-          left: percent((place % this.columns) * step, this.canvas.width),
-          top: percent(Math.floor(place / this.columns) * step, this.canvas.height),
-          width: percent(this.side, this.canvas.width),
-          height: percent(this.side, this.canvas.height),
+          left: percent((place % this.columns) * step, this.across),
+          top: percent(Math.floor(place / this.columns) * step, this.down),
+          width: percent(this.side, this.across),
+          height: percent(this.side, this.down),
         });
         if (scroll) this.cursor.scrollIntoView({ block: "nearest" });
       }
