@@ -162,7 +162,7 @@ def test_a_browser_without_webp_is_told(chromium: Any, rich: str) -> None:
     assert page.locator(".curve path").count() > 0
     assert "This browser does not show WebP" in page.locator("#messages").inner_text()
     visited.go("#/findings")
-    assert page.locator(".finding").count() == 2
+    assert page.locator(".finding").count() == 3
     page.close()
     assert [one for one in visited.problems if "data:image/webp" not in one] == []
 
