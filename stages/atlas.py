@@ -9,6 +9,7 @@ from protoviz.atlas import build
 from protoviz.atlas.sources import Network, Source, labels
 from protoviz.cube import open_cube
 from protoviz.params import Params
+from protoviz.schema_projection import POSITION
 from protoviz.stores import open_dataset
 from stages import run_stage
 
@@ -22,7 +23,8 @@ def main(params: Params) -> None:
         items = [(one, run) for one in labels(stages, schema.CONDITION) for run in labels(stages, schema.RUN)]
         sources.append(_source("stages", layout.STAGES_CUBE, [_network(*item) for item in items]))
     curves = {path.stem: files.read_csv(path) for path in sorted(layout.CURVES.glob("*.csv"))}
-    findings = build.Findings(files.read_json(layout.FINDINGS), curves)
+    verdicts = [path for path in (layout.FINDINGS, layout.STAGES_FINDINGS) if path.exists()]
+    findings = build.Findings([files.read_json(path) for path in verdicts], curves)
     build.build(layout.ATLAS, params.title, sources, findings)
 
 
@@ -32,7 +34,7 @@ def _source(name: str, cube: Path, networks: list[Network]) -> Source:
         name,
         open_cube(cube),
         tuple(networks),
-        projection=None if places is None else places["position"],
+        projection=None if places is None else places[POSITION].assign_attrs(places.attrs),
         photographs=lambda rows: datasets.load(layout.IMAGES, "test").images[rows],
     )
 

@@ -30,9 +30,9 @@ PAGE = Path(__file__).parent / "page"
 
 @dataclass(frozen=True)
 class Findings:
-    """What was measured and concluded: metrics/findings.json as read, and the rows of each curve."""
+    """What was measured and concluded: the tables of verdicts as read, and the rows of each curve."""
 
-    found: Mapping[str, Any]
+    tables: Sequence[Mapping[str, Any]]
     curves: Mapping[str, Iterable[Mapping[str, str]]]
 
 
@@ -58,7 +58,7 @@ def build(target: Path, title: str, sources: Sequence[Source], findings: Finding
                 written.update(part)
             written.update(pieces.projection(folder, source))
         layers = [layer for source in sources for layer in source.layers]
-        written["numbers"] += scripts.write(folder, "findings", findings.found)
+        written["numbers"] += scripts.write(folder, "findings", list(findings.tables))
         written["numbers"] += scripts.write(folder, "curves", curves.groups(findings.curves, layers))
         scripts.write(folder, "study", manifest(title, sources, written))
 

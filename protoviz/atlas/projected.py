@@ -8,10 +8,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz import schema
+from protoviz.schema_projection import AXIS
 
 STEPS = 65534  # of a coordinate between the least and the greatest value
 NOWHERE = 65535  # of a prototype without a place
-AXIS = "axis"
+OF_THE_VARIABLE = ("description", "units")  # attributes that say nothing of this map
 
 
 def points(position: xr.DataArray) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def points(position: xr.DataArray) -> dict[str, Any]:
 
     Returns:
         `x` and `y`, each little-endian uint16 in base64, y upwards; `aspect`, width by height of the map;
-        `count` of those that have a place; `said`, the attributes that are text or numbers.
+        `count` of those that have a place; `said`, what the attributes say of the map.
     """
     order = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH, schema.UNIT, AXIS)
     values = position.transpose(*order).to_numpy().reshape(-1, 2).astype(np.float64)
@@ -33,9 +34,7 @@ def points(position: xr.DataArray) -> dict[str, Any]:
     extent = np.where(greatest > least, greatest - least, 1.0)
     whole = np.full(values.shape, NOWHERE, "<u2")
     whole[there] = np.rint((values[there] - least) / extent * STEPS)
-    said = {
-        name: value for name, value in sorted(position.attrs.items()) if isinstance(value, str | int | float)
-    }
+    said = {name: value for name, value in sorted(position.attrs.items()) if name not in OF_THE_VARIABLE}
     return {
         "x": _base64(whole[:, 0]),
         "y": _base64(whole[:, 1]),

@@ -16,8 +16,6 @@ from protoviz import schema
 Float32 = NDArray[np.float32]
 Images = NDArray[np.uint8]
 
-FIXED_MASK = "fixed_mask"
-
 
 @dataclass(frozen=True)
 class Network:
@@ -105,9 +103,9 @@ class Source:
     def fixed_mask(self, layer: str) -> Float32 | None:
         """(1, y, x): the one mask of a layer in all networks and epochs; None where there is none."""
         fields = self.networks[0].fields
-        if fields is None or FIXED_MASK not in fields:
+        if fields is None or schema.FIXED_MASK not in fields:
             return None
-        mask: Float32 = fields[FIXED_MASK].sel({schema.LAYER: layer}).to_numpy()
+        mask: Float32 = fields[schema.FIXED_MASK].sel({schema.LAYER: layer}).to_numpy()
         return np.nan_to_num(mask[None], nan=1.0)
 
 

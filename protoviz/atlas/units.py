@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from protoviz import metrics, schema
 from protoviz.atlas import neighbours, scripts, sheets
 from protoviz.atlas.sources import Images, Network, Source, labels
+from protoviz.schema_appearance import SATURATION, SETTLING_EPOCH
+from protoviz.schema_responses import TOP_IMAGE
 
 NEIGHBOURS = 6  # of each unit
 PHOTOGRAPHS = 9  # natural images of each unit, at most
@@ -70,9 +72,9 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
     if network.distances is not None:
         found["change"] = scripts.numbers(_change(source, network.distances, at))
     if network.appearance is not None:
-        found["saturation"] = scripts.numbers(_of(network.appearance, "saturation", at), 3)
+        found["saturation"] = scripts.numbers(_of(network.appearance, SATURATION, at), 3)
     if network.settling is not None:
-        found["settling"] = scripts.numbers(_of(network.settling, "settling_epoch", at))
+        found["settling"] = scripts.numbers(_of(network.settling, SETTLING_EPOCH, at))
     if network.natural is not None:
         found["photographs"] = (photographs(network.natural, at) >= 0).sum(axis=1).tolist()
     return found
@@ -104,7 +106,7 @@ def unit_images(
 
 def photographs(natural: xr.Dataset, units: slice) -> NDArray[np.int64]:
     """(units, k): places of the natural images that drive each unit most, at the last epoch."""
-    chosen = natural["top_image"].isel(
+    chosen = natural[TOP_IMAGE].isel(
         {schema.CONDITION: 0, schema.RUN: 0, schema.EPOCH: -1, schema.UNIT: units}
     )
     places: NDArray[np.int64] = chosen.to_numpy()[:, :PHOTOGRAPHS].astype(np.int64)

@@ -82,7 +82,11 @@ def test_the_grid_draws_every_unit_in_its_place(visit: Any) -> None:
       for (let k = 0; k < count; k++) {
         const canvas = rows[Math.floor(k / columns)];
         const side = canvas.height;
-        const { data } = canvas.getContext("2d").getImageData((k % columns) * step, 0, side, side);
+        const copy = document.createElement("canvas");
+        Object.assign(copy, { width: side, height: side });
+        const context = copy.getContext("2d", { willReadFrequently: true });
+        context.drawImage(canvas, -(k % columns) * step, 0);
+        const { data } = context.getImageData(0, 0, side, side);
         for (let y = 0; y < size; y++)
           for (let x = 0; x < size; x++) {
             const [down, across] = [y, x].map((one) => one * times + Math.floor(times / 2));
@@ -113,7 +117,7 @@ def test_slider_and_arrows_scrub_and_the_address_follows(visit: Any) -> None:
     page.keyboard.press("ArrowLeft")  # the slider has the focus: the browser moves it
     assert slider.get_attribute("aria-valuetext") == "epoch 2"
     visit.settle()
-    assert page.evaluate("atlas.views.grid.shown()")
+    page.wait_for_function("atlas.views.grid.shown()")
 
 
 def test_neighbouring_epochs_are_loaded_ahead(visit: Any) -> None:
@@ -388,11 +392,16 @@ def test_curves_have_a_line_for_each_run_and_repeat(visit: Any) -> None:
 def test_findings_have_their_verdicts(visit: Any) -> None:
     page = visit.open("#/findings")
     rows = page.locator(".finding")
-    assert rows.count() == 2
-    assert "as in the paper" in rows.nth(0).inner_text()
-    assert "opposite" in rows.nth(1).inner_text()
+    assert rows.count() == 3
+    assert page.locator(".badge").all_inner_texts() == ["supported", "not supported", "supported"]
     rows.nth(0).get_by_text("What was measured").click()
-    assert "+15.9 (\u22121.01 \u2026 +24.7)" in rows.nth(0).inner_text()
+    said = rows.nth(0).inner_text()
+    assert "1.59\u00d7" in said
+    assert "0.98\u00d7 \u2026 2.47\u00d7" in said
+    assert "0.25 (least 0.125)" in said
+    rows.nth(2).get_by_text("What was measured").click()  # of study B
+    assert "0.3 \u2026 0.5" in rows.nth(2).inner_text()
+    assert "One network." in page.locator("main").inner_text()
 
 
 def test_about_says_what_there_is_and_how_large_it_is(visit: Any, study: Any) -> None:

@@ -53,7 +53,9 @@ def test_without_live_units_there_are_no_neighbours() -> None:
 
 def position(values: np.ndarray) -> xr.DataArray:
     return xr.DataArray(
-        values, dims=("condition", "run", "repeat", "epoch", "unit", "axis"), attrs={"n": 15, "map": [1]}
+        values,
+        dims=("condition", "run", "repeat", "epoch", "unit", "axis"),
+        attrs={"n": 15, "umap": {"a": 1}, "units": "1"},
     )
 
 
@@ -74,7 +76,7 @@ def test_points_keep_their_places() -> None:
         back = least[axis] + whole[there] / projected.STEPS * (greatest - least)[axis]
         np.testing.assert_allclose(back, flat[there, axis], atol=(greatest - least)[axis] / 65000)
     assert found["count"] == 59
-    assert found["said"] == {"n": 15}
+    assert found["said"] == {"n": 15, "umap": {"a": 1}}
     assert found["aspect"] == pytest.approx((greatest - least)[0] / (greatest - least)[1], rel=1e-5)
 
 

@@ -79,7 +79,10 @@ def write_stores() -> None:
                         ),
                     )
             fields = xr.Dataset(
-                {schema.MASK: (schema.RECEPTIVE_FIELDS[schema.MASK].dims, masks(run)[None, None])},
+                {
+                    schema.MASK: (schema.RECEPTIVE_FIELDS[schema.MASK].dims, masks(run)[None, None]),
+                    schema.FIXED_MASK: ((schema.LAYER, schema.Y, schema.X), masks(1)[0]),
+                },
                 {
                     "condition": np.array([condition], dtype=schema.TEXT),
                     "run": [run],
@@ -119,36 +122,38 @@ def curves() -> dict[str, list[dict[str, str]]]:
 
 
 def findings() -> dict[str, Any]:
-    """Two verdicts."""
+    """Two verdicts on study A."""
     effect = {
         "quantity": "diversity at the last epoch",
-        "unit": "%",
-        "bound": 0.0,
-        "layers": {"layer1": {"mean": 15.9, "least": -1.01, "greatest": 24.7}},
-        "agrees": "4 of 4",
-        "direction": "as in the paper",
+        "claim": "above",
+        "times": 1.59,
+        "interval": [0.98, 2.47],
+        "p": 0.25,
+        "p_floor": 0.125,
+        "agreeing": "4 of 4",
+        "verdict": "undecided",
     }
-    verdict = {"id": "F1", "claim": "Keepclr ends higher", "direction": "as in the paper", "agrees": "4 of 4"}
+    verdict = {"space": "pixels mse masked", "by_space": {"pixels cosine masked": "undecided"}, "missing": []}
+    first = {
+        "id": "F1",
+        "claim": "Keepclr ends higher",
+        "verdict": "supported",
+        "effects": [effect],
+        **verdict,
+    }
+    second = {"id": "F8", "claim": "It grows", "verdict": "not supported", "effects": [], **verdict}
+    return {"study": {"title": "a made-up study"}, "note": "Signs are counted.", "findings": [first, second]}
+
+
+def findings_stages() -> dict[str, Any]:
+    """A verdict on study B."""
+    numbers = {"value": 0.4, "low": 0.3, "high": 0.5, "expected": 0.0, "p": 0.001}
+    effect = {"space": "pixels", "of": "random", "measure": "silhouette", **numbers, "agrees": True}
+    verdict = {"id": "Q7a", "claim": "They cluster", "verdict": "supported", "agrees": "1 of 1"}
     return {
-        "study": {"title": "a made-up study"},
-        "note": "Signs are counted.",
-        "findings": [
-            {
-                **verdict,
-                "space": "pixels mse masked",
-                "by_space": {"pixels cosine masked": "mixed"},
-                "effect": [effect],
-                "missing": [],
-            },
-            {
-                "id": "F8",
-                "claim": "It grows",
-                "direction": "opposite",
-                "agrees": "0 of 4",
-                "effect": [],
-                "missing": [],
-            },
-        ],
+        "study": {"title": "stages"},
+        "note": "One network.",
+        "findings": [{**verdict, "effect": [effect]}],
     }
 
 
@@ -165,7 +170,6 @@ def rich_sources() -> list[Source]:
     for condition in CONDITIONS:
         for run in RUNS:
             fields = stores.open_dataset(layout.receptive_fields(condition, run))
-            fixed = fields[schema.MASK].values[0, 0, 0]
             shown = np.array([[saturation(repeat, epoch) for epoch in EPOCHS] for repeat in REPEATS])
             settled = np.tile(np.array([5, 1, 2, 1], np.float32), (len(REPEATS), UNITS // 4))
             top = rng.integers(0, 30, (1, 1, len(EPOCHS), UNITS, 4)).astype(np.int32)
@@ -175,7 +179,7 @@ def rich_sources() -> list[Source]:
                 Network(
                     condition,
                     run,
-                    fields=fields.assign(fixed_mask=(("layer", "y", "x"), fixed)),
+                    fields=fields,
                     distances=stores.open_dataset(layout.distances(condition, run)),
                     appearance=xr.Dataset({"saturation": (along, shown[None, None])}),
                     settling=xr.Dataset(
@@ -230,4 +234,6 @@ def stages_cube() -> xr.Dataset:
 
 def build_rich(target: Path) -> None:
     """Build the atlas of `rich_sources`."""
-    build.build(target, "a made-up study", rich_sources(), build.Findings(findings(), curves()))
+    build.build(
+        target, "a made-up study", rich_sources(), build.Findings([findings(), findings_stages()], curves())
+    )

@@ -61,7 +61,7 @@ def make(folder: Path) -> None:
                 for epoch in EPOCHS:
                     path = folder / f"sheets/{name}/{repeat}/{epoch}/{layer}.webp"
                     link(masters / f"{layer}.webp", path)
-    scripts.write(folder, "findings", {"study": {}, "note": "", "findings": []})
+    scripts.write(folder, "findings", [])
     scripts.write(folder, "curves", [])
     cube = {
         "name": "study",

@@ -10,39 +10,54 @@
 
   const probability = (part) => (part.p === null || part.p === undefined ? "–" : `${atlas.number(part.p)} (least ${atlas.number(part.p_floor)})`);
 
+  const table = (names, rows) =>
+    atlas.element("div", { class: "wide" }, atlas.element("table", {}, atlas.element("thead", {}, atlas.element("tr", {}, names.map((one) => cell(0, one)))), atlas.element("tbody", {}, rows.map((row) => atlas.element("tr", {}, row.map((text) => cell(1, text)))))));
+
+  // Study A: ratios, each with the side of 1 on which the paper puts it.
+  const ratios = (parts) =>
+    table(
+      ["quantity", "claimed, of 1", "found", "95 % interval", "p, exact", "runs as claimed", "verdict"],
+      parts.map((part) => [part.quantity, part.claim, ratio(part.times), part.interval ? part.interval.map(ratio).join(" … ") : "–", probability(part), part.agreeing, part.verdict]),
+    );
+
+  // Study B: numbers against what chance gives.
+  const numbers = (parts) =>
+    table(
+      ["space", "of", "measure", "found", "95 % interval", "by chance", "p", "agrees"],
+      parts.map((part) => [part.space, part.of, part.measure, atlas.number(part.value), part.low === null ? "–" : `${atlas.number(part.low)} … ${atlas.number(part.high)}`, atlas.number(part.expected), atlas.number(part.p), part.agrees ? "yes" : "no"]),
+    );
+
   function effects(finding) {
-    const rows = (finding.effects || []).map((part) =>
-      atlas.element("tr", {}, ...[
-        part.quantity,
-        part.claim,
-        ratio(part.times),
-        part.interval ? part.interval.map(ratio).join(" … ") : "–",
-        probability(part),
-        part.agreeing,
-        part.verdict,
-      ].map((text) => cell(1, text))));
     const spaces = Object.entries(finding.by_space || {}).map(([space, verdict]) => atlas.element("li", {}, `${space}: ${verdict}`));
     const gaps = (finding.missing || []).map((gap) => atlas.element("li", {}, `not computed: ${gap}`));
-    if (!rows.length && !spaces.length && !gaps.length) return null;
+    const tables = [finding.effects?.length ? ratios(finding.effects) : null, finding.effect?.length ? numbers(finding.effect) : null].filter(Boolean);
+    if (!tables.length && !spaces.length && !gaps.length) return null;
     return atlas.element(
       "details",
       {},
       atlas.element("summary", {}, "What was measured"),
-      rows.length ? atlas.element("div", { class: "wide" }, atlas.element("table", {}, atlas.element("thead", {}, atlas.element("tr", {}, ["quantity", "claimed, of 1", "found", "95 % interval", "p, exact", "runs as claimed", "verdict"].map((one) => cell(0, one)))), atlas.element("tbody", {}, rows))) : null,
+      tables,
       spaces.length ? [atlas.element("p", { class: "soft" }, "In other spaces:"), atlas.element("ul", {}, spaces)] : null,
       gaps.length ? atlas.element("ul", {}, gaps) : null,
     );
   }
 
+  function verdicts({ study, note, findings }) {
+    const rows = findings.map((finding) => {
+      const beside = finding.elsewhere ? Object.entries(finding.elsewhere).map(([where, verdict]) => `${where}: ${verdict}`).join("; ") : finding.agrees ? `${finding.agrees} numbers agree` : "";
+      const line = [atlas.element("b", {}, finding.id), atlas.element("span", { class: `badge ${mark[finding.verdict] || "mixed"}` }, finding.verdict), atlas.element("span", { class: "soft" }, beside)];
+      return atlas.element("li", { class: "finding", id: finding.id }, atlas.element("div", { class: "verdict" }, line), atlas.element("p", { class: "claim" }, finding.claim), effects(finding));
+    });
+    const space = findings.find((one) => one.space)?.space;
+    const lead = space ? `The paper's claims in the space ${space}; beside each verdict, the one with another mask, embedder or distance.` : "The claims, and how many of the numbers that speak of them agree.";
+    return atlas.element("section", {}, atlas.element("h2", {}, study?.title || "Findings"), atlas.element("p", {}, lead), atlas.element("ol", { class: "findings" }, rows), atlas.element("p", { class: "soft" }, note || ""));
+  }
+
   atlas.views.findings = {
     title: () => "Findings",
     async open(root) {
-      const { study, note, findings } = await atlas.load("findings");
-      const rows = findings.map((finding) =>
-        atlas.element("li", { class: "finding", id: finding.id }, atlas.element("div", { class: "verdict" }, atlas.element("b", {}, finding.id), atlas.element("span", { class: `badge ${mark[finding.verdict] || "mixed"}` }, finding.verdict), atlas.element("span", { class: "soft" }, finding.elsewhere ? Object.entries(finding.elsewhere).map(([where, verdict]) => `${where}: ${verdict}`).join("; ") : "")), atlas.element("p", { class: "claim" }, finding.claim), effects(finding)),
-      );
-      const lead = findings[0]?.space ? `The paper's claims, held against this study in the space ${findings[0].space}; beside each verdict, the one with another mask, embedder or distance.` : "The paper's claims, held against this study.";
-      root.replaceChildren(atlas.element("div", { class: "text" }, atlas.element("h1", {}, "Findings"), atlas.element("p", {}, lead), atlas.element("ol", { class: "findings" }, rows), atlas.element("p", { class: "soft" }, note || "", study?.title ? ` Study: ${study.title}.` : "")));
+      const found = await atlas.load("findings");
+      root.replaceChildren(atlas.element("div", { class: "text" }, atlas.element("h1", {}, "Findings"), found.map(verdicts)));
       return null;
     },
     key: () => false,

@@ -100,7 +100,8 @@
     const few = listed.length <= 12;
     const entries = few ? listed : [listed[0], listed[Math.floor(listed.length / 2)], listed.at(-1)];
     legend.replaceChildren(...entries.map(([name, colour]) => atlas.element("li", {}, atlas.element("span", { class: "swatch", style: `background:${colour}`, "aria-hidden": "true" }), ` ${name}`)));
-    const said = Object.entries(data.said).map(([name, value]) => `${name} ${value}`);
+    const plain = ([name, value]) => (value !== null && typeof value === "object" ? Object.entries(value).flatMap(plain) : [`${name.replaceAll("_", " ")} ${value}`]);
+    const said = Object.entries(data.said).flatMap(plain);
     legend.append(atlas.element("li", { class: "soft" }, [atlas.count(shown, "prototype"), ...said].join(" · ")));
   }
 
