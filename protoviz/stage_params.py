@@ -12,16 +12,24 @@ Embedder = Literal["reference", "pixels"]
 
 
 class StagedNetwork(Section):
-    """The network: a model of timm, the size of its images (px), and the seed of its weights, its run."""
+    """The network: a model of timm, the size of its images (px), and the seed of its weights, its run.
+
+    `judged`: how many test images its accuracy is taken from at each stage; null: all.
+    """
 
     model: str
     size: Annotated[int, Field(ge=32, multiple_of=4)]
     seed: Natural
+    judged: Count | None
 
 
 class Supervised(Section):
-    """One training with labels: AdamW, a one-cycle schedule, cross-entropy with smoothed labels."""
+    """One training with labels: AdamW, a one-cycle schedule, cross-entropy with smoothed labels.
 
+    `images`: how many of the images it learns from; null: all.
+    """
+
+    images: Count | None
     epochs: Natural
     view_size: Annotated[int, Field(ge=32, multiple_of=4)]  # px at which it is trained
     batch_size: Annotated[int, Field(ge=2)]

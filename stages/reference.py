@@ -1,13 +1,13 @@
 """The reference encoder: trained on images and from a seed that no analysed network uses."""
 
-from protoviz import backbones, checkpoints, compute, datasets, layout
+from protoviz import backbones, checkpoints, compute, datasets, layout, scratch
 from protoviz.learning import simclr
 from protoviz.params import Params
 from stages import run_stage
 
 
 def main(params: Params) -> None:
-    """Read the images set aside, train, write the encoder after its last epoch."""
+    """Read the images set aside, train from the last completed epoch, write the encoder after its last."""
     reference = params.reference
     device = compute.prepare(params.compute.device, params.compute.threads)
     images = datasets.load(layout.IMAGES, "reference").images
@@ -20,17 +20,20 @@ def main(params: Params) -> None:
         width=reference.backbone.width,
         initial_weights=checkpoints.weights_digest(network),
     )
-    simclr.train(
-        images,
-        network,
-        reference.train,
-        reference.augment,
-        condition="reference",
-        run=reference.seed,
-        device=device,
-        on_epoch=lambda _epoch, _network: None,
-    )
-    checkpoints.save(layout.REFERENCE_ENCODER, network, identity)
+    made_with = {"reference": reference.model_dump(mode="json"), "device": device.type}
+    with scratch.pieces(layout.REFERENCE_ENCODER, made_with) as folder:
+        simclr.train(
+            images,
+            network,
+            reference.train,
+            reference.augment,
+            condition="reference",
+            run=reference.seed,
+            device=device,
+            on_epoch=lambda _epoch, _network: None,
+            state=folder / "state.ckpt",
+        )
+        checkpoints.save(layout.REFERENCE_ENCODER, network, identity)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def main(params: Params) -> None:
         def keep(stage: str, task: classify.Task | None) -> None:
             identity = Identity(about.model, int(network.num_classes), stage, about.seed)  # type: ignore[arg-type]
             staged_network.save(staged_network.path(folder, stage), network, identity)
-            metrics[stage] = task.judged(network, about.size, device) if task else {}
+            metrics[stage] = task.judged(network, about.size, device, about.judged) if task else {}
 
         address = (layout.STAGES_CONDITION, about.seed)
         keep("random", None if given else general)

@@ -8,7 +8,7 @@ import pytest
 
 from protoviz import backbones, checkpoints, cube, embedders, embedding, schema, stores
 from protoviz.distances import distances, measured
-from protoviz.embedding import Embedding, Place
+from protoviz.embedding import Embedding, LayerRows, Place
 from tests import test_distances
 from tests.reference import prototypes as toy
 
@@ -74,6 +74,16 @@ def test_an_interrupted_task_is_not_done(work, monkeypatch):
         work((0, 0))
     assert not work.done((0, 0))
     assert list(work.folder.iterdir()) == []
+
+
+def test_each_unit_keeps_its_own_mask_in_any_block(work):
+    prototypes = cube.open_cube(work.prototypes)
+    masks = np.random.default_rng(0).random((8, 16, 16), dtype=np.float32)
+    embed = embedders.load(["pixels"], work.setting)["pixels"]
+    rows = LayerRows(prototypes, Place(0, 1, "layer2", slice(4, 12)), embed, masks, "pixels")
+    images = prototypes.image.values[0, 0, 0, 1, 4:12].astype(np.float32) / np.float32(255)
+    wanted = (images * masks[..., None]).reshape(8, -1)
+    np.testing.assert_allclose(np.concatenate([rows[0:3], rows[3:8]]), wanted, rtol=1e-6)
 
 
 def test_pixels_in_blocks_are_pixels(work, monkeypatch):

@@ -200,7 +200,7 @@ PROMISED = {
         "no more than another start",
     ],
     "settled": ["settled units (%)", "4 units", "change point", "n = 2 runs \u00d7 2 repeats"],
-    "saturation": ["saturation", "masked prototypes", "n = 2 runs \u00d7 2 repeats"],
+    "saturation": ["saturation (%)", "masked prototypes", "n = 2 runs \u00d7 2 repeats"],
     "dimension": ["participation ratio (dimensions)", "8 units", "n = 2 runs for each condition"],
     "g9": ["layer2 during training: epoch 4", "6 of 8 units", "n = 1 run, 1 repeat, 6 units", "clrjit"],
     "g1": [
@@ -572,7 +572,7 @@ def test_explanations_draw_means_over_live_units() -> None:
     stores[0]["saturation"].values[0, 0, 0, 1, :3] = np.nan
     stores[0]["saturation"].values[0, 0, 0, 1, 3] = 0.75
     line = figures.appearance(stores, "saturation", TITLE).axes[0].lines[0]
-    assert line.get_ydata()[1] == pytest.approx(750, rel=1e-6)  # in thousandths
+    assert line.get_ydata()[1] == pytest.approx(75, rel=1e-6)
     share = figures.settled(settled_stores(MEASURED), EPOCHS, TITLE).axes[0].lines[0].get_ydata()
     assert share.tolist() == [0, 100, 100, 100]
     least = stores_of(planted_study.study(runs=(1,), repeats=(0,), epochs=(0, 1, 2)).distances)

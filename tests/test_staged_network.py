@@ -20,7 +20,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 
 
 def pretraining(**changes):
-    how = {"epochs": 0, "view_size": 32, "batch_size": 2, "lr": 0.1, "weight_decay": 0.0}
+    how = {"images": None, "epochs": 0, "view_size": 32, "batch_size": 2, "lr": 0.1, "weight_decay": 0.0}
     rest = {"label_smoothing": 0.0, "precision": "float32", "weights": None, "sha256": None}
     return Pretraining.model_validate(how | rest | changes)
 

@@ -15,24 +15,21 @@ from protoviz.figures.curves import Space, Stores, condition_of, in_space, left_
 from protoviz.figures.panels import Curve, epoch_axis, finite_mean, interval_axis, panels
 from protoviz.figures.style import message, styled
 
-APPEARANCE = {  # measure -> heading, explanation, label, name of the measure
+APPEARANCE = {  # measure -> heading, explanation, label; all in %
     schema_appearance.SATURATION: (
         "Saturation of prototypes during training",
-        "How colourful the image is that drives a unit most, mean over units: 0 grey, 1 pure colours.",
+        "How colourful the image is that drives a unit most, mean over units: 0 grey, 100 pure colours.",
         "saturation",
-        "chroma / brightness",
     ),
     schema_appearance.WARMTH: (
         "Warmth of prototypes during training",
-        "How near to orange the colours of a prototype are, mean over units: 0 azure, 1 orange.",
+        "How near to orange the colours of a prototype are, mean over units: 0 azure, 100 orange.",
         "warmth",
-        "(1 + cos to orange) / 2",
     ),
     schema_appearance.HIGH_FREQUENCY: (
         "High frequencies in prototypes during training",
         "Share of a prototype's variance in waves shorter than 8 px, mean over units.",
         "high frequencies",
-        "share of variance",
     ),
 }
 
@@ -112,18 +109,18 @@ def appearance(stores: Stores, measure: str, title: str, masking: str = schema.M
         title: of the data set.
         masking: one of `schema.MASKINGS`.
     """
-    heading, explanation, label, name = APPEARANCE[measure]
+    heading, explanation, label = APPEARANCE[measure]
     curves = []
     for store in stores:
         found = store[schema_appearance.appearance_name(measure, masking)].isel(condition=0, run=0)
-        curves += _curves(store, found.transpose(schema.REPEAT, schema.EPOCH, schema.UNIT).values)
+        curves += _curves(store, 100 * found.transpose(schema.REPEAT, schema.EPOCH, schema.UNIT).values)
     return panels(
         curves,
         epoch_axis([int(epoch) for epoch in stores[0][schema.EPOCH].values]),
         heading=heading,
         explanation=explanation,
         y_label=label,
-        measure=name,
+        measure="%",
         caption=[title, n_of(stores), f"{masking} prototypes"],
         lines="each run and repeat",
     )

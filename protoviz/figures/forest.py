@@ -40,7 +40,7 @@ def forest(found: Mapping[str, Any], title: str) -> Figure:
     rows = sum(max(1, len(one["effects"])) for one in findings)
     height = rows * ROW + len(findings) * CLAIM
     top = HEADER + 0.2
-    page = Page(WIDTH, top + height + 0.55 + FOOTER)
+    page = Page(WIDTH, top + height + 0.8 + FOOTER)
     axes = page.axes(TEXT, top, WIDTH - TEXT - VERDICT - MARGIN, height)
     _dress(axes, height)
     place = 0.0

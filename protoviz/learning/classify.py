@@ -66,11 +66,21 @@ class Task:
         device: torch.device,
     ) -> list[Epoch]:
         """Train a network on it in place; see `train`."""
-        return train(self.train.images, self.train.labels, network, settings, address=address, device=device)
+        some = _some(self.train.labels, settings.images)
+        images, labels = self.train.images[some], self.train.labels[some]
+        return train(images, labels, network, settings, address=address, device=device)
 
-    def judged(self, network: nn.Module, size: int, device: torch.device) -> dict[str, Any]:
-        """How well a network does: accuracy on the images to judge by, %, and that of guessing."""
-        reached = accuracy(self.test.images, self.test.labels, network, size, device)
+    def judged(self, network: nn.Module, size: int, device: torch.device, most: int | None) -> dict[str, Any]:
+        """How well a network does: accuracy on the images to judge by, %, and that of guessing.
+
+        Args:
+            network: as `train`.
+            size: px of the images.
+            device: where to compute.
+            most: images at most, of all classes; None: all.
+        """
+        some = _some(self.test.labels, most)
+        reached = accuracy(self.test.images[some], self.test.labels[some], network, size, device)
         return {"classes": len(self.classes), "accuracy": reached, "chance": 100 / len(self.classes)}
 
 
@@ -140,6 +150,15 @@ def accuracy(images: Pixels, labels: Labels, network: nn.Module, size: int, devi
             scores = network(_resized(images[chosen], size).to(device))
             right += int((scores.argmax(1).cpu().numpy() == labels[chosen]).sum())
     return 100 * right / len(images)
+
+
+def _some(labels: Labels, most: int | None) -> NDArray[np.int64]:
+    """At most so many places, in ascending order, of which each class has its share; None: all."""
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        place[members] = np.arange(len(members)) / len(members)
+    return np.sort(np.argsort(place, kind="stable")[:most])
 
 
 def _batches(order: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

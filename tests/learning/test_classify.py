@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from protoviz import backbones
+from protoviz.datasets import LabelledSet
 from protoviz.learning import classify
 from protoviz.stage_params import Supervised
 
@@ -13,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 def settings(**changes):
-    how = {"epochs": 6, "view_size": 32, "batch_size": 8, "lr": 1e-2, "weight_decay": 0.0}
+    how = {"images": None, "epochs": 6, "view_size": 32, "batch_size": 8, "lr": 1e-2, "weight_decay": 0.0}
     return Supervised.model_validate({**how, "label_smoothing": 0.0, "precision": "float32", **changes})
 
 
@@ -68,6 +69,39 @@ def test_accuracy_is_the_share_of_right_answers_on_images_at_the_size_asked_for(
             for pixel, label in zip(pixels, labels, strict=True)
         ]
     assert classify.accuracy(images, labels, made, 40, CPU) == pytest.approx(100 * np.mean(right))
+
+
+def test_a_task_is_judged_by_some_of_its_images():
+    images, labels = bars(70)
+    some = LabelledSet(images, labels)
+    task = classify.Task(["lying", "upright"], some, some)
+    made = network().eval()
+    said = task.judged(made, 40, CPU, None)
+    assert said == {"classes": 2, "accuracy": classify.accuracy(images, labels, made, 40, CPU), "chance": 50}
+    few = task.judged(made, 40, CPU, 6)
+    rows = np.arange(6)
+    assert few["accuracy"] == classify.accuracy(images[rows], labels[rows], made, 40, CPU)
+
+
+@pytest.mark.parametrize("labels", [np.arange(60) % 3, np.repeat([0, 1, 2], [10, 20, 30])])
+def test_some_of_the_images_have_all_classes_in_proportion(labels):
+    """Whether they stand mixed or class after class."""
+    share = np.bincount(labels) / len(labels)
+    for most in (6, 30, 40, 100, None):
+        some = classify._some(labels.astype(np.int64), most)
+        assert len(some) == min(most or 60, 60)
+        assert (np.diff(some) > 0).all()
+        np.testing.assert_allclose(np.bincount(labels[some]) / len(some), share, atol=1.01 / len(some))
+
+
+def test_it_learns_from_as_many_images_as_it_is_told():
+    images, labels = bars(64)
+    task = classify.Task(["lying", "upright"], LabelledSet(images, labels), LabelledSet(images, labels))
+    few = network()
+    task.learnt(few, settings(images=16, epochs=1), address=("a",), device=CPU)
+    alone = network()
+    classify.train(images[:16], labels[:16], alone, settings(epochs=1), address=("a",), device=CPU)
+    assert torch.equal(few[0].weight, alone[0].weight)
 
 
 def test_no_batch_is_left_with_a_single_image():

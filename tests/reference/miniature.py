@@ -1,8 +1,10 @@
 """A study small enough to be killed many times: a copy of the code, with inputs that are quickly made."""
 
+import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +14,15 @@ from ruamel.yaml import YAML
 from protoviz import backbones, checkpoints, layout
 
 ROOT = Path(__file__).parents[2]
-EPOCHS = list(range(8))
+STARTED: list[subprocess.Popen[str]] = []
+EPOCHS = list(range(6))
 CHANGES = {
     "title": "miniature",
     "conditions": {"clrjit": {}},
     "runs": [1],
     "images": {"size": 32, "unlabeled": 32, "reference": 0, "train": 10, "test": 10},
     "backbone": {"width": 4},
-    "train": {"epochs": 7, "keep": EPOCHS, "batch_size": 16, "view_size": 32, "projection_dim": 8},
+    "train": {"epochs": 5, "keep": EPOCHS, "batch_size": 16, "view_size": 32, "projection_dim": 8},
     "prior": {"name": "fourier"},
     "synthesis": {"start": {"pool": 16}, "ascent": {"steps": 4}, "precision": "float32"},
 }
@@ -84,7 +87,7 @@ def call(folder, *command, **variables):
 def start(folder, *command, **variables):
     """A command in the study, in a process group of its own; its output goes to a file beside the study."""
     with open(folder.parent / "output.txt", "w") as output:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=folder,
             env=environment(folder, **variables),
@@ -92,6 +95,17 @@ def start(folder, *command, **variables):
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    STARTED.append(process)
+    return process
+
+
+def end():
+    """End what was started and still runs, as after a test that has failed."""
+    while STARTED:
+        process = STARTED.pop()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def hashes(path):

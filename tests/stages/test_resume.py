@@ -52,6 +52,7 @@ def zygote(study):
 def fresh(study):
     """The study without prototypes and pieces."""
     yield study
+    miniature.end()
     clean(study)
 
 
@@ -98,7 +99,7 @@ def until(condition, seconds=240.0):
 
 def shards(study):
     """How many tasks have left their last file."""
-    return len(list((study / layout.SCRATCH).rglob("store/status/c/0/0/*/*/0")))
+    return len(list((study / layout.SCRATCH).glob("*/*/store/status/c/0/0/*/*/0")))
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def test_training_survives_ten_kills(study, zygote, tmp_path):
     try:
         begin, output = time.monotonic(), study.parent / "train.out"
         process = zygote.start("train", output)
-        until(lambda: list((study / layout.SCRATCH).rglob("state.ckpt")))
+        until(lambda: list((study / layout.SCRATCH).glob("*/*/state.ckpt")))
         first = time.monotonic() - begin
         assert zygote.wait(process) == 0
         epoch = (time.monotonic() - begin - first) / 29
@@ -328,7 +329,7 @@ def fill(ballast):
 def test_a_full_disk_is_an_error_and_nothing_is_lost(fresh, whole, small_disk):
     scratch = {"PROTOVIZ_SCRATCH": str(small_disk / "scratch")}
     stage = miniature.start(fresh, *SYNTHESIZE, **scratch)
-    until(lambda: len(list(small_disk.rglob("store/status/c/0/0/*/*/0"))) >= 2)
+    until(lambda: len(list(small_disk.glob("scratch/*/*/store/status/c/0/0/*/*/0"))) >= 2)
     fill(small_disk / "ballast")
     assert stage.wait(timeout=60) == 1
     *_, last = (fresh.parent / "output.txt").read_text().splitlines()
