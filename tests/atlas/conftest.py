@@ -23,6 +23,9 @@ QUIET = [
 ]
 
 
+PATIENCE = 120_000  # ms; where a machine is busy, a test takes long and does not fail
+
+
 @dataclass
 class Study:
     """Where the made-up study and its atlases lie."""
@@ -102,9 +105,14 @@ class Visit:
         return self.page
 
     def settle(self) -> None:
-        """Wait until the pictures of the grid are those that were asked for."""
-        self.page.wait_for_function("!document.querySelector('.pane.waiting')")
-        self.page.wait_for_timeout(50)
+        """Wait until the view and its pictures are those that were asked for."""
+        self.page.wait_for_timeout(50)  # an address that changes is noticed a moment later
+        self.page.wait_for_function(
+            """() => {
+              const { turn, ready } = document.documentElement.dataset;
+              return turn === ready && !document.querySelector(".pane.waiting");
+            }"""
+        )
 
     def hash(self) -> str:
         """The address after #, when it has settled."""
@@ -131,6 +139,7 @@ def visit(chromium: Any, rich: str) -> Iterator[Visit]:
 
 
 def watched(page: Any, address: str) -> Visit:
+    page.set_default_timeout(PATIENCE)
     visited = Visit(page, address)
     page.on("console", lambda message: visited.problems.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: visited.problems.append(str(error)))

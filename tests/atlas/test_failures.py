@@ -62,7 +62,7 @@ def test_a_damaged_sheet_is_named_and_the_rest_works(damaged: Visit, copy: Path,
     damaged.settle()
     assert not note.is_visible()
     assert page.locator(".epoch").inner_text() == "epoch 2"
-    assert page.evaluate("atlas.views.grid.shown()")
+    page.wait_for_function("atlas.views.grid.shown()")
     page.keyboard.press("ArrowRight")
     note.wait_for()
 
@@ -82,7 +82,7 @@ def test_damaged_numbers_are_named(damaged: Visit, copy: Path) -> None:
     assert "data/units/clrjit-1/layer1.js is missing or damaged" in page.locator("#messages").inner_text()
     page.get_by_label("layer", exact=True).select_option("layer2")
     damaged.settle()
-    assert page.evaluate("atlas.views.grid.shown()")
+    page.wait_for_function("atlas.views.grid.shown()")
     assert page.locator("#messages").inner_text() == ""
     damaged.go("#/unit/clrjit/1/layer1/3")
     assert "data/units/clrjit-1/layer1.js is missing" in page.locator("main").inner_text()
@@ -104,7 +104,7 @@ def test_missing_curves_findings_and_map_are_named(damaged: Visit, copy: Path) -
         damaged.go(f"#/{view}")
         assert f"data/{view}.js is missing or damaged." in page.locator("main").inner_text()
     damaged.go("#/grid")
-    assert page.evaluate("atlas.views.grid.shown()")
+    page.wait_for_function("atlas.views.grid.shown()")
 
 
 def test_without_the_study_it_says_what_to_do(damaged: Visit, copy: Path) -> None:
@@ -171,7 +171,7 @@ def test_from_a_folder_without_a_server(chromium: Any, study: Any) -> None:
     page = chromium.new_page(viewport={"width": 1280, "height": 800})
     visited = watched(page, (study.rich / "index.html").as_uri())
     visited.open("#/grid/clrjit/1/0/1/layer1")
-    assert page.evaluate("atlas.views.grid.shown()")
+    page.wait_for_function("atlas.views.grid.shown()")
     page.keyboard.press("ArrowRight")
     assert visited.hash() == "#/grid/clrjit/1/0/2/layer1"
     visited.go("#/unit/clrjit/1/layer1/3")

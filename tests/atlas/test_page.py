@@ -117,7 +117,7 @@ def test_slider_and_arrows_scrub_and_the_address_follows(visit: Any) -> None:
     page.keyboard.press("ArrowLeft")  # the slider has the focus: the browser moves it
     assert slider.get_attribute("aria-valuetext") == "epoch 2"
     visit.settle()
-    assert page.evaluate("atlas.views.grid.shown()")
+    page.wait_for_function("atlas.views.grid.shown()")
 
 
 def test_neighbouring_epochs_are_loaded_ahead(visit: Any) -> None:

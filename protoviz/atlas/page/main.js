@@ -9,6 +9,7 @@
 
   async function show() {
     const mine = ++turn;
+    document.documentElement.dataset.turn = mine;
     atlas.address.drop();
     const asked = atlas.address.read(location.hash);
     atlas.hush();
