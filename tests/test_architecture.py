@@ -312,8 +312,9 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
     read = {
         path for stage in pipeline().values() for path in paths_of(stage["deps"]) if not path.endswith(".py")
     }
-    parts = {f"{layout.IMAGES}/{name}" for name in ("classes.json", "test.npy", "test_labels.npy")}
-    assert read <= outs | parts | {str(path.parent) for path in items} | {PAGE}
+    parts = {f"{layout.IMAGES}/classes.json"}
+    folders = {str(path.parent) for path in (*items, layout.projection("study"))}
+    assert read <= outs | parts | folders | {PAGE}
 
 
 def test_names_that_params_allow_are_those_of_the_registries() -> None:

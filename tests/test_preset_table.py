@@ -60,12 +60,11 @@ def test_long_values_are_wrapped_and_not_said_twice():
 def test_the_command_prints_the_studies_of_the_paper_beside_the_default():
     command = [sys.executable, "-m", "protoviz", "presets"]
     lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert lines[0].split() == ["parameter", "params.yaml", "paper", "as-written"]
+    assert lines[0].split() == ["parameter", "params.yaml", "paper", "paper-b", "as-written"]
     assert max(map(len, lines)) <= 100
     rows = {line.split()[0]: line.split()[1:] for line in lines[1:] if line and not line.startswith(" ")}
-    studies = [
-        params.load(ROOT / name) for name in ("params.yaml", "presets/paper.yaml", "presets/as-written.yaml")
-    ]
+    names = ("params.yaml", "presets/paper.yaml", "presets/paper-b.yaml", "presets/as-written.yaml")
+    studies = [params.load(ROOT / name) for name in names]
     assert rows["synthesis.ascent.steps"] == [str(study.synthesis.ascent.steps) for study in studies]
-    assert rows["augment.vf_prob"] == ["0.5", "0.5", "0"]
+    assert rows["augment.vf_prob"] == ["0.5", "0.5", "0.5", "0"]
     assert "train.momentum" not in rows
