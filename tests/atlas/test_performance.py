@@ -73,7 +73,9 @@ def first_view(browser: Any, address: str) -> tuple[float, float]:
     sizes: list[int] = []
     page.on("response", lambda response: sizes.append(int(response.headers.get("content-length", 0))))
     page.goto(address)
-    page.wait_for_function("window.atlas?.views?.grid?.shown() && document.querySelector('.pane canvas')")
+    page.wait_for_function(
+        "typeof atlas !== 'undefined' && atlas.views?.grid?.shown() && document.querySelector('.pane canvas')"
+    )
     seconds = page.evaluate("performance.now() / 1000")
     fetched = sum(sizes)
     page.close()
