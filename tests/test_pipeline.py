@@ -34,9 +34,9 @@ MINIATURE: dict[str, Any] = {
     "figures": {"grid_units": 4, "development_units": [0, 1], "more_units": [2, 3], "dpi": 60},
     "training_stages": {
         "network": {"model": "test_byobnet", "size": 32},
-        "pretrain": {"epochs": 1, "view_size": 32, "batch_size": 10},
+        "pretrain": {"epochs": 2, "view_size": 32, "batch_size": 4},
         "domain": {"train": 20, "test": 10},
-        "finetune": {"view_size": 32, "batch_size": 10},
+        "finetune": {"epochs": 2, "view_size": 32, "batch_size": 3},
         "units": {"per_layer": 2},
         "synthesis": {"ascent": {"steps": 3}},
     },
