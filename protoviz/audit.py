@@ -85,7 +85,8 @@ def _said(path: Path, output: Output, recorded: Ledger) -> Iterator[Problem]:
         yield from _recipe(attributes, item, recorded)
         yield from _checkpoints(attributes, condition, run)
     prior = attributes.get("prior")
-    if isinstance(prior, Mapping) and str(layout.PRIOR.parent) in recorded.outputs and layout.PRIOR.is_file():
+    of_pipeline = path != layout.STAGES_CUBE and str(layout.PRIOR.parent) in recorded.outputs
+    if isinstance(prior, Mapping) and of_pipeline and layout.PRIOR.is_file():
         actual = files.read_json(layout.PRIOR)
         if prior != actual:
             yield Problem("attribute prior", f"{prior}, where {layout.PRIOR} has {actual}")
@@ -117,6 +118,8 @@ def _expected(output: Output, recorded: Ledger) -> dict[str, list[Any]]:
 def _recipe(attributes: Mapping[str, Any], item: str, recorded: Ledger) -> Iterator[Problem]:
     """The recipe that a cube names is the one that `synthesize` ran with."""
     ran = recorded.parameters(f"synthesize@{item}").get("synthesis")
+    if item.startswith(f"{layout.STAGES_CONDITION}-"):
+        ran = recorded.parameters("synthesize_stages").get("training_stages.synthesis")
     said = attributes.get("synthesis")
     if ran is None or not isinstance(said, Mapping):
         return
@@ -131,10 +134,11 @@ def _recipe(attributes: Mapping[str, Any], item: str, recorded: Ledger) -> Itera
 def _checkpoints(attributes: Mapping[str, Any], condition: str, run: int) -> Iterator[Problem]:
     """The checkpoints that a cube names are those that lie here, if they do."""
     said = attributes.get("checkpoint_sha256", {}).get(layout.item(condition, run), {})
-    for epoch, digest in said.items():
-        path = layout.checkpoints(condition, run) / layout.checkpoint(int(epoch))
+    for name, digest in said.items():  # an epoch's number, or the name of a stage of training
+        file = layout.checkpoint(int(name)) if name.isdecimal() else layout.stage_checkpoint(name)
+        path = layout.checkpoints(condition, run) / file
         if path.is_file() and files.sha256(path) != digest:
-            where = f"condition {condition}, run {run}, epoch {epoch}"
+            where = f"condition {condition}, run {run}, epoch {name}"
             yield Problem(where, f"made from another checkpoint than {path}")
 
 

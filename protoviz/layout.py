@@ -111,6 +111,11 @@ def stages_checkpoints(run: int) -> Path:
     return checkpoints(STAGES_CONDITION, run)
 
 
+def stage_checkpoint(stage: str) -> str:
+    """The name of the file of a stage of training in that folder."""
+    return f"{stage}.safetensors"
+
+
 def projection(study: str) -> Path:
     """The store of the maps of a study: "study" (A) or "stages" (B)."""
     return DATA / "projection" / f"{study}.zarr"

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from protoviz import files, seeding, weights
+from protoviz import files, layout, seeding, weights
 from protoviz.errors import StudyError
 from protoviz.priors import download
 from protoviz.stage_params import Pretraining
@@ -35,7 +35,7 @@ class Identity:
 
 def path(directory: str | Path, stage: str) -> Path:
     """Where the network of a stage lies."""
-    return Path(directory) / f"{stage}.safetensors"
+    return Path(directory) / layout.stage_checkpoint(stage)
 
 
 def initial(model: str, classes: int | None, seed: int) -> nn.Module:
