@@ -17,6 +17,7 @@ def main(params: Params) -> None:
     chosen = params.training_stages.units
     prior = base.load("fourier", size=about.size, device=device)
     folder = layout.stages_checkpoints(about.seed)
+    digests = staged_network.digests(folder)
     sources = [staged_network.path(folder, stage) for stage in staged_network.STAGES]
     networks = [Network(staged_network.load(source)[0], about.size) for source in sources]
     layers = sampling.convolutions(networks[0], squeeze_excite=chosen.squeeze_excite)
@@ -38,9 +39,7 @@ def main(params: Params) -> None:
         "precision": str(compute.precision(recipe.precision, device)).removeprefix("torch."),
         "prior": {"name": "fourier", "sha256": None},
         "checkpoint_sha256": {
-            layout.item(layout.STAGES_CONDITION, about.seed): {
-                source.stem: files.sha256(source) for source in sources
-            }
+            layout.item(layout.STAGES_CONDITION, about.seed): digests,
         },
         "versions": compute.versions(),
     }
