@@ -54,3 +54,15 @@ class NaturalImages(Section):
 
     images: Count | None
     top: Count
+
+
+class Atlas(Section):
+    """How the atlas stores images: `quality` of its WebP sheets, and where units get sheets of their own.
+
+    `strips_above`: million pixels of a layer in all epochs and repeats. Up to there the page of a unit reads
+    the sheets of its layer; beyond it reads one that holds the unit alone, at the price of a second copy.
+    The page keeps 48 MB of decoded pictures, hence the limit.
+    """
+
+    quality: Literal["lossless"] | Annotated[int, Field(ge=1, le=100)]
+    strips_above: Annotated[float, Field(ge=0, le=8)]

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from protoviz.errors import StudyError
-from protoviz.measurement import Distances, NaturalImages, ReceptiveFields
+from protoviz.measurement import Atlas, Distances, NaturalImages, ReceptiveFields
 from protoviz.recipes import Synthesis
 from protoviz.refusals import explained, nested, refusal, yaml_problem
 from protoviz.section import Count, Distinct, Positive, Probability, Section
@@ -209,6 +209,7 @@ class Params(Section):
     distances: Distances
     natural: NaturalImages
     figures: Figures
+    atlas: Atlas
     training_stages: TrainingStages
     projection: Projection
 

@@ -25,7 +25,7 @@ def main(params: Params) -> None:
     curves = {path.stem: files.read_csv(path) for path in sorted(layout.CURVES.glob("*.csv"))}
     verdicts = [path for path in (layout.FINDINGS, layout.STAGES_FINDINGS) if path.exists()]
     findings = build.Findings([files.read_json(path) for path in verdicts], curves)
-    build.build(layout.ATLAS, params.title, sources, findings)
+    build.build(layout.ATLAS, params.title, sources, findings, params.atlas)
 
 
 def _source(name: str, cube: Path, networks: list[Network]) -> Source:

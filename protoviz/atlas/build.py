@@ -4,16 +4,15 @@
     data/study.js, curves.js, findings.js                              what it reads first, or when asked
     data/units/<network>/<layer>.js                                    numbers
     sheets/<network>/<repeat>/<epoch>/<layer>.webp                     all units of a layer, for the grid
-    units/<network>/<layer>/<channel>.webp                             all epochs of a unit, for its page
+    units/<network>/<layer>/<channel>.webp                             all epochs of a unit of a large layer
     veils/<network>/<layer>.webp, veils/<cube>/<layer>.webp            masks, as what is laid over images
-    photographs/<network>/<layer>/<channel>.webp                       natural images that drive a unit most
+    photographs/<cube>/<place in the test set>.webp                    natural images that drive units most
     data/map/<cube>.js, map/<network>/<repeat>/<epoch>.webp            places, and thumbnails of all units
 
 The page reads only the files that it shows, so a larger study is more files, not a larger page.
 """
 
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ from typing import Any
 from protoviz import files, schema
 from protoviz.atlas import curves, pieces, scripts
 from protoviz.atlas.sources import Source, labels
+from protoviz.atlas.tally import Tally
+from protoviz.measurement import Atlas
 from protoviz.palette import colours
 from protoviz.progress import track
 
@@ -36,7 +37,7 @@ class Findings:
     curves: Mapping[str, Iterable[Mapping[str, str]]]
 
 
-def build(target: Path, title: str, sources: Sequence[Source], findings: Findings) -> None:
+def build(target: Path, title: str, sources: Sequence[Source], findings: Findings, how: Atlas) -> None:
     """Write the whole atlas to a folder, which exists only when it is complete.
 
     The same study gives the same bytes.
@@ -46,36 +47,45 @@ def build(target: Path, title: str, sources: Sequence[Source], findings: Finding
         title: of the study.
         sources: the study's cube first; further cubes of other conditions.
         findings: of the study.
+        how: images are stored.
 
     Raises:
         StudyError: the disk is full, or a sheet would be larger than the format allows.
     """
     with files.complete(target) as folder:
         shutil.copytree(PAGE, folder)
-        written: Counter[str] = Counter()
-        for source in sources:
-            for part in track(pieces.layers(folder, source), f"atlas of {source.name}: parts of layers"):
-                written.update(part)
-            written.update(pieces.projection(folder, source))
+        tally = Tally(how.quality)
+        strips = [pieces.with_strips(source, how.strips_above) for source in sources]
+        for source, large in zip(sources, strips, strict=True):
+            parts = pieces.layers(folder, source, tally, large)
+            for _ in track(parts, f"atlas of {source.name}: parts of layers"):
+                pass
+            pieces.photographs(folder, source, tally)
+            pieces.projection(folder, source, tally)
         layers = [layer for source in sources for layer in source.layers]
-        written["numbers"] += scripts.write(folder, "findings", list(findings.tables))
-        written["numbers"] += scripts.write(folder, "curves", curves.groups(findings.curves, layers))
-        scripts.write(folder, "study", manifest(title, sources, written))
+        tally.bytes["numbers"] += scripts.write(folder, "findings", list(findings.tables))
+        tally.bytes["numbers"] += scripts.write(folder, "curves", curves.groups(findings.curves, layers))
+        scripts.write(folder, "study", manifest(title, sources, strips, tally))
 
 
-def manifest(title: str, sources: Sequence[Source], written: Mapping[str, int]) -> dict[str, Any]:
-    """What the page has to know at once: axes, names and colours, and what was computed."""
+def manifest(
+    title: str, sources: Sequence[Source], strips: Sequence[frozenset[str]], tally: Tally
+) -> dict[str, Any]:
+    """What the page has to know at once: axes, names and colours, what was computed, what it weighs."""
     names = [name for source in sources for name in labels(source.cube, schema.CONDITION)]
     return {
         "title": title,
         "colours": colours([str(name) for name in names]),
-        "cubes": [_cube(source) for source in sources],
-        "bytes": dict(written),
+        "cubes": [_cube(source, large) for source, large in zip(sources, strips, strict=True)],
+        "bytes": dict(tally.bytes),
+        "images": dict(tally.images),
+        "quality": tally.quality,
+        "distance": tally.distance(),
         "thumbnail": pieces.THUMBNAIL,
     }
 
 
-def _cube(source: Source) -> dict[str, Any]:
+def _cube(source: Source, strips: frozenset[str]) -> dict[str, Any]:
     computed = {
         "masks": all(network.fields is not None for network in source.networks),
         "fixed": source.fixed_mask(next(iter(source.layers))) is not None,
@@ -91,6 +101,7 @@ def _cube(source: Source) -> dict[str, Any]:
         "epoch": labels(source.cube, schema.EPOCH),
         "checkpoint": labels(source.cube, schema.CHECKPOINT),
         "layers": [[layer, *_units(source, layer)] for layer in source.layers],
+        "strips": [layer for layer in source.layers if layer in strips],
         "size": source.size,
         "networks": [[network.condition, network.run] for network in source.networks],
         "computed": computed,

@@ -1,81 +1,118 @@
 """The files of the atlas that hold images and numbers: of each layer of each network, and of the map."""
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from protoviz import layout, schema
 from protoviz.atlas import projected, scripts, sheets, units
 from protoviz.atlas.sources import Network, Source, labels
+from protoviz.atlas.tally import Tally
 
 THUMBNAIL = 32  # px, of the pictures on the map
 
-Written = Counter[str]  # kind of file -> bytes
 
+def layers(folder: Path, source: Source, tally: Tally, strips: frozenset[str]) -> Iterator[None]:
+    """Write everything about each layer of each network, and yield after each of them.
 
-def layers(folder: Path, source: Source) -> Iterator[Written]:
-    """Write everything about each layer of each network; after each of them say how much it was."""
+    Args:
+        folder: of the atlas.
+        source: the cube.
+        tally: of what is written.
+        strips: the layers whose units have sheets of their own.
+    """
     for layer in source.layers:
         near = units.neighbourhood(source, layer)
         fixed = source.fixed_mask(layer)
         if fixed is not None:
-            path = folder / "veils" / source.name / f"{layer}.webp"
-            yield Counter(veils=sheets.write(path, sheets.veil(fixed)))
+            _veil(folder / "veils" / source.name / f"{layer}.webp", fixed, tally)
         for network in source.networks:
-            yield _layer(folder, source, network, layer, near)
+            _layer(folder, source, network, layer, near, tally)
+            if layer in strips:
+                _strips(folder, source, network, layer, near, tally)
+            yield
 
 
-def projection(folder: Path, source: Source) -> Written:
-    """Write the map and its thumbnails, if there is a projection."""
-    written: Written = Counter()
+def with_strips(source: Source, above: float) -> frozenset[str]:
+    """The layers with more than so many million pixels in all epochs and repeats of a network."""
+    moments = source.cube.sizes[schema.REPEAT] * source.cube.sizes[schema.EPOCH]
+    each = moments * source.size**2 / 1e6
+    return frozenset(layer for layer, at in source.layers.items() if each * (at.stop - at.start) > above)
+
+
+def photographs(folder: Path, source: Source, tally: Tally) -> None:
+    """Write each natural image that some unit shows, once."""
+    if source.photographs is None:
+        return
+    everything = slice(None)
+    places = [
+        units.photographs(network.natural, everything).ravel()
+        for network in source.networks
+        if network.natural is not None
+    ]
+    if not places:
+        return
+    shown: NDArray[np.int64] = np.unique(np.concatenate(places))
+    shown = shown[shown >= 0]
+    for place, image in zip(shown.tolist(), source.photographs(shown), strict=True):
+        tally.pictures("photographs", folder / "photographs" / source.name / f"{place}.webp", image[None])
+
+
+def projection(folder: Path, source: Source, tally: Tally) -> None:
+    """Write the map, if there is a projection, and thumbnails of the prototypes on it."""
     if source.projection is None:
-        return written
-    written["map"] += scripts.write(folder, f"map/{source.name}", projected.points(source.projection))
+        return
+    tally.bytes["map"] += scripts.write(folder, f"map/{source.name}", projected.points(source.projection))
+    repeats, epochs = (labels(source.cube, name) for name in (schema.REPEAT, schema.EPOCH))
     for network in source.networks:
         masks = {layer: source.masks(network, layer) for layer in source.layers}
-        for i, repeat in enumerate(labels(source.cube, schema.REPEAT)):
-            for j, epoch in enumerate(labels(source.cube, schema.EPOCH)):
-                at = {schema.REPEAT: i, schema.EPOCH: j}
-                small = [
-                    sheets.thumbnails(source.images(network, units, **at), masks[layer][j], THUMBNAIL)
-                    for layer, units in source.layers.items()
-                ]
-                path = folder / "map" / _name(network) / str(repeat) / f"{epoch}.webp"
-                written["map"] += sheets.write(path, np.concatenate(small))
-    return written
+        for repeat, epoch in projected.moments(source.projection, network):
+            i, j = repeats.index(repeat), epochs.index(epoch)
+            small = [
+                sheets.thumbnails(
+                    source.images(network, at, **{schema.REPEAT: i, schema.EPOCH: j}),
+                    masks[layer][j],
+                    THUMBNAIL,
+                )
+                for layer, at in source.layers.items()
+            ]
+            path = folder / "map" / _name(network) / str(repeat) / f"{epoch}.webp"
+            tally.pictures("map", path, np.concatenate(small))
 
 
-def _layer(folder: Path, source: Source, network: Network, layer: str, near: units.Neighbourhood) -> Written:
+def _layer(
+    folder: Path, source: Source, network: Network, layer: str, near: units.Neighbourhood, tally: Tally
+) -> None:
     name, at = _name(network), source.layers[layer]
-    written: Written = Counter()
     for i, repeat in enumerate(labels(source.cube, schema.REPEAT)):
         for j, epoch in enumerate(labels(source.cube, schema.EPOCH)):
             images = source.images(network, at, **{schema.REPEAT: i, schema.EPOCH: j})
             path = folder / "sheets" / name / str(repeat) / str(epoch) / f"{layer}.webp"
-            written["sheets"] += sheets.write(path, images)
-    veils = sheets.veil(source.masks(network, layer))
-    written["veils"] += sheets.write(folder / "veils" / name / f"{layer}.webp", veils)
-    # All epochs of so many units as lie in a chunk of the cube: a chunk is read once.
+            tally.prototypes("sheets", path, images)
+    _veil(folder / "veils" / name / f"{layer}.webp", source.masks(network, layer), tally)
+    found = units.numbers(source, network, layer, near)
+    tally.bytes["numbers"] += scripts.write(folder, f"units/{name}/{layer}", found)
+
+
+def _strips(
+    folder: Path, source: Source, network: Network, layer: str, near: units.Neighbourhood, tally: Tally
+) -> None:
+    """A sheet for each unit; as many units at once as lie in a chunk of the cube, so that it is read once."""
+    name, at = _name(network), source.layers[layer]
     step = schema.unit_chunk(one.stop - one.start for one in source.layers.values())
     for start in range(at.start, at.stop, step):
         block = slice(start, min(start + step, at.stop))
         for k, images in enumerate(units.unit_images(source, network, layer, near, block)):
             channel = source.channels(layer)[start - at.start + k]
-            path = folder / "units" / name / layer / f"{channel}.webp"
-            written["units"] += sheets.write(path, images)
-    if network.natural is not None and source.photographs is not None:
-        for channel, places in zip(
-            source.channels(layer), units.photographs(network.natural, at), strict=True
-        ):
-            there = places[places >= 0]
-            if there.size:
-                path = folder / "photographs" / name / layer / f"{channel}.webp"
-                written["photographs"] += sheets.write(path, source.photographs(there), lossless=False)
-    found = units.numbers(source, network, layer, near)
-    written["numbers"] += scripts.write(folder, f"units/{name}/{layer}", found)
-    return written
+            tally.prototypes("units", folder / "units" / name / layer / f"{channel}.webp", images)
+
+
+def _veil(path: Path, masks: NDArray[np.floating], tally: Tally) -> None:
+    """Masks are lossless: an error of theirs would change every image that they are laid over."""
+    tally.bytes["veils"] += sheets.write(path, sheets.veil(masks))
+    tally.images["veils"] += len(masks)
 
 
 def _name(network: Network) -> str:

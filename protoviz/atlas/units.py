@@ -49,8 +49,8 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
 
     Returns:
         `status`, a digit for each unit, and `activation` [repeat][epoch]; where they were computed `change`
-        since the epoch before, `saturation` and `settling`; `neighbours` [unit], each as place of the
-        network, channel, distance; `windows` of the masks, `own` and `fixed`.
+        since the epoch before, `saturation`, `settling` and `photographs` [unit], places in the data set;
+        `neighbours` [unit], each as place of the network, channel, distance; `windows` of the masks.
     """
     at = source.layers[layer]
     status = source.numbers(network, schema.STATUS, at)
@@ -76,7 +76,8 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
     if network.settling is not None:
         found["settling"] = scripts.numbers(_of(network.settling, SETTLING_EPOCH, at))
     if network.natural is not None:
-        found["photographs"] = (photographs(network.natural, at) >= 0).sum(axis=1).tolist()
+        places = photographs(network.natural, at).tolist()
+        found["photographs"] = [[one for one in unit if one >= 0] for unit in places]
     return found
 
 

@@ -22,7 +22,7 @@ from protoviz.synthesis import ascent, blocks, joint, pool, transforms
 from protoviz.synthesis.evolution.base import STRATEGIES, evolve
 from protoviz.synthesis.joint import Unit
 from protoviz.synthesis.network import Network
-from protoviz.synthesis.rendering import Renderer
+from protoviz.synthesis.rendering import Renderer, quantised
 from protoviz.synthesis.response import Response, response
 
 
@@ -253,7 +253,7 @@ class _Layers:
         latent = best.latent.half()
         index = self._numbers(units)
         with torch.no_grad():
-            pixels = self.search.exact(latent.float()).clamp(0, 1).mul(255).round().to(torch.uint8)
+            pixels = quantised(self.search.exact(latent.float()), self.search.recipe.levels)
             activation = self.exact.of_images(pixels.float().div(255), index)
         return Shard(
             image=pixels.permute(0, 2, 3, 1).cpu().numpy(),

@@ -31,8 +31,8 @@ class Study:
     """Where the made-up study and its atlases lie."""
 
     folder: Path  # of the stores
-    rich: Path  # an atlas with everything
-    bare: Path  # one that the stage has built, of what it cannot do without
+    rich: Path  # an atlas with everything, lossless, with a sheet for each unit
+    bare: Path  # one that the stage has built, of what it cannot do without, with the repository's parameters
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +83,13 @@ class Served:
 @pytest.fixture(scope="session")
 def rich(study: Study) -> Iterator[str]:
     served = Served(study.rich)
+    yield served.address
+    served.stop()
+
+
+@pytest.fixture(scope="session")
+def bare(study: Study) -> Iterator[str]:
+    served = Served(study.bare)
     yield served.address
     served.stop()
 

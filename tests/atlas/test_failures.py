@@ -92,7 +92,7 @@ def test_missing_pictures_leave_the_points_of_the_map(damaged: Visit, copy: Path
     shutil.rmtree(copy / "map/keepclr-2")
     page = damaged.open("#/map")
     page.wait_for_function("document.getElementById('messages').textContent.includes('map/keepclr-2')")
-    assert page.evaluate("() => atlas.views.map.plane().there.reduce((sum, one) => sum + one, 0)") == 2047
+    assert page.evaluate("() => atlas.views.map.plane().there.reduce((sum, one) => sum + one, 0)") == 1023
 
 
 def test_missing_curves_findings_and_map_are_named(damaged: Visit, copy: Path) -> None:

@@ -4,20 +4,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from protoviz.atlas import sheets
+from tests.atlas.conftest import watched
 from tests.reference import atlas as made_up
 
 # A tile as the page has it, drawn at its own size: what the browser decodes, in [0, 255].
 TILE = """async ([at, channel, unit]) => {
   const cube = atlas.study.cube(at.condition);
-  const k = unit ? cube.repeat.indexOf(at.repeat) * cube.epoch.length + cube.epoch.indexOf(at.epoch)
-                 : cube.channels.get(at.layer).indexOf(channel);
-  let sheet = atlas.study.sheet(at);
+  let found = { sheet: atlas.study.sheet(at), k: cube.channels.get(at.layer).indexOf(channel) };
   if (unit) {
-    const numbers = await atlas.study.numbers(at);
-    const tiles = cube.repeat.length * cube.epoch.length + numbers.neighbours[channel].length;
-    sheet = atlas.study.unitSheet({ ...at, channel }, tiles);
+    const { neighbours } = await atlas.study.numbers(at);
+    const life = atlas.study.life({ ...at, channel }, neighbours[found.k]);
+    found = life.own(cube.repeat.indexOf(at.repeat), cube.epoch.indexOf(at.epoch));
   }
+  const { sheet, k } = found;
   const image = await atlas.sheets.get(sheet);
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = sheet.size;
@@ -67,6 +69,35 @@ def test_a_tile_is_the_image_of_the_cube_pixel_for_pixel(
     fixed = made_up.masks(1)[0, list(made_up.LAYERS).index(layer)]
     masked = tile(page, {**at, "mask": "fixed"}, channel)[..., :3]
     np.testing.assert_allclose(masked, expected * fixed[..., None], atol=2)
+
+
+@pytest.mark.parametrize(("layer", "channel"), [("layer1", 0), ("layer1", 23), ("layer2", 17)])
+def test_a_lossy_tile_is_the_decoded_sheet_and_within_the_stated_distance(
+    chromium: Any, study: Any, bare: str, layer: str, channel: int
+) -> None:
+    page = chromium.new_page()
+    visited = watched(page, bare)
+    visited.open()
+    at = {"condition": "keepclr", "run": 2, "repeat": 1, "epoch": 2, "layer": layer}
+    with Image.open(study.bare / f"sheets/keepclr-2/1/2/{layer}.webp") as picture:
+        decoded = sheets.tiles(np.asarray(picture), made_up.LAYERS[layer], made_up.SIZE)[channel]
+    offset = 0 if layer == "layer1" else made_up.LAYERS["layer1"]
+    image = made_up.images("keepclr", 2, 1, 2)[offset + channel].astype(float)
+    distance = page.evaluate("atlas.study.distance")
+    for from_unit in (False, True):
+        shown = tile(page, at, channel, from_unit)[..., :3]
+        np.testing.assert_array_equal(shown, decoded)
+        apart = np.abs(shown - image)
+        assert (
+            0 < apart.mean() < 1.5 * distance["mean"]
+        )  # of one tile; that of all is tested where it is measured
+        assert apart.max() <= distance["greatest"]
+    visited.go("#/about")
+    said = page.locator("main").inner_text()
+    assert "lossy WebP of quality 85" in said
+    assert f"within {distance['most']}, as measured over all" in said
+    page.close()
+    assert visited.problems == []
 
 
 def test_the_grid_draws_every_unit_in_its_place(visit: Any) -> None:
@@ -212,8 +243,9 @@ def test_the_page_of_a_unit(visit: Any) -> None:
     page.wait_for_function("document.querySelector('h1').textContent === 'layer1, channel 4'")
     assert "Settles at epoch 5 (repeat 0), 5 (repeat 1)." in page.locator(".growth").inner_text()
     photographs = page.locator(".photographs img")
-    photographs.scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('.photographs img').naturalWidth === 32")
+    photographs.first.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('.photographs img').naturalWidth === 16")
+    assert photographs.count() == 4
     page.get_by_text("All numbers").click()
     assert page.locator("tbody tr").count() == len(made_up.EPOCHS)
 
@@ -293,9 +325,10 @@ def test_keys_in_the_grid_choose_and_open_a_unit(visit: Any) -> None:
 def test_a_click_on_the_map_goes_to_the_unit(visit: Any) -> None:
     page = visit.open("#/map/study?colour=condition")
     legend = [text.strip() for text in page.locator(".legend li").all_inner_texts()]
-    assert legend == ["clrjit", "keepclr", "2,047 prototypes · neighbors 15"]  # one of 2,048 has no place
+    assert legend == ["clrjit", "keepclr", "1,023 prototypes · neighbors 15"]  # one of 1,024 has no place
     page.get_by_label("pictures").uncheck()
-    # keepclr 2, repeat 1, epoch 5 is the last column, layer2 channel 39 its last unit: the top right corner.
+    # Run 2 alone is on the map. keepclr 2, repeat 1, epoch 5 is the last column, layer2 channel 39 its end:
+    # the top right corner.
     place = page.evaluate(
         """() => {
           const plane = atlas.views.map.plane();
@@ -335,9 +368,9 @@ def test_the_map_moves_and_enlarges_and_filters(visit: Any) -> None:
     assert page.evaluate("location.hash") == "#/map"  # dragging is not clicking
     page.get_by_label("layer", exact=True).select_option("layer1")
     assert visit.hash() == "#/map/study?layer=layer1&colour=layer"
-    page.wait_for_function("document.querySelector('.legend').textContent.includes('767 prototypes')")
+    page.wait_for_function("document.querySelector('.legend').textContent.includes('383 prototypes')")
     shown = page.evaluate("() => atlas.views.map.plane().there.reduce((sum, one) => sum + one, 0)")
-    assert shown == 2 * 2 * 2 * 4 * 24 - 1
+    assert shown == 2 * 2 * 4 * 24 - 1
 
 
 def test_study_b_has_its_map_and_its_units(visit: Any) -> None:

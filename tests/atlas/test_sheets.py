@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from protoviz import files
-from protoviz.atlas import sheets
+from protoviz.atlas import sheets, tally
 from protoviz.errors import StudyError
 
 
@@ -46,14 +46,67 @@ def test_what_is_written_is_lossless_and_repeats(tmp_path: Path, channels: int) 
         np.testing.assert_array_equal(np.asarray(picture), sheets.sheet(images))
 
 
-def test_lossy_is_smaller_and_close(tmp_path: Path) -> None:
-    y, x = np.indices((32, 32))
-    smooth = np.stack([np.stack([4 * y, 4 * x, 2 * (x + y)], -1)] * 9).astype(np.uint8)
-    lossless = sheets.write(tmp_path / "a.webp", smooth + noise(9, 32) // 32)
-    lossy = sheets.write(tmp_path / "b.webp", smooth + noise(9, 32) // 32, lossless=False)
-    assert lossy < 0.5 * lossless
-    with Image.open(tmp_path / "b.webp") as picture:
-        assert np.abs(np.asarray(picture).astype(float) - sheets.sheet(smooth)).mean() < 8
+def smooth(count: int = 9, size: int = 32) -> np.ndarray:
+    y, x = np.indices((size, size))
+    whole = np.stack([np.stack([4 * y, 4 * x, 2 * (x + y)], -1)] * count)
+    return (whole + noise(count, size) // 32).astype(np.uint8)
+
+
+def test_lossy_is_smaller_and_the_closer_the_better(tmp_path: Path) -> None:
+    images = smooth()
+    found = []
+    for quality in (30, 85, "lossless"):
+        path = tmp_path / f"{quality}.webp"
+        size = sheets.write(path, images, quality)  # type: ignore[arg-type]
+        counts = sheets.differences(path, images)
+        found.append((size, counts @ np.arange(256) / counts.sum()))
+    (coarse, far), (fine, near), (whole, exact) = found
+    assert coarse < fine < 0.5 * whole
+    assert far > near > exact == 0
+
+
+def test_differences_are_counted_over_every_value(tmp_path: Path) -> None:
+    images = noise(5)
+    sheets.write(tmp_path / "a.webp", images, 70)
+    with Image.open(tmp_path / "a.webp") as picture:
+        whole = np.asarray(picture).astype(int)
+    counts = sheets.differences(tmp_path / "a.webp", images)
+    expected = [0] * 256
+    for k, image in enumerate(images):
+        row, column = divmod(k, 3)
+        for y, x, colour in np.ndindex(image.shape):
+            expected[abs(int(image[y, x, colour]) - whole[6 * row + y, 6 * column + x, colour])] += 1
+    assert counts.tolist() == expected
+
+
+def test_the_stated_distance_holds_for_so_many_values(tmp_path: Path) -> None:
+    images = smooth(4)
+    told = tally.Tally(85)
+    told.prototypes("sheets", tmp_path / "a.webp", images)
+    told.prototypes("sheets", tmp_path / "b.webp", images[::-1])
+    apart = []
+    for name, shown in (("a", images), ("b", images[::-1])):
+        with Image.open(tmp_path / f"{name}.webp") as picture:
+            apart.append(np.abs(np.asarray(picture).astype(int) - sheets.sheet(shown)))
+    distance = told.distance()
+    assert distance is not None
+    assert distance["mean"] == pytest.approx(np.mean(apart), abs=0.005)
+    assert np.mean(np.array(apart) <= distance["most"]) >= tally.MOST
+    assert np.mean(np.array(apart) <= distance["most"] - 1) < tally.MOST
+    assert distance["greatest"] == np.max(apart)
+    assert told.images["sheets"] == 8
+    assert told.bytes["sheets"] == sum(path.stat().st_size for path in tmp_path.iterdir())
+
+
+def test_lossless_has_no_distance(tmp_path: Path) -> None:
+    told = tally.Tally("lossless")
+    told.prototypes("sheets", tmp_path / "a.webp", noise(4))
+    assert told.distance() is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 9])
+def test_tiles_undo_a_sheet(count: int) -> None:
+    np.testing.assert_array_equal(sheets.tiles(sheets.sheet(noise(count)), count, 6), noise(count))
 
 
 def test_a_sheet_that_is_too_large_is_refused(tmp_path: Path) -> None:

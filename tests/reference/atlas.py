@@ -12,6 +12,7 @@ from protoviz.atlas import build
 from protoviz.atlas.sources import Network, Source
 from protoviz.distances import distances
 from protoviz.embedders import Setting, pixels
+from protoviz.measurement import Atlas
 
 ROOT = Path(__file__).parents[2]
 CONDITIONS, RUNS, REPEATS, EPOCHS = ("clrjit", "keepclr"), (1, 2), (0, 1), (0, 1, 2, 5)
@@ -188,10 +189,15 @@ def rich_sources() -> list[Source]:
                     natural=xr.Dataset({"top_image": (("condition", "run", "epoch", "unit", "rank"), top)}),
                 )
             )
-    photographs = np.random.default_rng(6).integers(0, 256, (30, SIZE, SIZE, 3), dtype=np.uint8)
-    sources = Source("study", whole, tuple(networks), places(whole), lambda rows: photographs[rows])
+    mapped = places(whole.sel(run=[RUNS[-1]]))
+    sources = Source("study", whole, tuple(networks), mapped, lambda rows: photographs()[rows])
     staged = stages_cube()
     return [sources, Source("stages", staged, (Network("seresnext", 1),), places(staged))]
+
+
+def photographs() -> NDArray[np.uint8]:
+    """(30, SIZE, SIZE, 3): natural images."""
+    return np.random.default_rng(6).integers(0, 256, (30, SIZE, SIZE, 3), dtype=np.uint8)
 
 
 def places(whole: xr.Dataset) -> xr.DataArray:
@@ -233,7 +239,8 @@ def stages_cube() -> xr.Dataset:
 
 
 def build_rich(target: Path) -> None:
-    """Build the atlas of `rich_sources`."""
+    """Build the atlas of `rich_sources`: lossless, with sheets of units."""
+    findings_ = build.Findings([findings(), findings_stages()], curves())
     build.build(
-        target, "a made-up study", rich_sources(), build.Findings([findings(), findings_stages()], curves())
+        target, "a made-up study", rich_sources(), findings_, Atlas(quality="lossless", strips_above=0)
     )

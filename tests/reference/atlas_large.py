@@ -73,6 +73,7 @@ def make(folder: Path) -> None:
         "layers": list(LAYERS.items()),
         "size": SIZE,
         "networks": networks,
+        "strips": list(LAYERS),
         "computed": {"masks": True, "change": True, "saturation": True},
     }
     colours = {"clrjit": "#0072B2", "keepclr": "#D55E00"}
@@ -81,6 +82,9 @@ def make(folder: Path) -> None:
         "colours": colours,
         "cubes": [cube],
         "bytes": {},
+        "images": {},
+        "quality": "lossless",
+        "distance": None,
         "thumbnail": pieces.THUMBNAIL,
     }
     scripts.write(folder, "study", study)

@@ -65,6 +65,14 @@
 
   const NAMES = { masks: "masks of receptive fields", change: "change between epochs", saturation: "saturation of colours", settling: "settling epochs", photographs: "top natural images", map: "map" };
 
+  // How true the pictures are.
+  function exactness() {
+    const { quality, distance } = atlas.study;
+    const masks = "masks are laid over it by the browser, within two grey levels.";
+    if (!distance) return `Images lie in lossless WebP: unmasked, every tile is the image of the cube, pixel for pixel; ${masks}`;
+    return `Images lie in lossy WebP of quality ${quality}. Unmasked, a tile is ${atlas.number(distance.mean)} of 255 grey levels from the image of the cube on average, 95 % of its values within ${distance.most}, as measured over all of them; ${masks} What is measured in this study is measured on the cube.`;
+  }
+
   function about() {
     const { study } = atlas;
     const list = study.cubes.map((cube) => {
@@ -94,7 +102,7 @@
       atlas.element("h2", {}, "Keys"),
       atlas.element("table", { class: "keys" }, atlas.element("tbody", {}, keys.map(([key, does]) => atlas.element("tr", {}, atlas.element("th", { scope: "row" }, atlas.element("kbd", {}, key)), atlas.element("td", {}, does))))),
       atlas.element("h2", {}, "Bytes"),
-      atlas.element("p", {}, `${atlas.bytes(total)} in all: ${Object.entries(bytes).map(([name, size]) => `${sizes[name] || name} ${atlas.bytes(size)}`).join(", ")}. Sheets are lossless WebP: unmasked, every tile is the image of the cube, pixel for pixel; masks are laid over it by the browser, within two grey levels. Only what is looked at is fetched, and at most 48 MB of pictures are kept decoded.`),
+      atlas.element("p", {}, `${atlas.bytes(total)} in all: ${Object.entries(bytes).map(([name, size]) => `${sizes[name] || name} ${atlas.bytes(size)}`).join(", ")}. ${exactness()} Only what is looked at is fetched, and at most 48 MB of pictures are kept decoded.`),
       atlas.element("h2", {}, "From a folder"),
       atlas.element("p", {}, "Opened as a file, without a server, everything here works in browsers that let a page load scripts and images from its own folder, as Chromium and Firefox do. What does not work then: links that are sent to others, as the address holds the path of your folder; and a sheet that was cut short is shown as far as it goes, without a word."),
     );

@@ -28,41 +28,43 @@
 
   const word = (colour) => (0xff000000 | (parseInt(colour.slice(5, 7), 16) << 16) | (parseInt(colour.slice(3, 5), 16) << 8) | parseInt(colour.slice(1, 3), 16)) >>> 0;
 
+  const checkpoint = (cube, epoch) => cube.checkpoint[cube.epoch.indexOf(epoch)];
+
   // Names and colours of the categories of a colouring.
-  function categories(cube, colouring) {
-    const names = { layer: cube.layers.map(([name]) => name), condition: cube.condition, epoch: cube.checkpoint }[colouring];
+  function categories({ cube, axes }, colouring) {
+    const names = { layer: cube.layers.map(([name]) => name), condition: axes.condition, epoch: axes.epoch.map((one) => checkpoint(cube, one)) }[colouring];
     if (colouring === "condition") return names.map((name) => [name, atlas.study.colours[name]]);
     return names.map((name, i) => [name, between(names.length > 1 ? i / (names.length - 1) : 0)]);
   }
 
   // What the point at a place in the cube's order is.
   function at(i) {
-    const { cube, units, layerOf, channelOf } = data;
+    const { axes, units, layerOf, channelOf } = data;
     const unit = i % units;
     let rest = Math.floor(i / units);
-    const epoch = rest % cube.epoch.length;
-    rest = Math.floor(rest / cube.epoch.length);
-    const repeat = rest % cube.repeat.length;
-    rest = Math.floor(rest / cube.repeat.length);
-    return { unit, epoch, repeat, run: rest % cube.run.length, condition: Math.floor(rest / cube.run.length), layer: layerOf[unit], channel: channelOf[unit] };
+    const epoch = rest % axes.epoch.length;
+    rest = Math.floor(rest / axes.epoch.length);
+    const repeat = rest % axes.repeat.length;
+    rest = Math.floor(rest / axes.repeat.length);
+    return { unit, epoch, repeat, run: rest % axes.run.length, condition: Math.floor(rest / axes.run.length), layer: layerOf[unit], channel: channelOf[unit] };
   }
 
   const address = (i) => {
-    const { cube } = data;
+    const { cube, axes } = data;
     const found = at(i);
-    return { condition: cube.condition[found.condition], run: cube.run[found.run], repeat: cube.repeat[found.repeat], epoch: cube.epoch[found.epoch], layer: cube.layers[found.layer][0], channel: found.channel };
+    return { condition: axes.condition[found.condition], run: axes.run[found.run], repeat: axes.repeat[found.repeat], epoch: axes.epoch[found.epoch], layer: cube.layers[found.layer][0], channel: found.channel };
   };
 
   const words = (i) => {
     const { condition, run, layer, channel, epoch, repeat } = address(i);
-    return `${condition} ${run}, ${layer} channel ${channel}, ${data.cube.checkpoint[data.cube.epoch.indexOf(epoch)]}, repeat ${repeat}`;
+    return `${condition} ${run}, ${layer} channel ${channel}, ${checkpoint(data.cube, epoch)}, repeat ${repeat}`;
   };
 
   // Pictures of the last epoch that is shown and of the first repeat come first: few sheets for many pictures.
   function picture(i) {
     const found = at(i);
-    const late = data.cube.epoch.length - 1 - found.epoch;
-    return { sheet: data.sheetOf[Math.floor(i / data.units)], k: found.unit, rank: late + found.repeat * data.cube.epoch.length };
+    const late = data.axes.epoch.length - 1 - found.epoch;
+    return { sheet: data.sheetOf[Math.floor(i / data.units)], k: found.unit, rank: late + found.repeat * data.axes.epoch.length };
   }
 
   async function load(cube) {
@@ -71,19 +73,20 @@
     const layerOf = cube.layers.flatMap(([, size], i) => Array(size).fill(i));
     const channelOf = cube.layers.flatMap(([name]) => cube.channels.get(name));
     const sheetOf = [];
-    for (const condition of cube.condition)
-      for (const run of cube.run) for (const repeat of cube.repeat) for (const epoch of cube.epoch) sheetOf.push(atlas.study.thumbnails({ condition, run, repeat, epoch }));
+    const { axes } = found; // not all networks and repeats of the cube need be on the map
+    for (const condition of axes.condition)
+      for (const run of axes.run) for (const repeat of axes.repeat) for (const epoch of axes.epoch) sheetOf.push(atlas.study.thumbnails({ condition, run, repeat, epoch }));
     return { ...found, cube, nowhere: x, x: Float32Array.from(x, (one) => one / 65534), y: Float32Array.from(y, (one) => one / 65534), units: layerOf.length, layerOf, channelOf, sheetOf };
   }
 
   function paint() {
-    const { cube } = data;
-    const listed = categories(cube, state.colour);
+    const { cube, axes } = data;
+    const listed = categories(data, state.colour);
     const colours = listed.map(([, colour]) => word(colour));
     const kept = {
       layer: cube.layers.findIndex(([name]) => name === state.layer),
-      condition: cube.condition.indexOf(state.condition),
-      epoch: cube.epoch.indexOf(state.epoch),
+      condition: axes.condition.indexOf(state.condition),
+      epoch: axes.epoch.indexOf(state.epoch),
     };
     const [each, there] = [new Uint32Array(data.x.length), new Uint8Array(data.x.length)];
     let shown = 0;
@@ -172,10 +175,10 @@
       const naming = { epoch: stages ? "stage" : "epoch" };
       colourChoice.select.fill(COLOURINGS.map((name) => [name, naming[name] || name]), colour);
       filters.layer.select.fill([["", "all"], ...cube.layers.map(([name]) => name)], layer ?? "");
-      filters.condition.select.fill([["", "all"], ...cube.condition], condition ?? "");
-      filters.epoch.select.fill([["", "all"], ...cube.epoch.map((one, i) => [one, cube.checkpoint[i]])], epoch ?? "");
+      filters.condition.select.fill([["", "all"], ...data.axes.condition], condition ?? "");
+      filters.epoch.select.fill([["", "all"], ...data.axes.epoch.map((one) => [one, checkpoint(cube, one)])], epoch ?? "");
       filters.epoch.firstChild.textContent = naming.epoch;
-      filters.condition.hidden = cube.condition.length < 2;
+      filters.condition.hidden = data.axes.condition.length < 2;
       tip.hidden = true;
       if (root.parentNode !== place) place.replaceChildren(root);
       paint();

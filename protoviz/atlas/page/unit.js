@@ -15,13 +15,14 @@
 
   const link = (to, text, attributes = {}) => atlas.element("a", { href: atlas.address.write(address(to)), ...attributes }, text);
 
-  // A canvas with one tile of the unit's sheet; masked, it shows the part that the mask leaves.
-  function picture(k, veil, alt, status = "1") {
-    const { sheet, image, numbers } = parts;
-    const window = veil ? numbers.windows[state.mask] : null;
+  // A canvas with one tile of a sheet; masked, it shows the part that the mask leaves. Without its sheet it is empty.
+  function picture({ sheet, k }, veil, alt, status = "1") {
+    const window = veil ? parts.numbers.windows[state.mask] : null;
     const side = window ? window[2] : sheet.size;
-    const canvas = atlas.element("canvas", { width: side, height: side, role: "img", "aria-label": alt });
-    atlas.drawTile(canvas.getContext("2d"), { image, sheet, k, veil, window, x: 0, y: 0, side, status });
+    const image = parts.images.get(sheet.path);
+    const lacking = !image?.width || (veil && !veil.image?.width); // a picture that was let go has no width
+    const canvas = atlas.element("canvas", { width: side, height: side, role: "img", "aria-label": lacking ? `${alt}: missing` : alt, class: lacking ? "lacking" : null });
+    if (!lacking) atlas.drawTile(canvas.getContext("2d"), { image, sheet, k, veil, window, x: 0, y: 0, side, status });
     return canvas;
   }
 
@@ -29,7 +30,7 @@
   const veilOf = (epoch, place = parts.place) => {
     const [condition, run] = parts.cube.networks[place];
     const veil = atlas.study.veil({ ...state, condition, run, epoch }, state.mask);
-    return veil && { ...veil, image: parts.veils.get(veil.sheet.path) };
+    return veil && { ...veil, image: parts.images.get(veil.sheet.path) };
   };
 
   const statusOf = (i, j) => parts.numbers.status[i][j][parts.unit];
@@ -49,7 +50,7 @@
       const row = atlas.element("div", { class: "growing" }, atlas.element("span", { class: "rowname" }, `repeat ${repeat}`));
       cube.epoch.forEach((epoch, j) => {
         const status = statusOf(i, j);
-        const tile = picture(i * cube.epoch.length + j, veilOf(epoch), alt(i, j), status);
+        const tile = picture(parts.life.own(i, j), veilOf(epoch), alt(i, j), status);
         parts.tiles[i].push(tile);
         const named = cube.checkpoint[j].replace("epoch ", "");
         const caption = atlas.element("span", {}, named, status === "1" ? null : atlas.element("b", {}, ` ${atlas.study.states[status]}`));
@@ -105,7 +106,6 @@
   function neighbours() {
     const { cube, numbers } = parts;
     const found = numbers.neighbours[parts.unit];
-    const first = cube.repeat.length * cube.epoch.length;
     if (!found.length) return atlas.element("p", { class: "note" }, "It has no prototype at the last epoch, hence no neighbours.");
     const last = cube.epoch.length - 1;
     return atlas.element(
@@ -114,7 +114,7 @@
       found.map(([place, channel, distance], k) => {
         const [condition, run] = cube.networks[place];
         const words = `${condition} ${run}, channel ${channel}`;
-        const tile = picture(first + k, veilOf(cube.epoch[last], place), `Prototype of ${words}, distance ${distance}`);
+        const tile = picture(parts.life.near(k), veilOf(cube.epoch[last], place), `Prototype of ${words}, distance ${distance}`);
         const swatch = atlas.element("span", { class: "swatch", style: `background:${atlas.study.colours[condition]}`, "aria-hidden": "true" });
         return atlas.element("li", {}, link({ condition, run, channel, epoch: cube.epoch[last], repeat: cube.repeat[0] }, [tile, atlas.element("span", {}, swatch, ` ${words}`), atlas.element("small", {}, atlas.number(distance, 2))].flat()));
       }),
@@ -124,13 +124,15 @@
   function photographs() {
     const { numbers } = parts;
     if (!numbers.photographs) return atlas.element("p", { class: "note" }, "Not computed in this study: the natural images that drive this unit most.");
-    const count = numbers.photographs[parts.unit];
-    if (!count) return atlas.element("p", { class: "note" }, "No natural image drives this unit.");
-    const named = `The ${count} natural images of the test set that drive the unit most at the last epoch, the strongest first`;
-    const { path } = atlas.study.photographs(state, count);
-    const image = atlas.element("img", { src: path.split("/").map(encodeURIComponent).join("/"), alt: named, loading: "lazy" });
-    image.addEventListener("error", () => image.replaceWith(atlas.element("p", { class: "note failed" }, `${path} is missing or damaged.`)));
-    return atlas.element("div", { class: "photographs" }, image, atlas.element("p", { class: "soft" }, `${named}, row by row.`));
+    const places = numbers.photographs[parts.unit];
+    if (!places.length) return atlas.element("p", { class: "note" }, "No natural image drives this unit.");
+    const list = places.map((place, rank) => {
+      const path = atlas.study.photograph(state, place);
+      const image = atlas.element("img", { src: path.split("/").map(encodeURIComponent).join("/"), alt: `Natural image ${place}, number ${rank + 1} of ${places.length}`, loading: "lazy" });
+      image.addEventListener("error", () => image.replaceWith(atlas.element("p", { class: "note failed" }, `${path} is missing or damaged.`)));
+      return atlas.element("li", {}, image);
+    });
+    return [atlas.element("p", { class: "soft" }, `The ${places.length} images of the test set that drive the unit most at the last epoch, the strongest first.`), atlas.element("ol", { class: "photographs" }, list)];
   }
 
   function table() {
@@ -218,43 +220,37 @@
     const cube = atlas.study.cube(state.condition);
     const numbers = await atlas.study.numbers(state);
     const found = { cube, numbers, charts: [], unit: cube.channels.get(state.layer).indexOf(state.channel) };
-    const tiles = cube.repeat.length * cube.epoch.length + numbers.neighbours[found.unit].length;
-    found.sheet = atlas.study.unitSheet(state, tiles);
+    const near = numbers.neighbours[found.unit];
+    found.life = atlas.study.life(state, near);
     found.place = cube.networks.findIndex(([condition, run]) => condition === state.condition && run === state.run);
-    found.veils = new Map();
-    const masked = new Set([found.place, ...numbers.neighbours[found.unit].map(([place]) => place)]);
-    let problem = null;
-    try {
-      const veils = [...masked].map(async (place) => {
-        const [condition, run] = cube.networks[place];
-        const veil = atlas.study.veil({ ...state, condition, run }, state.mask);
-        if (veil) found.veils.set(veil.sheet.path, await atlas.sheets.get(veil.sheet));
-      });
-      [found.image] = await Promise.all([atlas.sheets.get(found.sheet), ...veils]);
-    } catch (error) {
-      problem = error.message;
+    const wanted = cube.repeat.flatMap((_, i) => cube.epoch.map((_, j) => found.life.own(i, j).sheet));
+    wanted.push(...near.map((_, k) => found.life.near(k).sheet));
+    for (const one of new Set([found.place, ...near.map(([one]) => one)])) {
+      const [condition, run] = cube.networks[one];
+      const veil = atlas.study.veil({ ...state, condition, run }, state.mask);
+      if (veil) wanted.push(veil.sheet);
     }
+    found.images = new Map();
+    const problems = new Set();
+    const each = new Map(wanted.map((sheet) => [sheet.path, sheet]));
+    await Promise.all([...each.values()].map((sheet) => atlas.sheets.get(sheet).then((image) => found.images.set(sheet.path, image), (error) => problems.add(error.message))));
     if (mine !== turn) return;
     parts = found;
     parts.large = atlas.element("div", { class: "large" });
     parts.root = atlas.element("div", { class: "unit" }, head());
     place.replaceChildren(parts.root);
     const curves = atlas.element("div", { class: "curves" }, curve("activation", "Activation"), curve("change", "Change since the epoch before"));
-    if (problem) {
-      parts.root.append(atlas.element("p", { class: "note failed" }, problem), curves, table());
-      parts.list = parts.root;
-    } else {
-      parts.list = rows();
-      const settles = numbers.settling?.map((repeat) => repeat[parts.unit]);
-      parts.root.append(
-        atlas.element("div", { class: "growth" }, parts.large, atlas.element("section", {}, atlas.element("h2", {}, "Growing up"), parts.list, settles ? atlas.element("p", { class: "soft" }, `Settles at epoch ${settles.map((one, i) => `${atlas.number(one)} (repeat ${cube.repeat[i]})`).join(", ")}.`) : null)),
-        curves,
-        atlas.element("section", {}, atlas.element("h2", {}, "Nearest neighbours"), atlas.element("p", { class: "soft" }, `Units of ${state.layer} in all networks whose prototypes look most alike at the last epoch: mean squared difference of masked pixels in 0–1.`), neighbours()),
-        atlas.element("section", {}, atlas.element("h2", {}, "Top natural images"), photographs()),
-        table(),
-      );
-      mark();
-    }
+    for (const problem of problems) parts.root.append(atlas.element("p", { class: "note failed" }, problem));
+    parts.list = rows();
+    const settles = numbers.settling?.map((repeat) => repeat[parts.unit]);
+    parts.root.append(
+      atlas.element("div", { class: "growth" }, parts.large, atlas.element("section", {}, atlas.element("h2", {}, "Growing up"), parts.list, settles ? atlas.element("p", { class: "soft" }, `Settles at epoch ${settles.map((one, i) => `${atlas.number(one)} (repeat ${cube.repeat[i]})`).join(", ")}.`) : null)),
+      curves,
+      atlas.element("section", {}, atlas.element("h2", {}, "Nearest neighbours"), atlas.element("p", { class: "soft" }, `Units of ${state.layer} in all networks whose prototypes look most alike at the last epoch: mean squared difference of masked pixels in 0–1.`), neighbours()),
+      atlas.element("section", {}, atlas.element("h2", {}, "Top natural images"), photographs()),
+      table(),
+    );
+    mark();
   }
 
   atlas.views.unit = {
