@@ -47,7 +47,7 @@ def stage_grid(cube: xr.Dataset, layers: int, title: str, dpi: int) -> Figure:
     units = min(slices[name].stop - slices[name].start for name in shown)
     size = images.shape[2]
     blocks = Blocks.fit(size, len(shown), 1, dpi, gap=(2, 2), left=LABELS)
-    top, between = (HEADER + 0.95) * blocks.scale, 0.22 * blocks.scale
+    top, between = (HEADER + 0.65) * blocks.scale, 0.22 * blocks.scale
     height = blocks.height(units)
     stages = [str(name) for name in cube[schema.CHECKPOINT].to_numpy()]
     page = blocks.page(top + len(stages) * height + (len(stages) - 1) * between)
@@ -106,7 +106,7 @@ def stage_maps(
     depth, layers = _depths(cube)
     stages = [str(name) for name in cube[schema.CHECKPOINT].to_numpy()]
     side = (WIDTH - 2 * MARGIN - BETWEEN * (len(stages) - 1)) / len(stages)
-    page = Page(WIDTH, HEADER + 0.35 + side + FEET + 0.6)
+    page = Page(WIDTH, HEADER + 0.35 + side + FEET + 0.7)
     colours = colormaps[DEPTH](Normalize(0, max(1, len(layers) - 1))(depth))
     grey = places.reshape(-1, 2)
     for epoch, stage in enumerate(stages):
@@ -131,10 +131,10 @@ def stage_maps(
         what,
         [
             title,
-            f"{count(places.shape[1], 'unit')} of {count(len(layers), 'convolution')}, at each stage",
-            f"UMAP of what the embedder `{maps.attrs['embedder']}` makes of their prototypes",
+            f"{count(places.shape[1], 'unit')} of {count(len(layers), 'convolution')}",
+            f"UMAP of their embedding by `{maps.attrs['embedder']}`",
             f"{missing} without a prototype" if missing else "",
-            "a point where a picture would lie on another" if pictures else "",
+            "points: pictures would overlap" if pictures else "",
         ],
     )
     return page.figure
@@ -188,7 +188,7 @@ def _pictures(axes: Axes, places: NDArray[np.generic], images: Images, colours: 
         if not np.isfinite(place).all():
             continue
         if any(np.abs(place - other).max() < 2 * half for other in drawn):
-            axes.scatter(*place, s=POINT / 2, color=colour, linewidths=0, zorder=1)
+            axes.scatter(place[0], place[1], s=POINT / 2, color=colour, linewidths=0, zorder=1)
             continue
         drawn.append(place)
         x, y = place
