@@ -17,21 +17,23 @@ from stages import run_stage
 def main(params: Params) -> None:
     """Build the page from what the stages before have written."""
     networks = [_network(condition, run) for condition in params.conditions for run in params.runs]
-    sources = [_source("study", layout.CUBE, networks)]
+    sources = [_source("study", params.title, layout.CUBE, networks)]
     if layout.STAGES_CUBE.exists():
         stages = open_cube(layout.STAGES_CUBE)
         items = [(one, run) for one in labels(stages, schema.CONDITION) for run in labels(stages, schema.RUN)]
-        sources.append(_source("stages", layout.STAGES_CUBE, [_network(*item) for item in items]))
+        networks = [_network(*item) for item in items]
+        sources.append(_source("stages", params.training_stages.title, layout.STAGES_CUBE, networks))
     curves = {path.stem: files.read_csv(path) for path in sorted(layout.CURVES.glob("*.csv"))}
     verdicts = [path for path in (layout.FINDINGS, layout.STAGES_FINDINGS) if path.exists()]
     findings = build.Findings([files.read_json(path) for path in verdicts], curves)
     build.build(layout.ATLAS, params.title, sources, findings, params.atlas)
 
 
-def _source(name: str, cube: Path, networks: list[Network]) -> Source:
+def _source(name: str, title: str, cube: Path, networks: list[Network]) -> Source:
     places = _found(layout.projection(name))
     return Source(
         name,
+        title,
         open_cube(cube),
         tuple(networks),
         projection=None if places is None else places[POSITION].assign_attrs(places.attrs),

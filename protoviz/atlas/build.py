@@ -97,6 +97,7 @@ def _cube(source: Source, strips: frozenset[str]) -> dict[str, Any]:
     }
     return {
         "name": source.name,
+        "title": source.title,
         **{name: labels(source.cube, name) for name in (schema.CONDITION, schema.RUN, schema.REPEAT)},
         "epoch": labels(source.cube, schema.EPOCH),
         "checkpoint": labels(source.cube, schema.CHECKPOINT),

@@ -15,7 +15,7 @@ from protoviz.schema_projection import AXIS
 STEPS = 65534  # of a coordinate between the least and the greatest value
 NOWHERE = 65535  # of a prototype without a place
 SEQUENCES = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
-OF_THE_VARIABLE = ("description", "units")  # attributes that say nothing of this map
+OF_THE_VARIABLE = ("title", "description", "units")  # attributes that say nothing of this map
 
 
 def points(position: xr.DataArray) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 import functools
 import http.server
+import sys
 import webbrowser
 from pathlib import Path
+from typing import Any
 
 from protoviz import files
 from protoviz.errors import StudyError
@@ -30,6 +32,14 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         super().end_headers()
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    """Silent where a browser hangs up before it has all: it does so whenever somebody scrubs on."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
     """A server of the files of a folder, which only this machine can reach; port 0 takes one that is free.
 
@@ -39,9 +49,7 @@ def server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
     if not (folder / "index.html").is_file():
         raise files.missing(folder)
     try:
-        return http.server.ThreadingHTTPServer(
-            (LOOPBACK, port), functools.partial(_Handler, directory=folder)
-        )
+        return _Server((LOOPBACK, port), functools.partial(_Handler, directory=folder))
     except (OSError, OverflowError) as error:
         raise StudyError(
             f"--port {port}",

@@ -45,6 +45,7 @@ class Source:
 
     Attributes:
         name: of the cube in addresses of the atlas ("study").
+        title: of the cube, for people.
         cube: as `cube.open_cube` gives it.
         networks: one for each condition and run of the cube.
         projection: `position` (condition, run, repeat, epoch, unit, axis), the map.
@@ -53,6 +54,7 @@ class Source:
     """
 
     name: str
+    title: str
     cube: xr.Dataset
     networks: tuple[Network, ...]
     projection: xr.DataArray | None = None

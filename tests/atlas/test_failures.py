@@ -10,6 +10,8 @@ import pytest
 from protoviz.atlas import serving
 from tests.atlas.conftest import Served, Visit, watched
 
+pytestmark = pytest.mark.xdist_group("atlas")  # they share the atlases, which take seconds to make
+
 
 @pytest.fixture
 def copy(study: Any, tmp_path: Path) -> Path:
@@ -31,9 +33,6 @@ def damaged(chromium: Any, copy: Path) -> Iterator[Visit]:
     assert visited.hosts <= {serving.LOOPBACK, ""}
 
 
-SHEET = "sheets/clrjit-1/0/5/layer1.webp"
-
-
 def remove(path: Path) -> None:
     path.unlink()
 
@@ -50,20 +49,21 @@ def exchange(path: Path) -> None:
     shutil.copy(path.with_name("layer2.webp"), path)
 
 
-@pytest.mark.parametrize("harm", [remove, cut, scramble, exchange])
-def test_a_damaged_sheet_is_named_and_the_rest_works(damaged: Visit, copy: Path, harm: Any) -> None:
-    harm(copy / SHEET)
+def test_a_damaged_sheet_is_named_and_the_rest_works(damaged: Visit, copy: Path) -> None:
+    for epoch, harm in ((0, remove), (1, cut), (2, scramble), (5, exchange)):
+        harm(copy / f"sheets/clrjit-1/0/{epoch}/layer1.webp")
     page = damaged.open("#/grid/clrjit/1/0/5/layer1")
     note = page.locator(".pane .note")
-    note.wait_for()
-    assert SHEET in note.inner_text()
-    assert "damaged" in note.inner_text()
-    page.keyboard.press("ArrowLeft")
+    for epoch in (5, 2, 1, 0):
+        note.get_by_text(f"sheets/clrjit-1/0/{epoch}/layer1.webp").wait_for()
+        assert "damaged" in note.inner_text()
+        page.keyboard.press("ArrowLeft")
+    page.get_by_label("repeat", exact=True).select_option("1")
     damaged.settle()
-    assert not note.is_visible()
-    assert page.locator(".epoch").inner_text() == "epoch 2"
     page.wait_for_function("atlas.views.grid.shown()")
-    page.keyboard.press("ArrowRight")
+    assert not note.is_visible()
+    assert page.locator(".epoch").inner_text() == "untrained"
+    page.get_by_label("repeat", exact=True).select_option("0")
     note.wait_for()
 
 
@@ -86,6 +86,27 @@ def test_damaged_numbers_are_named(damaged: Visit, copy: Path) -> None:
     assert page.locator("#messages").inner_text() == ""
     damaged.go("#/unit/clrjit/1/layer1/3")
     assert "data/units/clrjit-1/layer1.js is missing" in page.locator("main").inner_text()
+
+
+def test_a_missing_sheet_leaves_the_other_pictures_of_a_unit(
+    chromium: Any, study: Any, tmp_path: Path
+) -> None:
+    """Where units have no sheets of their own, a missing one costs a picture."""
+    copy = Path(shutil.copytree(study.bare, tmp_path / "atlas"))
+    (copy / "sheets/clrjit-1/0/2/layer1.webp").unlink()
+    served = Served(copy)
+    page = chromium.new_page()
+    visited = watched(page, served.address)
+    visited.open("#/unit/clrjit/1/layer1/3")
+    assert "sheets/clrjit-1/0/2/layer1.webp is missing" in page.locator(".note").first.inner_text()
+    named = page.locator(".stage canvas").evaluate_all("all => all.map((one) => one.ariaLabel)")
+    missing = [one for one in named if one.endswith(": missing")]
+    assert missing == ["Prototype of layer1 channel 3, epoch 2, repeat 0: missing"]
+    assert len(named) == 8
+    assert page.locator(".likenesses li").count() == 6
+    page.close()
+    served.stop()
+    assert [one for one in visited.problems if "Failed to load" not in one and "failed:" not in one] == []
 
 
 def test_missing_pictures_leave_the_points_of_the_map(damaged: Visit, copy: Path) -> None:
@@ -114,31 +135,29 @@ def test_without_the_study_it_says_what_to_do(damaged: Visit, copy: Path) -> Non
     assert "make atlas" in damaged.page.locator("main").inner_text()
 
 
-@pytest.mark.parametrize(
-    ("hash_", "words"),
-    [
-        (
-            "#/unit/nosuch/1/layer1/3",
-            "There is no condition nosuch here: it is one of clrjit, keepclr, seresnext.",
-        ),
-        ("#/unit/clrjit/9/layer1/3", "There is no run 9 here: it is one of 1, 2."),
-        ("#/unit/clrjit/1/layer7/3", "There is no layer layer7 here: it is one of layer1, layer2."),
-        ("#/unit/clrjit/1/layer1/24", "layer1 has no unit 24 here: its channels are 0 to 23."),
-        ("#/unit/clrjit/1/layer1/x", "layer1 has no unit x here: its channels are 0 to 23."),
-        ("#/unit/seresnext/1/conv1/4", "conv1 has no unit 4 here: its channels are 4 from 2 to 8."),
-        ("#/unit/clrjit/1/layer1/3?epoch=3", "There is no epoch 3 here: it is one of 0, 1, 2, 5."),
-        ("#/grid/clrjit/1/7/5/layer1", "There is no repeat 7 here: it is one of 0, 1."),
-        ("#/grid/clrjit/1/0/5/layer1?with=nosuch/1/0/5", "There is no condition nosuch here"),
-        ("#/map/nosuch", "There is no map of nosuch here: there is study, stages."),
-        ("#/curves/nosuch", "There is no curve nosuch here: there are diversity, probe accuracy."),
-        ("#/nosuch", "There is no view called nosuch here."),
-        ("#/unit/%E0%A4%A/1", "There is no condition %E0%A4%A here"),
-        ("#/unit/<b>x<%2Fb>/1", "There is no condition <b>x</b> here"),
-    ],
-)
-def test_an_address_that_does_not_exist_is_explained(visit: Visit, hash_: str, words: str) -> None:
-    page = visit.open(hash_)
-    assert words in page.locator("main").inner_text()
+EXPLAINED = {
+    "#/unit/nosuch/1/layer1/3": "There is no condition nosuch here: it is one of clrjit, keepclr, seresnext.",
+    "#/unit/clrjit/9/layer1/3": "There is no run 9 here: it is one of 1, 2.",
+    "#/unit/clrjit/1/layer7/3": "There is no layer layer7 here: it is one of layer1, layer2.",
+    "#/unit/clrjit/1/layer1/24": "layer1 has no unit 24 here: its channels are 0 to 23.",
+    "#/unit/clrjit/1/layer1/x": "layer1 has no unit x here: its channels are 0 to 23.",
+    "#/unit/seresnext/1/conv1/4": "conv1 has no unit 4 here: its channels are 4 from 2 to 8.",
+    "#/unit/clrjit/1/layer1/3?epoch=3": "There is no epoch 3 here: it is one of 0, 1, 2, 5.",
+    "#/grid/clrjit/1/7/5/layer1": "There is no repeat 7 here: it is one of 0, 1.",
+    "#/grid/clrjit/1/0/5/layer1?with=nosuch/1/0/5": "There is no condition nosuch here",
+    "#/map/nosuch": "There is no map of nosuch here: there is study, stages.",
+    "#/curves/nosuch": "There is no curve nosuch here: there are diversity, probe accuracy.",
+    "#/nosuch": "There is no view called nosuch here.",
+    "#/unit/%E0%A4%A/1": "There is no condition %E0%A4%A here",
+    "#/unit/<b>x<%2Fb>/1": "There is no condition <b>x</b> here",
+}
+
+
+def test_an_address_that_does_not_exist_is_explained(visit: Visit) -> None:
+    page = visit.open("#/about")
+    for hash_, words in EXPLAINED.items():
+        visit.go(hash_)
+        assert words in page.locator("main").inner_text(), hash_
     page.get_by_role("link", name="To the grid").click()
     page.wait_for_selector(".pane")
     page.wait_for_function("atlas.views.grid.shown()")

@@ -10,6 +10,8 @@ from protoviz.atlas import sheets
 from tests.atlas.conftest import watched
 from tests.reference import atlas as made_up
 
+pytestmark = pytest.mark.xdist_group("atlas")  # they share the atlases, which take seconds to make
+
 # A tile as the page has it, drawn at its own size: what the browser decodes, in [0, 255].
 TILE = """async ([at, channel, unit]) => {
   const cube = atlas.study.cube(at.condition);
@@ -236,7 +238,7 @@ def test_the_page_of_a_unit(visit: Any) -> None:
     page.locator("h1").click()
     page.keyboard.press("ArrowRight")
     assert page.locator("figcaption b").first.inner_text() == "epoch 2, repeat 0"
-    said = page.locator(".curve svg").first.get_attribute("aria-label")
+    said = page.locator(".chart svg").first.get_attribute("aria-label")
     first, last = (made_up.activations("keepclr", 2, 0, epoch)[3] for epoch in (0, 5))
     assert f"repeat 0: {first:g} at epoch 0, {last:g} at epoch 5" in said
     page.keyboard.press("Shift+ArrowRight")
@@ -286,23 +288,24 @@ def test_search_finds_a_unit(visit: Any) -> None:
     assert not field.is_visible()
 
 
-@pytest.mark.parametrize(
-    ("words", "found"),
-    [
-        ("clrjit 2 layer1 7", [("clrjit", 2, "layer1", 7)]),
-        ("keepclr-1 layer2:39", [("keepclr", 1, "layer2", 39)]),
-        ("LAYER1/23 clr", [("clrjit", 1, "layer1", 23), ("clrjit", 2, "layer1", 23)]),
-        ("seresnext conv1 8", [("seresnext", 1, "conv1", 8)]),
-        ("seresnext conv1 4", []),  # a channel that is no unit
-        ("layer1", []),
-        ("layer1 24", []),
-        ("1 2 3", []),
-    ],
-)
-def test_what_words_find(visit: Any, words: str, found: list[tuple[str, int, str, int]]) -> None:
+WORDS: dict[str, list[tuple[str, int, str, int]]] = {
+    "clrjit 2 layer1 7": [("clrjit", 2, "layer1", 7)],
+    "keepclr-1 layer2:39": [("keepclr", 1, "layer2", 39)],
+    "LAYER1/23 clr": [("clrjit", 1, "layer1", 23), ("clrjit", 2, "layer1", 23)],
+    "seresnext conv1 8": [("seresnext", 1, "conv1", 8)],
+    "seresnext conv1 4": [],  # a channel that is no unit
+    "layer1": [],
+    "layer1 24": [],
+    "1 2 3": [],
+}
+
+
+def test_what_words_find(visit: Any) -> None:
     page = visit.open("#/about")
-    matches = page.evaluate("words => atlas.matches(words)", words)
-    assert [tuple(one[name] for name in ("condition", "run", "layer", "channel")) for one in matches] == found
+    for words, found in WORDS.items():
+        matches = page.evaluate("words => atlas.matches(words)", words)
+        names = ("condition", "run", "layer", "channel")
+        assert [tuple(one[name] for name in names) for one in matches] == found, words
 
 
 def test_keys_in_the_grid_choose_and_open_a_unit(visit: Any) -> None:
@@ -396,7 +399,7 @@ def test_study_b_has_its_map_and_its_units(visit: Any) -> None:
 
 def test_pointing_at_a_curve_shows_that_epoch_in_a_grid(visit: Any) -> None:
     page = visit.open("#/curves/diversity")
-    svg = page.locator(".measures .curve svg").nth(1)
+    svg = page.locator(".measures .chart svg").nth(1)
     points = svg.locator("circle")
     # The lines come condition by condition, run by run, repeat by repeat: keepclr 2, repeat 1, epoch 2.
     point = points.nth(7 * len(made_up.EPOCHS) + 2).bounding_box()
@@ -404,11 +407,25 @@ def test_pointing_at_a_curve_shows_that_epoch_in_a_grid(visit: Any) -> None:
     # Both repeats have the same values here: the first of them is the nearest.
     page.wait_for_function("document.querySelector('.preview p').textContent.includes('epoch 2')")
     assert page.locator(".preview p").first.inner_text() == "layer2, keepclr run 2, repeat 0, epoch 2"
-    visit.settle()
-    assert page.locator(".preview .tiles").get_attribute("aria-label").startswith("Prototypes of layer2")
+    page.locator(".preview .tiles[aria-label^='Prototypes of layer2']").wait_for()
     page.get_by_role("link", name="open in the grid").click()
     page.wait_for_selector(".grid")
     assert visit.hash() == "#/grid/keepclr/2/0/2/layer2"
+
+
+def test_curves_are_read_with_the_keyboard(visit: Any) -> None:
+    page = visit.open("#/curves/diversity")
+    page.locator(".measures .chart svg").first.focus()
+    reading = page.locator(".reading").first
+    page.keyboard.press("ArrowLeft")  # the end of the first line
+    assert reading.inner_text().startswith("clrjit run 1, repeat 0, epoch 5: ")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowUp")  # the last line
+    assert reading.inner_text().startswith("keepclr run 2, repeat 1, epoch 2: ")
+    page.wait_for_function("document.querySelector('.preview p').textContent.includes('keepclr run 2')")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".grid")
+    assert visit.hash() == "#/grid/keepclr/2/1/2/layer1"
 
 
 def test_curves_have_a_line_for_each_run_and_repeat(visit: Any) -> None:
@@ -426,7 +443,7 @@ def test_findings_have_their_verdicts(visit: Any) -> None:
     page = visit.open("#/findings")
     rows = page.locator(".finding")
     assert rows.count() == 3
-    assert page.locator(".badge").all_inner_texts() == ["supported", "not supported", "supported"]
+    assert page.locator(".finding .badge").all_inner_texts() == ["supported", "not supported", "supported"]
     rows.nth(0).get_by_text("What was measured").click()
     said = rows.nth(0).inner_text()
     assert "1.59\u00d7" in said
@@ -447,30 +464,28 @@ def test_about_says_what_there_is_and_how_large_it_is(visit: Any, study: Any) ->
         assert f"{named} {said}" in text
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize(
-    "hash_",
-    [
-        *("#/grid", "#/grid/clrjit/1/0/5/layer1?with=keepclr/1/0/5", "#/unit/clrjit/1/layer1/3", "#/map"),
-        *("#/curves", "#/findings", "#/about"),
-    ],
+VIEWS = (
+    *("#/grid", "#/grid/clrjit/1/0/5/layer1?with=keepclr/1/0/5", "#/unit/clrjit/1/layer1/3", "#/map"),
+    *("#/unit/seresnext/1/conv1/2", "#/map/stages", "#/curves", "#/findings", "#/about", "#/nosuch"),
 )
-def test_every_view_fits_its_width_and_has_names_for_what_it_shows(
-    visit: Any, hash_: str, width: int
-) -> None:
+UNNAMED = """() => [...document.querySelectorAll("img, canvas, main svg, input, select, button, a")]
+  .filter((one) => !one.closest("[aria-hidden=true]") && one.getClientRects().length)
+  .filter((one) => !(one.alt || one.ariaLabel || one.textContent.trim() || one.title))
+  .filter((one) => !one.labels?.length)
+  .map((one) => one.outerHTML.slice(0, 80))"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_view_fits_its_width_and_has_names_for_what_it_shows(visit: Any, width: int) -> None:
     visit.page.set_viewport_size({"width": width, "height": 800})
-    page = visit.open(hash_)
-    assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate(
-        "document.documentElement.clientWidth"
-    )
-    unnamed = page.evaluate(
-        """() => [...document.querySelectorAll("img, canvas, main svg, input, select, button, a")]
-          .filter((one) => !one.closest("[aria-hidden=true]") && one.getClientRects().length)
-          .filter((one) => !(one.alt || one.ariaLabel || one.textContent.trim() || one.title))
-          .filter((one) => !one.labels?.length)
-          .map((one) => one.outerHTML.slice(0, 80))"""
-    )
-    assert unnamed == []
+    page = visit.open("#/grid/clrjit/2/0/5/layer2")
+    for hash_ in VIEWS:
+        visit.go(hash_)
+        wide, room = page.evaluate(
+            "(({ scrollWidth, clientWidth }) => [scrollWidth, clientWidth])(document.documentElement)"
+        )
+        assert wide <= room, hash_
+        assert page.evaluate(UNNAMED) == [], hash_
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

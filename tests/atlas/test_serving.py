@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import urllib.error
@@ -17,6 +18,8 @@ from protoviz import layout
 from protoviz.atlas import serving
 from protoviz.errors import StudyError
 from tests.atlas.conftest import Served
+
+pytestmark = pytest.mark.xdist_group("atlas")  # they share the atlases, which take seconds to make
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +40,19 @@ def test_it_serves_the_folder_to_this_machine(study: Any) -> None:
             fetch(served.address + "../cube.zarr/zarr.json")
     finally:
         served.stop()
+
+
+def test_a_browser_that_hangs_up_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "index.html").write_bytes(bytes(20_000_000))
+    served = Served(tmp_path)
+    port = served.server.server_port
+    for _ in range(3):
+        with socket.create_connection((serving.LOOPBACK, port)) as browser:
+            browser.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert browser.recv(10)
+            browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    served.stop()
+    assert capsys.readouterr().err == ""
 
 
 def test_without_an_atlas(tmp_path: Path) -> None:

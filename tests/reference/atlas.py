@@ -190,9 +190,11 @@ def rich_sources() -> list[Source]:
                 )
             )
     mapped = places(whole.sel(run=[RUNS[-1]]))
-    sources = Source("study", whole, tuple(networks), mapped, lambda rows: photographs()[rows])
+    sources = Source(
+        "study", "a made-up study", whole, tuple(networks), mapped, lambda rows: photographs()[rows]
+    )
     staged = stages_cube()
-    return [sources, Source("stages", staged, (Network("seresnext", 1),), places(staged))]
+    return [sources, Source("stages", "made-up stages", staged, (Network("seresnext", 1),), places(staged))]
 
 
 def photographs() -> NDArray[np.uint8]:

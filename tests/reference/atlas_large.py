@@ -3,7 +3,6 @@
 A few sheets are made and linked under all their names, as what they show does not matter to time and memory.
 """
 
-import os
 import shutil
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from protoviz.atlas import build, pieces, scripts, sheets
 
 CONDITIONS, RUNS, REPEATS, EPOCHS = ("clrjit", "keepclr"), (1, 2, 3), (0, 1), tuple(range(100))
 LAYERS = {"layer1": 64, "layer2": 128, "layer3": 256, "layer4": 512}
-SIZE = 96
+SIZE, QUALITY = 96, 85
 
 
 def pictures(count: int, size: int = SIZE) -> np.ndarray:
@@ -38,10 +37,10 @@ def make(folder: Path) -> None:
     networks = [(condition, run) for condition in CONDITIONS for run in RUNS]
     near = [[place, channel, 0.01] for place, channel in ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6))]
     tiles = len(REPEATS) * len(EPOCHS) + len(near)
-    sheets.write(masters / "unit.webp", pictures(tiles))
+    sheets.write(masters / "unit.webp", pictures(tiles), QUALITY)
     sheets.write(masters / "veil.webp", sheets.veil(np.repeat(mask[None], len(EPOCHS), axis=0)))
     for layer, count in LAYERS.items():
-        sheets.write(masters / f"{layer}.webp", pictures(count))
+        sheets.write(masters / f"epoch/{layer}.webp", pictures(count), QUALITY)
         numbers = np.random.default_rng(0).random((len(REPEATS), len(EPOCHS), count))
         found = {
             "windows": {"own": [8, 8, 80]},
@@ -51,20 +50,26 @@ def make(folder: Path) -> None:
             "saturation": scripts.numbers(numbers, 3),
             "neighbours": [near] * count,
         }
+        written = folder / f"data/units/NETWORK/{layer}.js"
+        scripts.write(folder, f"units/NETWORK/{layer}", found)
         for condition, run in networks:
             name = f"{condition}-{run}"
-            scripts.write(folder, f"units/{name}/{layer}", found)
+            path = folder / f"data/units/{name}/{layer}.js"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(written.read_text().replace("NETWORK", name, 1))
             link(masters / "veil.webp", folder / f"veils/{name}/{layer}.webp")
-            for channel in range(0, count, 16):
+            for channel in range(0, count, 128):
                 link(masters / "unit.webp", folder / f"units/{name}/{layer}/{channel}.webp")
-            for repeat in REPEATS:
-                for epoch in EPOCHS:
-                    path = folder / f"sheets/{name}/{repeat}/{epoch}/{layer}.webp"
-                    link(masters / f"{layer}.webp", path)
+    for repeat in REPEATS:
+        for epoch in EPOCHS:
+            link(masters / "epoch", masters / f"network/{repeat}/{epoch}")
+    for condition, run in networks:
+        link(masters / "network", folder / f"sheets/{condition}-{run}")
     scripts.write(folder, "findings", [])
     scripts.write(folder, "curves", [])
     cube = {
         "name": "study",
+        "title": "large",
         "condition": CONDITIONS,
         "run": RUNS,
         "repeat": REPEATS,
@@ -83,14 +88,14 @@ def make(folder: Path) -> None:
         "cubes": [cube],
         "bytes": {},
         "images": {},
-        "quality": "lossless",
-        "distance": None,
+        "quality": QUALITY,
+        "distance": {"mean": 3.0, "most": 9, "greatest": 60},
         "thumbnail": pieces.THUMBNAIL,
     }
     scripts.write(folder, "study", study)
 
 
 def link(source: Path, target: Path) -> None:
-    """The same bytes under another name."""
+    """The same file or folder under another name."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    os.link(source, target)
+    target.symlink_to(source.resolve())

@@ -63,12 +63,7 @@
 
   function key() {
     const lines = atlas.study.cubes[0].networks.map(([condition, run]) => {
-      const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-      svg.setAttribute("width", 30);
-      svg.setAttribute("height", 10);
-      svg.setAttribute("aria-hidden", "true");
-      svg.innerHTML = `<line x1="0" x2="30" y1="5" y2="5" stroke="${atlas.study.colours[condition]}" stroke-width="2" ${atlas.dash(condition, run) ? `stroke-dasharray="${atlas.dash(condition, run)}"` : ""}/>`;
-      return atlas.element("li", {}, svg, ` ${condition} run ${run}`);
+      return atlas.element("li", {}, atlas.stroke(atlas.study.colours[condition], atlas.dash(condition, run)), ` ${condition} run ${run}`);
     });
     return atlas.element("ul", { class: "legend" }, lines);
   }

@@ -50,7 +50,9 @@
     });
     const space = findings.find((one) => one.space)?.space;
     const lead = space ? `The paper's claims in the space ${space}; beside each verdict, the one with another mask, embedder or distance.` : "The claims, and how many of the numbers that speak of them agree.";
-    return atlas.element("section", {}, atlas.element("h2", {}, study?.title || "Findings"), atlas.element("p", {}, lead), atlas.element("ol", { class: "findings" }, rows), atlas.element("p", { class: "soft" }, note || ""));
+    const counts = Object.keys(mark).map((verdict) => [findings.filter((one) => one.verdict === verdict).length, verdict]).filter(([count]) => count);
+    const sum = atlas.element("p", { class: "verdict" }, counts.map(([count, verdict]) => atlas.element("span", { class: `badge ${mark[verdict]}` }, `${count} ${verdict}`)));
+    return atlas.element("section", {}, atlas.element("h2", {}, study?.title || "Findings"), atlas.element("p", {}, lead), sum, atlas.element("ol", { class: "findings" }, rows), atlas.element("p", { class: "soft" }, note || ""));
   }
 
   atlas.views.findings = {
@@ -78,7 +80,7 @@
     const list = study.cubes.map((cube) => {
       const epochs = cube.checkpoint.length > 12 ? `${cube.checkpoint.length} checkpoints from ${cube.checkpoint[0]} to ${cube.checkpoint.at(-1)}` : cube.checkpoint.join(", ");
       const lacking = Object.entries(NAMES).filter(([name]) => !cube.computed[name]).map(([, text]) => text);
-      return atlas.element("li", {}, atlas.element("b", {}, cube.name), `: ${cube.networks.map(([condition, run]) => `${condition} ${run}`).join(", ")}; ${atlas.count(cube.repeat.length, "repeat")}; ${epochs}; ${cube.layers.length > 8 ? atlas.count(cube.layers.length, "layer") : cube.layers.map(([name, size]) => `${name} (${size})`).join(", ")}; images of ${cube.size} px. `, lacking.length ? `Not computed: ${lacking.join(", ")}.` : "");
+      return atlas.element("li", {}, atlas.element("b", {}, cube.title), `: ${cube.networks.map(([condition, run]) => `${condition} ${run}`).join(", ")}; ${atlas.count(cube.repeat.length, "repeat")}; ${epochs}; ${cube.layers.length > 8 ? atlas.count(cube.layers.length, "layer") : cube.layers.map(([name, size]) => `${name} (${size})`).join(", ")}; images of ${cube.size} px. `, lacking.length ? `Not computed: ${lacking.join(", ")}.` : "");
     });
     const bytes = study.bytes;
     const total = Object.values(bytes).reduce((sum, one) => sum + one, 0);

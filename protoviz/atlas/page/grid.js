@@ -182,7 +182,7 @@
   }
 
   function hint() {
-    if (state.sort === "channel") return "Point at a unit for its numbers, click it for its page. ← and → change the epoch.";
+    if (state.sort === "channel") return "Each tile is the image that drives one unit most. Move the slider (← →) to see it grow up; point at a unit for its numbers, click it for its page.";
     const [, named] = SORTS.find(([name]) => name === state.sort);
     const where = state.with ? ", of the left network on both sides" : "";
     return `Sorted by ${named}${state.sort === "settling" ? ", earliest first" : " at the last epoch, greatest first"}${where}.`;

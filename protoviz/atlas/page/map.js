@@ -145,7 +145,7 @@
   }
 
   function lacking(name) {
-    return atlas.element("div", { class: "note" }, atlas.element("h1", {}, "Map"), atlas.element("p", {}, `Not computed ${name ? `for ${name}` : "in this study"}: the projection of its prototypes into the plane. When the stage that projects them has run, the map is here.`));
+    return atlas.element("div", { class: "note" }, atlas.element("h1", {}, "Map"), atlas.element("p", {}, `Not computed ${name ? `for ${atlas.study.cubes.find((one) => one.name === name)?.title ?? name}` : "in this study"}: the projection of its prototypes into the plane. When the stage that projects them has run, the map is here.`));
   }
 
   atlas.views.map = {
@@ -170,9 +170,8 @@
         plane.home();
       }
       cubeChoice.hidden = mapped.length < 2;
-      cubeChoice.select.fill(mapped.map((one) => one.name), cube.name);
-      const stages = cube.checkpoint.some((name) => !/^(untrained|epoch \d+)$/.test(name));
-      const naming = { epoch: stages ? "stage" : "epoch" };
+      cubeChoice.select.fill(mapped.map((one) => [one.name, one.title]), cube.name);
+      const naming = { epoch: atlas.study.moment(cube) };
       colourChoice.select.fill(COLOURINGS.map((name) => [name, naming[name] || name]), colour);
       filters.layer.select.fill([["", "all"], ...cube.layers.map(([name]) => name)], layer ?? "");
       filters.condition.select.fill([["", "all"], ...data.axes.condition], condition ?? "");

@@ -38,7 +38,7 @@
 
   atlas.Pane = class {
     // `open(unit)` is called for a click or Enter, `point(unit or null)` when a unit is pointed at.
-    constructor({ open, point, tile = 64, large = 150 }) {
+    constructor({ open, point, tile = 64, large = 220 }) {
       Object.assign(this, { open, point, target: tile, large, at: null, order: [], drawn: new Set(), chosen: null });
       this.cursor = atlas.element("div", { class: "cursor", hidden: true });
       this.note = atlas.element("p", { class: "note", hidden: true });
@@ -95,7 +95,9 @@
       // Few units are drawn larger, as long as they stay in view.
       const fitting = Math.sqrt((width * Math.max(240, innerHeight - 260)) / this.order.length);
       const tile = Math.max(this.target, Math.min(this.large, fitting));
-      const columns = Math.max(2, Math.min(this.order.length, Math.round(width / (tile + GAP))));
+      const about = Math.max(2, Math.min(this.order.length, Math.round(width / (tile + GAP))));
+      // Full rows, if that takes a column or two.
+      const columns = [about, about + 1, about - 1, about + 2].find((one) => one > 1 && this.order.length % one === 0 && width / one > 40) || about;
       const rows = Math.ceil(this.order.length / columns);
       // A whole number of pixels for each of the sheet, about as many as the screen has.
       let side = this.window ? this.window[2] : this.sheet.size;

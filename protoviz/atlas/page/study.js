@@ -37,6 +37,9 @@
     return null;
   };
 
+  // What a cube's moments of training are called.
+  study.moment = (cube) => (cube.checkpoint.every((name) => /^(untrained|epoch \d+)$/.test(name)) ? "epoch" : "stage");
+
   study.prototypes = () =>
     study.cubes.reduce((sum, cube) => sum + cube.networks.length * cube.repeat.length * cube.epoch.length * study.units(cube), 0);
 

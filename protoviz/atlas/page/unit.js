@@ -6,7 +6,8 @@
   let parts = null; // what changes with the epoch: functions of the epoch
   let turn = 0;
 
-  const tileSize = () => (innerWidth < 600 ? 60 : 76);
+  // Wide enough for what is written below.
+  const tileSize = (names) => Math.max(innerWidth < 600 ? 60 : 76, 7 * Math.max(...names.map((one) => one.length)));
 
   function address(changes = {}) {
     const { condition, run, layer, channel, epoch, repeat, mask } = { ...state, ...changes };
@@ -45,6 +46,7 @@
   function rows() {
     const { cube } = parts;
     const list = atlas.element("div", { class: "grown", tabindex: 0, role: "group", "aria-label": "Prototypes at all epochs" });
+    const names = cube.checkpoint.map((one) => one.replace("epoch ", ""));
     parts.tiles = cube.repeat.map(() => []);
     cube.repeat.forEach((repeat, i) => {
       const row = atlas.element("div", { class: "growing" }, atlas.element("span", { class: "rowname" }, `repeat ${repeat}`));
@@ -52,9 +54,8 @@
         const status = statusOf(i, j);
         const tile = picture(parts.life.own(i, j), veilOf(epoch), alt(i, j), status);
         parts.tiles[i].push(tile);
-        const named = cube.checkpoint[j].replace("epoch ", "");
-        const caption = atlas.element("span", {}, named, status === "1" ? null : atlas.element("b", {}, ` ${atlas.study.states[status]}`));
-        row.append(atlas.element("button", { type: "button", class: "stage", "data-epoch": epoch, "data-repeat": repeat, style: `--tile:${tileSize()}px`, on: { click: () => choose(epoch, repeat) } }, tile, caption));
+        const caption = atlas.element("span", {}, names[j], status === "1" ? null : atlas.element("b", {}, ` ${atlas.study.states[status]}`));
+        row.append(atlas.element("button", { type: "button", class: "stage", "data-epoch": epoch, "data-repeat": repeat, style: `--tile:${tileSize(names)}px`, on: { click: () => choose(epoch, repeat) } }, tile, caption));
       });
       list.append(row);
     });
@@ -97,9 +98,12 @@
       repeat,
       points: cube.epoch.map((epoch, j) => [epoch, numbers[name][i][j][parts.unit]]),
     }));
-    const chart = atlas.chart({ series, title: `${title} of ${state.layer} channel ${state.channel}`, unit, marked: state.epoch, pick: (found) => choose(found.x, found.series.repeat) });
+    const moment = atlas.study.moment(cube);
+    const names = moment === "stage" ? new Map(cube.epoch.map((epoch, j) => [epoch, cube.checkpoint[j]])) : null;
+    const chart = atlas.chart({ series, title: `${title} of ${state.layer} channel ${state.channel}`, unit, moment, names, marked: state.epoch, pick: (found) => choose(found.x, found.series.repeat) });
     parts.charts.push(chart);
-    return atlas.element("section", { class: "curve" }, atlas.element("h2", {}, title), chart);
+    const legend = series.length > 1 ? atlas.element("ul", { class: "legend" }, series.map((one) => atlas.element("li", {}, atlas.stroke(one.colour, one.dash), ` ${one.name}`))) : null;
+    return atlas.element("section", { class: "curve" }, atlas.element("div", { class: "named" }, atlas.element("h2", {}, title), legend), chart);
   }
 
   // What looks most like it, among the units of the layer in all networks.
@@ -239,7 +243,7 @@
     parts.large = atlas.element("div", { class: "large" });
     parts.root = atlas.element("div", { class: "unit" }, head());
     place.replaceChildren(parts.root);
-    const curves = atlas.element("div", { class: "curves" }, curve("activation", "Activation"), curve("change", "Change since the epoch before"));
+    const curves = atlas.element("div", { class: "curves" }, curve("activation", "Activation"), curve("change", `Change since the ${atlas.study.moment(cube)} before`));
     for (const problem of problems) parts.root.append(atlas.element("p", { class: "note failed" }, problem));
     parts.list = rows();
     const settles = numbers.settling?.map((repeat) => repeat[parts.unit]);
