@@ -1,4 +1,4 @@
-"""The studies of the paper, through the stages of study A and the atlas, on miniature data in the true formats.
+"""The studies of the paper: the stages of study A and the atlas, on miniature data in the true formats.
 
 The test makes what the presets read: STL-10 in its binary layout, a weight file of the fc6 generator, weight
 files of torchvision. Sizes and counts of the presets are reduced, places named, and nothing else is changed.
