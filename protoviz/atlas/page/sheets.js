@@ -98,6 +98,8 @@
     expect(sheets, shown) {
       let room = BUDGET - shown.reduce((sum, sheet) => sum + size(sheet), 0);
       ahead = sheets.filter((sheet) => (room -= size(sheet)) > 0);
+      // What is shown is let go last, and of the others the likeliest.
+      for (const sheet of [...shown, ...ahead].reverse()) this.peek(sheet);
       more();
     },
     held: () => [...kept.values()].reduce((sum, one) => sum + one.bytes, 0),
