@@ -2,7 +2,7 @@
 "use strict";
 
 {
-  const BUDGET = 48e6; // bytes of decoded pixels
+  const BUDGET = 64e6; // bytes of decoded pixels
   const AT_ONCE = 16e6; // of pixels on their way, or one sheet: decoding takes several times its pixels
   const kept = new Map(); // path -> {image, bytes}
   const coming = new Map(); // path -> {promise, bytes}
