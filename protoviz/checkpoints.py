@@ -1,13 +1,16 @@
 """Checkpoints: one safetensors file for every kept epoch, with the metadata that identifies it."""
 
+import copy
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
 
 from protoviz import backbones, layout, weights
+from protoviz.errors import StudyError
 
 _KIND = "checkpoint"
 
@@ -47,8 +50,36 @@ def weights_digest(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def save(target: str | Path, model: nn.Module, identity: Checkpoint) -> None:
-    """Write a network's weights and identity; the same input gives the same bytes."""
+def save(
+    target: str | Path,
+    model: nn.Module,
+    identity: Checkpoint,
+    kept_as: Literal["float32", "float16"] = "float32",
+) -> None:
+    """Write a network's weights and identity; the same input gives the same bytes.
+
+    Args:
+        target: the file.
+        model: on any device.
+        identity: what it says of itself.
+        kept_as: "float32", or "float16" for half the size: the filters and matrices are rounded, and what
+            is read again is the rounded network. Normalisation keeps its single precision.
+
+    Raises:
+        StudyError: the disk is full or not writable, or a weight is too large for float16.
+    """
+    if kept_as == "float16":
+        model = copy.deepcopy(model)
+        for name, weight in model.named_parameters():
+            if weight.dim() > 1:
+                weight.data = weight.data.half()
+                if not weight.isfinite().all():
+                    raise StudyError(
+                        f"{target}: {name}",
+                        expected="weights up to 65,504, as float16 holds them",
+                        found="greater ones",
+                        remedy="set train.kept_as to float32, or train with a smaller train.lr",
+                    )
     weights.write(target, model, _KIND, asdict(identity))
 
 

@@ -104,6 +104,7 @@ class Train(SimClr):
     """The training of an analysed network, and the epochs whose checkpoints are kept."""
 
     keep: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct]
+    kept_as: Literal["float32", "float16"]  # of weights; what is analysed is what is kept
 
     @model_validator(mode="after")
     def _kept_epochs_exist(self) -> Self:

@@ -90,11 +90,15 @@ class Transforms(Section):
 
 
 class Ascent(Section):
-    """Adam on the latent, within a ball of `longest` times the usual length of the prior's latents."""
+    """Adam on the latent, within a ball of `longest` times the usual length of the prior's latents.
+
+    `damping`: a share of a unit's greatest gradient below which components move less; 0: Adam as it is.
+    """
 
     steps: Natural
     lr: Positive
     longest: Annotated[float, Field(gt=1)] | None  # below 1, random latents would be cut; null: no ball
+    damping: Annotated[float, Field(ge=0)]
 
 
 class Synthesis(Section):
@@ -103,6 +107,9 @@ class Synthesis(Section):
     `rescue`: how many further attempts a unit gets that its best image leaves silent.
     `precision`: of the search; what is stored is always measured in float32. `auto` is bfloat16 where the
     hardware multiplies matrices in it. `batch_size`: units at once; `auto` from the free memory.
+    `levels`: of each colour in the stored image, evenly spaced, the activation being that of the image so
+    rounded; 256 is all that 8 bits hold. Images do not compress as they are: with 32 levels their files are
+    less than half as large.
     """
 
     repeats: Count
@@ -114,6 +121,7 @@ class Synthesis(Section):
     rescue: Natural
     precision: Literal["float32", "bfloat16", "auto"]
     batch_size: Count | Literal["auto"]
+    levels: Annotated[int, Field(ge=2, le=256)]
 
 
 _STILL = Transforms(jitter=0, scale=(1, 1), rotation=0)
@@ -125,10 +133,11 @@ _FAST = Synthesis(
     start=Start(pool=2048, top=1, sigma=3.2),
     evolution=_NO_EVOLUTION,
     transforms=_STILL,
-    ascent=Ascent(steps=36, lr=0.13, longest=3.6),
+    ascent=Ascent(steps=36, lr=0.13, longest=3.6, damping=0.0),
     rescue=1,
     precision="auto",
     batch_size="auto",
+    levels=256,
 )
 _PAPER = Synthesis(
     repeats=2,
@@ -138,10 +147,11 @@ _PAPER = Synthesis(
         strategy="fixed_sigma", generations=20, samples=30, parents=15, sigma=2.0, only="all"
     ),
     transforms=_STILL,
-    ascent=Ascent(steps=50, lr=0.01, longest=None),
+    ascent=Ascent(steps=50, lr=0.01, longest=None, damping=0.0),
     rescue=0,
     precision="float32",
     batch_size="auto",
+    levels=256,
 )
 
 PRESETS: dict[str, Synthesis] = {
@@ -149,7 +159,7 @@ PRESETS: dict[str, Synthesis] = {
     "natural": _FAST.model_copy(
         update={
             "start": Start(pool=2048, top=1, sigma=1.0),
-            "ascent": Ascent(steps=20, lr=0.2, longest=2.0),
+            "ascent": Ascent(steps=20, lr=0.2, longest=2.0, damping=0.0),
         }
     ),
     "paper": _PAPER,
@@ -159,14 +169,14 @@ PRESETS: dict[str, Synthesis] = {
             "evolution": Evolution(
                 strategy="vd_cma", generations=50, samples=30, parents=None, sigma=2.0, only="all"
             ),
-            "ascent": Ascent(steps=200, lr=0.01, longest=None),  # "100s of steps"
+            "ascent": Ascent(steps=200, lr=0.01, longest=None, damping=0.0),  # "100s of steps"
         }
     ),
     "fourier": _FAST.model_copy(
         update={
             "start": Start(pool=0, top=1, sigma=0.1),
             "transforms": Transforms(jitter=4, scale=(0.9, 1.1), rotation=10),
-            "ascent": Ascent(steps=128, lr=0.05, longest=None),
+            "ascent": Ascent(steps=128, lr=0.1, longest=None, damping=0.3),
         }
     ),
 }

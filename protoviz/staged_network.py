@@ -1,4 +1,10 @@
-"""The network of study B at its stages of training: built, given weights, kept and read again."""
+"""The network of study B at its stages of training: built, given weights, kept and read again.
+
+Its weights, 100 MB a stage, are not kept by DVC (.dvcignore names them), which would store and publish them
+all: what it keeps is their digests. The one stage that reads them, `synthesize_stages`, asks `digests`
+whether those that are there are those of the record. In a fresh clone they are not there until they are
+needed, which is when prototypes are made again.
+"""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +19,10 @@ from protoviz.stage_params import Pretraining
 
 STAGES = ("random", "pretrained", "finetuned")  # the names of epoch 0, 1, 2
 
+RECORD = "networks.json"  # stage -> SHA-256 of its file of weights; kept by DVC
+
 _KIND = "stage of training"
+_TRAIN = "dvc repro --force --single-item train_stages"
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,33 @@ def fetched(settings: Pretraining) -> Path:
 def save(target: str | Path, network: nn.Module, identity: Identity) -> None:
     """Write a network's weights and identity; the same input gives the same bytes."""
     weights.write(target, network, _KIND, asdict(identity))
+
+
+def record(directory: str | Path) -> None:
+    """Write down the digests of the networks of all stages, once they are saved."""
+    files.write_json(
+        Path(directory) / RECORD, {stage: files.sha256(path(directory, stage)) for stage in STAGES}
+    )
+
+
+def digests(directory: str | Path) -> dict[str, str]:
+    """Stage -> SHA-256 of its weights, which are there and those of the record.
+
+    Raises:
+        StudyError: there is no record, weights are not there, or are of another training.
+    """
+    recorded = dict(files.read_json(Path(directory) / RECORD))
+    for stage, expected in recorded.items():
+        source = path(directory, stage)
+        found = files.sha256(source) if source.is_file() else None
+        if found != expected:
+            raise StudyError(
+                str(source),
+                expected=f"the weights that {RECORD} names, SHA-256 {expected[:16]}...",
+                found=f"others, {found[:16]}..." if found else "none, as they are not published",
+                remedy=f"train the network again: `{_TRAIN}`, and then run this again",
+            )
+    return recorded
 
 
 def load(source: str | Path) -> tuple[nn.Module, Identity]:

@@ -17,7 +17,7 @@ from protoviz import files, schema
 from protoviz.errors import StudyError
 
 METADATA = "zarr.json"
-COMPRESSOR = ZstdCodec(level=3, checksum=True)  # without the checksum, damaged bytes are read in silence
+COMPRESSOR = ZstdCodec(level=9, checksum=True)  # without the checksum, damaged bytes are read in silence
 
 
 def write_dataset(path: str | Path, dataset: xr.Dataset, store: schema.Store | None = None) -> None:

@@ -33,6 +33,7 @@ SCHEDULER = "DASK_SCHEDULER_ADDRESS"
 WORKERS = "PROTOVIZ_WORKERS"
 SECONDS_TO_CONNECT = 20
 QUIET = logging.CRITICAL  # dask's own account of its workers' lives
+LOOPBACK = "127.0.0.1"
 LOSSES = 3  # times that a task may lose its worker before the task is blamed for it
 
 
@@ -141,7 +142,8 @@ def _cluster(places: Sequence[Slot]) -> Iterator[Any]:
         with client:
             yield client
         return
-    local = {"host": "127.0.0.1", "dashboard": False}
+    # Any free port for dask's own pages, too: each scheduler of a machine would want port 8787.
+    local = {"host": LOOPBACK, "dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}
     workers = {
         number: {
             "cls": distributed.Nanny,  # starts a process, and another one when it has died

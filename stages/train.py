@@ -27,7 +27,8 @@ def main(params: Params, condition: str, run: int) -> None:
                 identity = checkpoints.Checkpoint(
                     condition, run, epoch, params.backbone.name, params.backbone.width, initial_weights
                 )
-                checkpoints.save(checkpoints.path(folder / "checkpoints", epoch), trained, identity)
+                target = checkpoints.path(folder / "checkpoints", epoch)
+                checkpoints.save(target, trained, identity, params.train.kept_as)
 
         history = simclr.train(
             datasets.load(layout.IMAGES, "unlabeled").images,

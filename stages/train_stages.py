@@ -8,7 +8,7 @@ from stages import run_stage
 
 
 def main(params: Params) -> None:
-    """Read both sets of images, train, write the network of each stage, and how well each does."""
+    """Read both sets of images, train, write the network of each stage, digests, and how well each does."""
     device = compute.prepare(params.compute.device, params.compute.threads)
     about, pretrain = params.training_stages.network, params.training_stages.pretrain
     general, domain = classify.Task.read(layout.IMAGES), classify.Task.read(layout.DOMAIN)
@@ -35,6 +35,7 @@ def main(params: Params) -> None:
             network, params.training_stages.finetune, address=(*address, "finetuned"), device=device
         )
         keep("finetuned", domain)
+        staged_network.record(folder)
     files.write_json(layout.STAGES_TRAINING, metrics)
 
 

@@ -26,6 +26,26 @@ def test_round_trip_gives_a_frozen_network_and_its_identity(tmp_path, network):
     assert not any(parameter.requires_grad for parameter in read.parameters())
 
 
+def test_half_the_size_is_the_network_to_half_precision(tmp_path, network):
+    network.bn1.running_mean[2] = 1 / 3
+    for kept_as in ("float32", "float16"):
+        checkpoints.save(tmp_path / kept_as, network, IDENTITY, kept_as)
+    assert (tmp_path / "float16").stat().st_size < 0.6 * (tmp_path / "float32").stat().st_size
+    read, identity = checkpoints.load(tmp_path / "float16")
+    assert identity == IDENTITY
+    for name, exact in network.state_dict().items():
+        kept = read.state_dict()[name]
+        assert kept.dtype == exact.dtype
+        assert torch.equal(kept, exact.half().float() if exact.dim() > 1 else exact), name
+    assert network.conv1.weight.dtype == torch.float32, "what is trained on stays as it is"
+
+
+def test_a_weight_too_large_for_float16_is_refused(tmp_path, network):
+    network.conv1.weight.data[3] = 1e5
+    with pytest.raises(StudyError, match=r"conv1.weight: .*65,504.*set train.kept_as to float32"):
+        checkpoints.save(tmp_path / "a", network, IDENTITY, "float16")
+
+
 def test_same_network_same_bytes(tmp_path, network):
     for name in "ab":
         checkpoints.save(tmp_path / name, network, IDENTITY)

@@ -1,12 +1,15 @@
 """The network of study B: weights of a seed, weights from elsewhere, kept and read to the bit."""
 
 import hashlib
+import json
+import os
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from protoviz import staged_network, state_dicts
+from protoviz import files, staged_network, state_dicts
 from protoviz.errors import StudyError
 from protoviz.stage_params import Pretraining
 from protoviz.staged_network import Identity
@@ -95,3 +98,60 @@ def test_nothing_to_pretrain_with_is_refused():
         pretraining()
     with pytest.raises(ValueError, match="null, as nothing is fetched"):
         pretraining(epochs=1, sha256="a" * 8)
+
+
+def three(folder):
+    """A network of each stage, and their record."""
+    for seed, stage in enumerate(staged_network.STAGES):
+        network = staged_network.initial(MODEL, 5, seed)
+        staged_network.save(staged_network.path(folder, stage), network, Identity(MODEL, 5, stage, seed))
+    staged_network.record(folder)
+    return folder
+
+
+def test_the_record_holds_the_digest_of_every_stage(tmp_path):
+    folder = three(tmp_path / "seresnext-1")
+    literal = {
+        stage: hashlib.sha256((folder / f"{stage}.safetensors").read_bytes()).hexdigest()
+        for stage in ("random", "pretrained", "finetuned")
+    }
+    assert staged_network.digests(folder) == literal
+    assert json.loads((folder / "networks.json").read_text()) == literal
+
+
+def test_weights_that_are_not_there_are_asked_for_by_the_command_that_makes_them(tmp_path):
+    """As in a fresh clone, to which `dvc pull` brings the record alone."""
+    folder = three(tmp_path / "seresnext-1")
+    (folder / "pretrained.safetensors").unlink()
+    with pytest.raises(StudyError) as told:
+        staged_network.digests(folder)
+    assert told.value.where == str(folder / "pretrained.safetensors")
+    assert told.value.found == "none, as they are not published"
+    assert "`dvc repro --force --single-item train_stages`" in told.value.remedy
+
+
+def test_weights_of_another_training_are_not_taken_for_these(tmp_path):
+    """As after `git checkout` and `dvc checkout`, which change the record and leave the weights."""
+    folder = three(tmp_path / "seresnext-1")
+    others = staged_network.path(folder, "finetuned")
+    staged_network.save(others, staged_network.initial(MODEL, 5, 9), Identity(MODEL, 5, "finetuned", 9))
+    with pytest.raises(StudyError, match=r"finetuned\.safetensors: .* found others, [0-9a-f]{16}") as told:
+        staged_network.digests(folder)
+    assert files.sha256(others)[:16] in told.value.found
+
+
+def test_without_a_record_the_stages_are_to_be_run(tmp_path):
+    with pytest.raises(StudyError, match=r"networks\.json: expected a file made by an earlier stage"):
+        staged_network.digests(tmp_path)
+
+
+def test_dvc_keeps_the_record_and_leaves_the_weights(tmp_path):
+    from dvc.ignore import DvcIgnorePatterns
+    from dvc.pathspec_math import PatternInfo
+
+    rules = (Path(__file__).parents[1] / ".dvcignore").read_text().splitlines()
+    patterns = DvcIgnorePatterns([PatternInfo(rule, "") for rule in rules], "/top", os.sep)
+    names = [path.name for path in three(tmp_path / "made").iterdir()]
+    kept = [name for name in names if not patterns.matches("/top/data/checkpoints/seresnext-1", name, False)]
+    assert kept == ["networks.json"]
+    assert not patterns.matches("/top/data/checkpoints/clrjit-1", "epoch_0000.safetensors", False)

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,12 @@ import torch
 
 from protoviz import compute, machine, tasks
 from protoviz.errors import StudyError
-from tests.reference.chores import Chore
+from tests.reference.chores import Chore, Ears, listening
 
 ROOT = Path(__file__).parents[1]
+LISTED = pytest.mark.skipif(
+    not Path("/proc/self/net/tcp").exists(), reason="the system does not list its sockets"
+)
 GPUS = [{"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "5"}]
 
 
@@ -110,6 +114,29 @@ def test_a_task_that_kills_every_worker_is_given_up(tmp_path, monkeypatch):
         StudyError, match="expected tasks that leave their worker alive, found one that lost 3"
     ):
         run(Chore(tmp_path, deadly=0, always=True), range(2))
+
+
+@LISTED
+def test_only_this_machine_can_reach_the_workers(tmp_path, monkeypatch):
+    """Two stages side by side have ports of their own: none is the one that dask gives to all."""
+    before = listening(os.getpid())
+    monkeypatch.setenv("PROTOVIZ_WORKERS", "2")
+    ears = Ears(tmp_path, os.getpid())
+    tasks.run(ears, range(4), title="ears", done=ears.done)
+    for item in range(4):
+        stage, worker = (set(line.split()) for line in (tmp_path / str(item)).read_text().splitlines())
+        assert stage - before
+        assert worker
+        hosts, ports = zip(*(place.rsplit(":", 1) for place in (stage | worker) - before), strict=True)
+        assert set(hosts) == {"127.0.0.1"}
+        assert "8787" not in ports
+
+
+@LISTED
+def test_the_system_s_list_of_listeners_is_read():
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("0.0.0.0", 0)) as all_:
+        heard = listening(os.getpid())
+        assert {f"127.0.0.1:{one.getsockname()[1]}", f"0.0.0.0:{all_.getsockname()[1]}"} <= heard
 
 
 def test_the_tasks_go_to_the_cluster_that_is_named(tmp_path, monkeypatch):

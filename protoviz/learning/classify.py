@@ -1,5 +1,6 @@
 """Training with labels, for the stages of study B: AdamW, one cycle, cross-entropy."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ Labels = NDArray[np.int64]
 SHIFT = 8  # a batch is moved by up to an eighth of its width
 BETAS = (0.9, 0.99)  # AdamW; a short training cannot wait for a mean over a thousand steps
 WARM_UP = 0.25  # share of the cycle in which the rate rises
+LOWEST = 0.04  # of the greatest rate, at its beginning
 JUDGED = 64  # images judged at once
 
 
@@ -109,9 +111,7 @@ def train(
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.lr, betas=BETAS, weight_decay=settings.weight_decay, fused=True
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.lr, max(2, steps), pct_start=WARM_UP, cycle_momentum=False
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps))
     half = compute.precision(settings.precision, device) is torch.bfloat16
     history = []
     for epoch in track(range(1, settings.epochs + 1), "epochs"):
@@ -150,6 +150,18 @@ def accuracy(images: Pixels, labels: Labels, network: nn.Module, size: int, devi
             scores = network(_resized(images[chosen], size).to(device))
             right += int((scores.argmax(1).cpu().numpy() == labels[chosen]).sum())
     return 100 * right / len(images)
+
+
+def _rate(step: float, steps: int) -> float:
+    """The learning rate of a step (0, 1, ...) as a share of the greatest: half a wave up, half a wave down.
+
+    It is read in the middle of the step, so that it is above 0 for any number of steps, also for one.
+    torch's OneCycleLR divides by zero where a phase has a single step.
+    """
+    place = (step + 0.5) / steps
+    if place < WARM_UP:
+        return LOWEST + (1 - LOWEST) * (1 - math.cos(math.pi * place / WARM_UP)) / 2
+    return (1 + math.cos(math.pi * (place - WARM_UP) / (1 - WARM_UP))) / 2
 
 
 def _some(labels: Labels, most: int | None) -> NDArray[np.int64]:

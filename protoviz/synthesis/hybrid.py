@@ -22,7 +22,7 @@ from protoviz.synthesis import ascent, blocks, joint, pool, transforms
 from protoviz.synthesis.evolution.base import STRATEGIES, evolve
 from protoviz.synthesis.joint import Unit
 from protoviz.synthesis.network import Network
-from protoviz.synthesis.rendering import Renderer
+from protoviz.synthesis.rendering import Renderer, quantised
 from protoviz.synthesis.response import Response, response
 
 
@@ -187,19 +187,20 @@ class _Layers:
     def _climb(self, response: Response, units: Sequence[Unit], start: Tensor, effort: int) -> ascent.Best:
         """An ascent; with more effort, of as many more steps in a ball as much larger."""
         settings, moves = self.search.recipe.ascent, self.search.recipe.transforms
-        index = self._numbers(units)
         steps = settings.steps * effort
         draws = None
         if moves.active and steps:
             draws = torch.stack(
                 [transforms.draw(moves, steps, *self.search.address, *unit) for unit in units], 1
             ).to(self.search.device)
+        index = self._numbers(units)
         return ascent.adam(
             start,
             lambda latent, draw: response(latent, index, draw),
             steps=steps,
             lr=settings.lr,
             longest=None if settings.longest is None else settings.longest * effort,
+            damping=settings.damping,
             draws=draws,
         )
 
@@ -235,8 +236,7 @@ class _Layers:
 
     def _respond_all(self, candidates: Tensor, index: Tensor) -> Tensor:
         """Responses (B, lambda) to candidates (B, lambda, n)."""
-        numbers = index.repeat_interleave(candidates.shape[1])
-        flat = candidates.flatten(0, 1)
+        numbers, flat = index.repeat_interleave(candidates.shape[1]), candidates.flatten(0, 1)
         parts = blocks.in_blocks(
             len(flat),
             2 * self.search.block,
@@ -253,7 +253,7 @@ class _Layers:
         latent = best.latent.half()
         index = self._numbers(units)
         with torch.no_grad():
-            pixels = self.search.exact(latent.float()).clamp(0, 1).mul(255).round().to(torch.uint8)
+            pixels = quantised(self.search.exact(latent.float()), self.search.recipe.levels)
             activation = self.exact.of_images(pixels.float().div(255), index)
         return Shard(
             image=pixels.permute(0, 2, 3, 1).cpu().numpy(),

@@ -75,3 +75,9 @@ class _Rendered(nn.Module):
     def forward(self, latents: Tensor) -> Tensor:
         images: Tensor = self.prior.render(latents)  # type: ignore[operator]
         return images
+
+
+def quantised(images: Tensor, levels: int) -> Tensor:
+    """Images in [0, 1] as they are stored, uint8: each colour at one of `levels` even steps from 0 to 255."""
+    steps = levels - 1
+    return images.clamp(0, 1).mul(steps).round().mul(255 / steps).round().to(torch.uint8)

@@ -1,7 +1,6 @@
-"""Two atlases of a made-up study, a server, a browser."""
+"""Two atlases of a made-up study, a server, pages of a browser."""
 
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,13 +14,6 @@ from protoviz import layout
 from protoviz.atlas import serving
 from stages import atlas as stage
 from tests.reference import atlas as made_up
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
-
 
 PATIENCE = 120_000  # ms; where a machine is busy, a test takes long and does not fail
 
@@ -47,22 +39,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     finally:
         os.chdir(before)
     return Study(folder, folder / "rich", folder / layout.ATLAS)
-
-
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def chromium(playwright: Any) -> Iterator[Any]:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-    yield browser
-    browser.close()
 
 
 class Served:

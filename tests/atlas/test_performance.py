@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.atlas.conftest import CHROMIUM, QUIET, Served, Visit, watched
+from tests.atlas.conftest import Served, Visit, watched
+from tests.conftest import CHROMIUM, QUIET
 from tests.reference import atlas_large as large
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("atlas")]

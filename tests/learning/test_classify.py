@@ -126,6 +126,33 @@ def test_views_are_mirrored_and_moved_but_little():
     assert right - left == 39 - 2 * 8
 
 
+@pytest.mark.parametrize("images", [2, 4, 8, 10, 16, 32])
+def test_any_number_of_steps_is_a_cycle(images):
+    """Of batches of two: 1, 2, 4, 5, 8 and 16 steps, among them those of which a quarter is one."""
+    made, before = network(), network()
+    shown, labels = bars(images)
+    (epoch,) = classify.train(
+        shown, labels, made, settings(epochs=1, batch_size=2), address=("a",), device=CPU
+    )
+    assert np.isfinite(epoch.loss)
+    assert not torch.equal(made[0].weight, before[0].weight)
+
+
+def test_the_rate_rises_for_a_quarter_of_the_steps_and_falls_to_nothing():
+    for steps in (*range(1, 12), 97, 400):
+        rates = np.array([classify._rate(step, steps) for step in range(steps)])
+        assert ((rates > 0) & (rates <= 1)).all()
+        greatest = int(rates.argmax())
+        assert abs((greatest + 0.5) / steps - 0.25) <= 1 / steps, "one of the two beside the peak"
+        assert (np.diff(rates[: greatest + 1]) > 0).all()
+        assert (np.diff(rates[greatest:]) < 0).all()
+    assert rates[0] == pytest.approx(classify.LOWEST, abs=1e-3)
+    assert rates[-1] < 1e-4
+    # halfway up and halfway down: the middle between both ends of a half wave
+    assert classify._rate(49.5, 400) == pytest.approx((1 + classify.LOWEST) / 2)
+    assert classify._rate(249.5, 400) == pytest.approx(1 / 2)
+
+
 def test_bfloat16_learns_as_well():
     made, history = learnt(precision="bfloat16")
     assert all(value.dtype != torch.bfloat16 for value in made.state_dict().values())

@@ -1,7 +1,10 @@
-"""A task for workers: writes one file that says who wrote it, and may end its worker first."""
+"""Tasks for workers: one writes who wrote it, and may end its worker first; one where its workers listen."""
 
+import contextlib
 import os
 import signal
+import socket
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,3 +46,39 @@ class Chore:
     def calls(self):
         """(item, process) of every call."""
         return [tuple(map(int, line.split())) for line in (self.folder / "log").read_text().splitlines()]
+
+
+@dataclass(frozen=True)
+class Ears:
+    """A task that notes where its own process and the stage listen, as the system lists it."""
+
+    folder: Path
+    stage: int  # a process id
+
+    def done(self, item):
+        return (self.folder / str(item)).exists()
+
+    def __call__(self, item):
+        assert os.getpid() != self.stage
+        heard = [listening(process) for process in (self.stage, os.getpid())]
+        (self.folder / str(item)).write_text("\n".join(" ".join(sorted(one)) for one in heard))
+
+
+def listening(process):
+    """The addresses at which a process accepts connections, each with its port: `127.0.0.1:8787`."""
+    sockets = set()
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            sockets.add(str(descriptor.readlink()))
+    found = set()
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        path = Path(f"/proc/{process}/net/{table}")
+        rows = path.read_text().splitlines()[1:] if path.exists() else []
+        for local, state, inode in ((row[1], row[3], row[9]) for row in map(str.split, rows)):
+            if state == "0A" and f"socket:[{inode}]" in sockets:
+                host, port = local.split(":")
+                words = bytes.fromhex(host)  # words of four bytes in the order of this machine
+                turned = b"".join(words[k : k + 4][::-1] for k in range(0, len(words), 4))
+                words = turned if sys.byteorder == "little" else words
+                found.add(f"{socket.inet_ntop(family, words)}:{int(port, 16)}")
+    return found

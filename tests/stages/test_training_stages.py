@@ -18,8 +18,10 @@ from protoviz import (
     schema_projection,
     staged_network,
     stores,
+    tasks,
 )
 from protoviz.dataset_card import checksum
+from protoviz.errors import StudyError
 from stages import (
     dataset,
     dataset_card,
@@ -43,7 +45,7 @@ def small() -> params.Params:
     images = {"size": SIZE, "unlabeled": 1, "reference": 0, "train": 30, "test": 10}
     staged, maps = read.training_stages, read.projection
     synthesis = staged.synthesis.model_copy(
-        update={"ascent": staged.synthesis.ascent.model_copy(update={"steps": 4}), "precision": "float32"}
+        update={"ascent": staged.synthesis.ascent.model_copy(update={"steps": 8}), "precision": "float32"}
     )
     return read.model_copy(
         update={
@@ -59,7 +61,7 @@ def small() -> params.Params:
             ),
             "projection": maps.model_copy(
                 update={
-                    "umap": maps.umap.model_copy(update={"epochs": 30}),
+                    "umap": maps.umap.model_copy(update={"epochs": 60}),
                     "permutations": 39,
                     "resamples": 40,
                     "seeds": [0, 1],
@@ -84,6 +86,7 @@ def analyse(study: params.Params) -> None:
 def study(tmp_path_factory):
     read = small()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(tasks.WORKERS, "1")
         patch.chdir(tmp_path_factory.mktemp("stages"))
         write_encoder()
         for stage in (dataset, domain, train_stages):
@@ -102,6 +105,9 @@ def test_each_stage_has_a_network_and_an_accuracy():
     assert [said.classes for _, said in loaded.values()] == [10, 10, 5]
     digests = {checkpoints.weights_digest(network) for network, _ in loaded.values()}
     assert len(digests) == 3
+    assert staged_network.digests(folder) == {
+        stage: files.sha256(folder / f"{stage}.safetensors") for stage in staged_network.STAGES
+    }
     known = files.read_json(layout.STAGES_TRAINING)
     assert [known[stage]["chance"] for stage in staged_network.STAGES] == [10, 10, 20]
     assert all(0 <= known[stage]["accuracy"] <= 100 for stage in staged_network.STAGES)
@@ -118,12 +124,27 @@ def test_the_cube_has_the_same_units_at_each_stage():
     assert max(layers.count(layer) for layer in set(layers)) == 4
     assert made.sizes["epoch"] == 3
     assert made.attrs["prior"] == {"name": "fourier", "sha256": None}
-    assert set(made.attrs["checkpoint_sha256"]["seresnext-1"]) == set(staged_network.STAGES)
+    digests = staged_network.digests(layout.stages_checkpoints(1))
+    assert made.attrs["checkpoint_sha256"] == {"seresnext-1": digests}
 
 
-def test_prototypes_are_the_same_again(study, tmp_path):
+def test_without_the_weights_no_prototype_is_made_and_the_old_ones_stay(study):
+    """A fresh clone has the record only; the command that it is told brings the same weights."""
+    folder, before = layout.stages_checkpoints(1), checksum(layout.STAGES_CUBE)
+    weights = {path: files.sha256(path) for path in folder.glob("*.safetensors")}
+    for path in weights:
+        path.unlink()
+    with pytest.raises(StudyError, match="dvc repro --force --single-item train_stages"):
+        synthesize_stages.main(study)
+    assert checksum(layout.STAGES_CUBE) == before
+    train_stages.main(study)
+    assert {path: files.sha256(path) for path in folder.glob("*.safetensors")} == weights
+
+
+def test_prototypes_are_the_same_again_also_of_workers_side_by_side(study, tmp_path, monkeypatch):
     kept = tmp_path / "before.zarr"
     shutil.copytree(layout.STAGES_CUBE, kept)
+    monkeypatch.setenv(tasks.WORKERS, "2")
     synthesize_stages.main(study)
     assert checksum(layout.STAGES_CUBE) == checksum(kept)
     before = checksum(layout.projection("stages"))
@@ -148,6 +169,7 @@ def test_a_frozen_network_passed_as_three_stages_shows_no_difference(study, tmp_
     layout.stages_checkpoints(1).mkdir(parents=True)
     for stage in staged_network.STAGES:
         shutil.copy(folder / "pretrained.safetensors", layout.stages_checkpoints(1) / f"{stage}.safetensors")
+    staged_network.record(layout.stages_checkpoints(1))
     layout.REFERENCE_ENCODER.parent.mkdir(parents=True)
     shutil.copy(encoder, layout.REFERENCE_ENCODER)
     files.write_json(layout.STAGES_TRAINING, {stage: {} for stage in staged_network.STAGES})

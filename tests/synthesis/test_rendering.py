@@ -7,7 +7,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from protoviz.priors import deepsim, fourier, generator, pixels
-from protoviz.synthesis.rendering import Renderer
+from protoviz.synthesis.rendering import Renderer, quantised
 from protoviz.synthesis.windows import Span, Window, whole
 
 CPU = torch.device("cpu")
@@ -210,3 +210,19 @@ def test_the_prior_stays_as_it_was():
 def test_memory_is_estimated_from_the_graph():
     assert renderer(pixels.Pixels(SIZE)).elements >= 2 * 3 * SIZE**2
     assert renderer(ByValue()).elements == renderer(Plain()).elements == 0, "not known"
+
+
+def test_256_levels_are_all_that_8_bits_hold():
+    eighths = torch.linspace(-0.1, 1.1, 20_001)
+    assert torch.equal(quantised(eighths, 256), eighths.clamp(0, 1).mul(255).round().to(torch.uint8))
+
+
+@pytest.mark.parametrize("levels", [2, 3, 32, 200])
+def test_colours_go_to_the_nearest_of_the_levels(levels):
+    exact = torch.linspace(0, 1, 20_001)
+    stored = quantised(exact, levels)
+    allowed = torch.tensor([round(255 * k / (levels - 1)) for k in range(levels)], dtype=torch.uint8)
+    assert torch.equal(stored.unique(), allowed)
+    nearest = (exact[:, None] - torch.linspace(0, 1, levels)).abs().argmin(1)
+    # Half way between two levels either is right.
+    assert (stored != allowed[nearest]).float().mean() < 1e-3
