@@ -38,7 +38,7 @@ REDUCED: dict[str, Any] = {
     "figures": {"grid_units": 4, "development_units": [1, 2], "more_units": [3], "dpi": 60},
     "projection": {"umap": {"epochs": 10}, "seeds": [0], "permutations": 19, "resamples": 20},
 }
-OWN = {  # what only one of them reads
+OWN: dict[str, dict[str, Any]] = {  # what only one of them reads
     "paper": {"synthesis": {"evolution": {"parents": 2}}},
     "as-written": {"receptive_fields": {"probes": 2}},
 }
@@ -46,7 +46,7 @@ OWN = {  # what only one of them reads
 STUDY_B = {"domain", "train_stages", "synthesize_stages", "projection_stages", "findings_stages"}
 STUDY_B |= {"figures_stages", "dataset_card"}  # the card describes both cubes
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("presets")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
