@@ -90,11 +90,15 @@ class Transforms(Section):
 
 
 class Ascent(Section):
-    """Adam on the latent, within a ball of `longest` times the usual length of the prior's latents."""
+    """Adam on the latent, within a ball of `longest` times the usual length of the prior's latents.
+
+    `damping`: a share of a unit's greatest gradient below which components move less; 0: Adam as it is.
+    """
 
     steps: Natural
     lr: Positive
     longest: Annotated[float, Field(gt=1)] | None  # below 1, random latents would be cut; null: no ball
+    damping: Annotated[float, Field(ge=0)]
 
 
 class Synthesis(Section):
@@ -129,7 +133,7 @@ _FAST = Synthesis(
     start=Start(pool=2048, top=1, sigma=3.2),
     evolution=_NO_EVOLUTION,
     transforms=_STILL,
-    ascent=Ascent(steps=36, lr=0.13, longest=3.6),
+    ascent=Ascent(steps=36, lr=0.13, longest=3.6, damping=0.0),
     rescue=1,
     precision="auto",
     batch_size="auto",
@@ -143,7 +147,7 @@ _PAPER = Synthesis(
         strategy="fixed_sigma", generations=20, samples=30, parents=15, sigma=2.0, only="all"
     ),
     transforms=_STILL,
-    ascent=Ascent(steps=50, lr=0.01, longest=None),
+    ascent=Ascent(steps=50, lr=0.01, longest=None, damping=0.0),
     rescue=0,
     precision="float32",
     batch_size="auto",
@@ -155,7 +159,7 @@ PRESETS: dict[str, Synthesis] = {
     "natural": _FAST.model_copy(
         update={
             "start": Start(pool=2048, top=1, sigma=1.0),
-            "ascent": Ascent(steps=20, lr=0.2, longest=2.0),
+            "ascent": Ascent(steps=20, lr=0.2, longest=2.0, damping=0.0),
         }
     ),
     "paper": _PAPER,
@@ -165,14 +169,14 @@ PRESETS: dict[str, Synthesis] = {
             "evolution": Evolution(
                 strategy="vd_cma", generations=50, samples=30, parents=None, sigma=2.0, only="all"
             ),
-            "ascent": Ascent(steps=200, lr=0.01, longest=None),  # "100s of steps"
+            "ascent": Ascent(steps=200, lr=0.01, longest=None, damping=0.0),  # "100s of steps"
         }
     ),
     "fourier": _FAST.model_copy(
         update={
             "start": Start(pool=0, top=1, sigma=0.1),
             "transforms": Transforms(jitter=4, scale=(0.9, 1.1), rotation=10),
-            "ascent": Ascent(steps=128, lr=0.05, longest=None),
+            "ascent": Ascent(steps=128, lr=0.1, longest=None, damping=0.3),
         }
     ),
 }

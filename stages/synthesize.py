@@ -46,7 +46,7 @@ def main(params: Params, condition: str, run: int) -> None:
             with files.complete(store) as partial:
                 cube.create(partial, template, attributes)
         origin = (named["name"], weights, named["sha256"])
-        shards = Shards(store, template, sources, origin, recipe, machine, outcome)
+        shards = Shards(store, template, checkpoints.load, sources, origin, recipe, machine, outcome)
         left = sum(not shards.done(item) for item in shards.items)
         files.require_space(folder, template.nbytes * left // len(shards.items))
         tasks.run(

@@ -1,65 +1,74 @@
 """The prototypes of study B: a sample of the units of every convolution, at every stage of training."""
 
-from protoviz import compute, cube, files, layout, staged_network
+from protoviz import compute, cube, files, layout, scratch, staged_network, tasks
 from protoviz.params import Params
 from protoviz.priors import base
-from protoviz.progress import track
 from protoviz.synthesis import sampling
-from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.network import Network
+from protoviz.synthesis.shards import Machine, Shards
 from stages import run_stage
+
+PRIOR = ("fourier", None, None)
 
 
 def main(params: Params) -> None:
-    """Read the network of every stage, lay out the cube, write it shard by shard."""
-    device = compute.prepare(params.compute.device, params.compute.threads)
+    """Read the network of every stage, lay out the cube, have it filled shard by shard."""
     about, recipe = params.training_stages.network, params.training_stages.synthesis
     chosen = params.training_stages.units
-    prior = base.load("fourier", size=about.size, device=device)
-    folder = layout.stages_checkpoints(about.seed)
+    machine = Machine(params.compute.device, params.compute.threads, recipe.precision)
+    folder = layout.stages_checkpoints(about.seed).absolute()
     digests = staged_network.digests(folder)
-    sources = [staged_network.path(folder, stage) for stage in staged_network.STAGES]
-    networks = [Network(staged_network.load(source)[0], about.size) for source in sources]
-    layers = sampling.convolutions(networks[0], squeeze_excite=chosen.squeeze_excite)
-    units = sampling.sample(layers, chosen.per_layer, about.seed)
+    sources = {epoch: staged_network.path(folder, stage) for epoch, stage in enumerate(staged_network.STAGES)}
+    layers = sampling.convolutions(
+        Network(staged_network.load(sources[0])[0], about.size), squeeze_excite=chosen.squeeze_excite
+    )
     template = cube.Template(
         conditions=(layout.STAGES_CONDITION,),
         runs=(about.seed,),
         repeats=tuple(range(recipe.repeats)),
-        epochs=tuple(range(len(networks))),
-        layers=units,
+        epochs=tuple(sources),
+        layers=sampling.sample(layers, chosen.per_layer, about.seed),
         size=about.size,
-        components=prior.latent_size,
+        components=base.load(PRIOR[0], size=about.size).latent_size,
         trace=recipe.ascent.steps + 1,
         checkpoints=staged_network.STAGES,
     )
+    outcome = tasks.ask(machine.outcome)
     attributes = {
         "network": about.model,
         "synthesis": recipe.model_dump(mode="json"),
-        "precision": str(compute.precision(recipe.precision, device)).removeprefix("torch."),
-        "prior": {"name": "fourier", "sha256": None},
-        "checkpoint_sha256": {
-            layout.item(layout.STAGES_CONDITION, about.seed): digests,
-        },
-        "versions": compute.versions(),
+        "precision": outcome["precision"],
+        "prior": {"name": PRIOR[0], "sha256": None},
+        "checkpoint_sha256": {layout.item(layout.STAGES_CONDITION, about.seed): digests},
+        "versions": outcome["versions"],
     }
-    files.require_space(layout.STAGES_CUBE.parent, template.nbytes)
-    with files.complete(layout.STAGES_CUBE) as store:
-        cube.create(store, template, attributes)
-        pieces = [(epoch, repeat) for epoch in template.epochs for repeat in template.repeats]
-        for epoch, repeat in track(pieces, "stages x repeats"):
-            address = cube.Address(layout.STAGES_CONDITION, about.seed, repeat, epoch)
-            made = prototypes(
-                networks[epoch],
-                units,
-                prior,
-                recipe,
-                address=address,
-                device=device,
-                layers_at_once=chosen.layers_at_once,
-            )
-            cube.write_shard(store, address, made)
-        cube.validate(store)
+    with scratch.pieces(layout.STAGES_CUBE, attributes) as pieces:
+        store = pieces / "store"
+        if not store.is_dir():
+            with files.complete(store) as partial:
+                cube.create(partial, template, attributes)
+        shards = Shards(
+            store,
+            template,
+            staged_network.load,
+            sources,
+            PRIOR,
+            recipe,
+            machine,
+            outcome,
+            layers_at_once=chosen.layers_at_once,
+        )
+        left = sum(not shards.done(item) for item in shards.items)
+        files.require_space(pieces, template.nbytes * left // len(shards.items))
+        tasks.run(
+            shards,
+            shards.items,
+            title="stages x repeats",
+            done=shards.done,
+            slots=compute.slots(machine.device, machine.threads),
+        )
+        scratch.publish(store, layout.STAGES_CUBE)
+    cube.validate(layout.STAGES_CUBE)
 
 
 if __name__ == "__main__":

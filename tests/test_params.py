@@ -246,8 +246,8 @@ def test_parameters_cannot_be_changed() -> None:
         ("runs", [-1], "runs.0: expected a number of at least 0, found -1"),
         (
             "train/keep",
-            [0, 9],
-            "train.keep: expected epochs up to 6, the last (train.epochs), found 9; remove it or",
+            [0, 13],
+            "train.keep: expected epochs up to 12, the last (train.epochs), found 13; remove it or",
         ),
         (
             "train/keep",

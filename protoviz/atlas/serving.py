@@ -1,5 +1,6 @@
 """Show the atlas: a web server for this machine alone, and the browser, if there is one."""
 
+import contextlib
 import functools
 import http.server
 import sys
@@ -55,7 +56,7 @@ def server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
             f"--port {port}",
             expected="a free port",
             found=getattr(error, "strerror", None) or str(error),
-            remedy="choose another one",
+            remedy="choose another one, or 0 for any that is free (make atlas PORT=0)",
         ) from error
 
 
@@ -70,4 +71,5 @@ def serve(folder: Path, port: int, *, browser: bool) -> None:
         print(f"The atlas is at {address} (Ctrl-C ends it)", flush=True)
         if browser:
             webbrowser.open(address)
-        serving.serve_forever()
+        with contextlib.suppress(KeyboardInterrupt):
+            serving.serve_forever()

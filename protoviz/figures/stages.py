@@ -14,10 +14,14 @@ from protoviz import schema, schema_projection
 from protoviz.figures.pictures import Blocks, Images, hatched, mosaic
 from protoviz.figures.style import HEADER, INK, MARGIN, SMALL, SOFT, WIDTH, Page, count, styled
 
-LABELS = 1.5  # inches to the left of the grid
+LABELS = 1.85  # inches to the left of the grid
 FEET = 0.75  # inches under a map, for the scale of depth
 BETWEEN = 0.25  # inches between panels
 DEPTH = "viridis"
+TINY = 8  # points, of the names over the columns
+LETTERS = 10  # of a line of such a name
+SIDE = 1 / 24  # of a picture on a map, as a share of the map's
+NARROW = 0.05  # of the scale of depth: less than a label takes
 POINT = 14  # square points
 
 Colours = NDArray[np.floating]
@@ -43,20 +47,19 @@ def stage_grid(cube: xr.Dataset, layers: int, title: str, dpi: int) -> Figure:
     units = min(slices[name].stop - slices[name].start for name in shown)
     size = images.shape[2]
     blocks = Blocks.fit(size, len(shown), 1, dpi, gap=(2, 2), left=LABELS)
-    top, between = (HEADER + 0.95) * blocks.scale, 0.22 * blocks.scale
+    top, between = (HEADER + 0.65) * blocks.scale, 0.22 * blocks.scale
     height = blocks.height(units)
     stages = [str(name) for name in cube[schema.CHECKPOINT].to_numpy()]
     page = blocks.page(top + len(stages) * height + (len(stages) - 1) * between)
     for k, name in enumerate(shown):
-        left = blocks.left(0) + (k + 0.5) * blocks.step_x
+        middle = blocks.left(0) + (k + 0.5) * blocks.step_x
         page.figure.text(
-            left / page.width,
-            1 - (top - 0.1 * page.scale) / page.height,
-            name,
-            fontsize=SMALL * page.scale,
+            middle / page.width,
+            1 - (top - 0.08 * page.scale) / page.height,
+            "\n".join(_lines(name)),
+            fontsize=TINY * page.scale,
             color=INK,
-            rotation=40,
-            ha="left",
+            ha="center",
             va="bottom",
         )
     for epoch, stage in enumerate(stages):
@@ -103,7 +106,7 @@ def stage_maps(
     depth, layers = _depths(cube)
     stages = [str(name) for name in cube[schema.CHECKPOINT].to_numpy()]
     side = (WIDTH - 2 * MARGIN - BETWEEN * (len(stages) - 1)) / len(stages)
-    page = Page(WIDTH, HEADER + 0.35 + side + FEET + 0.6)
+    page = Page(WIDTH, HEADER + 0.35 + side + FEET + 0.7)
     colours = colormaps[DEPTH](Normalize(0, max(1, len(layers) - 1))(depth))
     grey = places.reshape(-1, 2)
     for epoch, stage in enumerate(stages):
@@ -122,12 +125,31 @@ def stage_maps(
         schema_projection.POSITION_ALONE: "Each stage on a map of its own: panels do not compare.",
         schema_projection.POSITION_ALIGNED: "A map of each stage, aligned by the same units.",
     }[variable]
+    missing = int((~np.isfinite(places).all(-1)).sum())
     page.frame(
         "A map of the prototypes at each stage of training",
         what,
-        [title, f"UMAP of {maps.attrs['embedder']}", count(places.shape[1], "unit")],
+        [
+            title,
+            f"{count(places.shape[1], 'unit')} of {count(len(layers), 'convolution')}",
+            f"UMAP of their embedding by `{maps.attrs['embedder']}`",
+            f"{missing} without a prototype" if missing else "",
+            "points: pictures would overlap" if pictures else "",
+        ],
     )
     return page.figure
+
+
+def _lines(name: str) -> list[str]:
+    """The name of a layer, broken at its dots: "layer1.0.conv3" over a column is two lines."""
+    lines = [""]
+    for part in name.split("."):
+        longer = f"{lines[-1]}.{part}".lstrip(".")
+        if len(longer) > LETTERS and lines[-1]:
+            lines.append(part)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _first(array: xr.DataArray) -> NDArray[np.generic]:
@@ -158,23 +180,25 @@ def _frame(axes: Axes, places: NDArray[np.generic]) -> None:
 
 
 def _pictures(axes: Axes, places: NDArray[np.generic], images: Images, colours: Colours) -> None:
-    """Small images at their places, each framed in its colour."""
+    """Small images at their places, each framed in its colour; a point where it would lie on another."""
     low, high = axes.get_xlim()
-    half = (high - low) / 56
+    half = (high - low) * SIDE / 2
+    drawn: list[NDArray[np.generic]] = []
     for place, image, colour in zip(places, images, colours, strict=True):
         if not np.isfinite(place).all():
             continue
-        step = max(1, image.shape[0] // 32)
-        size = image.shape[0] // step
-        small = image[: size * step, : size * step].reshape(size, step, size, step, 3).mean((1, 3))
+        if any(np.abs(place - other).max() < 2 * half for other in drawn):
+            axes.scatter(place[0], place[1], s=POINT / 2, color=colour, linewidths=0, zorder=1)
+            continue
+        drawn.append(place)
         x, y = place
         bounds = (x - half, x + half, y - half, y + half)
-        axes.imshow(small / 255, extent=bounds, interpolation="antialiased", zorder=2, aspect="auto")
+        axes.imshow(image, extent=bounds, interpolation="antialiased", zorder=2, aspect="auto")
         axes.plot(
             [x - half, x + half, x + half, x - half, x - half],
             [y - half, y - half, y + half, y + half, y - half],
             color=colour,
-            linewidth=0.8,
+            linewidth=1.2,
             zorder=3,
         )
     axes.set_xlim(low, high)
@@ -190,6 +214,9 @@ def _scale(page: Page, top: float, layers: Sequence[str]) -> None:
     blocks = [layer.split(".")[0] for layer in layers]
     starts = [k for k, block in enumerate(blocks) if k == 0 or block != blocks[k - 1]]
     axes.set_xticks(starts, [blocks[k] for k in starts], fontsize=SMALL)
+    widths = np.diff([*starts, len(layers)]) / len(layers)
+    for label, share in zip(axes.get_xticklabels(), widths, strict=True):
+        label.set_horizontalalignment("right" if share < NARROW else "left")
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)

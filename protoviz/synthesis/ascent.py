@@ -38,6 +38,7 @@ def adam(
     steps: int,
     lr: float,
     longest: float | None,
+    damping: float = 0.0,
     draws: Tensor | None = None,
 ) -> Best:
     """Climb from each start by Adam (Kingma & Ba 2015) and keep the best latent on the way.
@@ -60,12 +61,19 @@ def adam(
         lr: learning rate.
         longest: radius of the ball, in units of sqrt(latent_size), near which latents of N(0, I) lie;
             None for no ball.
+        damping: 0 for Adam's own steps, of about `lr` in every component. Above, this share of the unit's
+            greatest divisor is added to each, so that components of small gradients, such as the high
+            frequencies of an image, move less and no longer as noise.
         draws: (steps, B, 4) random transforms, or None.
     """
     radius = None if longest is None else longest * start.shape[1] ** 0.5
     start = start if radius is None else _within(start, radius)
     climb = _Climb(start, steps, None if draws is None else draws[0].clone())
-    advance = captured(lambda: climb.step(respond, lr, radius), climb.state, start.device) if steps else None
+    advance = (
+        captured(lambda: climb.step(respond, lr, radius, damping), climb.state, start.device)
+        if steps
+        else None
+    )
     for step in range(steps):
         if draws is not None and climb.draws is not None:
             climb.draws.copy_(draws[step])
@@ -115,7 +123,7 @@ class _Climb:
         moving = [self.latent, self.first, self.second, self.best, self.best_response]
         return [*moving, self.finite, self.trace, self.done]
 
-    def step(self, respond: Respond, lr: float, radius: float | None) -> None:
+    def step(self, respond: Respond, lr: float, radius: float | None, damping: float) -> None:
         """Measure, keep the best, and move every latent."""
         latent = self.latent.detach().requires_grad_(True)
         with torch.enable_grad():
@@ -127,9 +135,9 @@ class _Climb:
         self.record(response)
         gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
         if radius is None:
-            self._move(gradient, lr)
+            self._move(gradient, lr, damping)
         else:
-            self._move(_inwards(gradient, self.latent, radius), lr)
+            self._move(_inwards(gradient, self.latent, radius), lr, damping)
             self.latent.copy_(_within(self.latent, radius))
 
     def keep(self, response: Tensor) -> None:
@@ -144,7 +152,7 @@ class _Climb:
         self.finite.logical_and_(response.isfinite())
         self.done.add_(1)
 
-    def _move(self, gradient: Tensor, lr: float) -> None:
+    def _move(self, gradient: Tensor, lr: float, damping: float) -> None:
         """One step of Adam, upwards.
 
         Its epsilon keeps a latent that has no gradient where it is. It is taken relative to the unit's
@@ -157,5 +165,6 @@ class _Climb:
         self.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
         steps = self.done.double()
         spread = (self.second / (1 - BETA2**steps)).sqrt()
-        epsilon = EPSILON * spread.amax(1, keepdim=True).clamp(_SMALLEST, 1)
-        self.latent.add_(lr / (1 - BETA1**steps) * self.first / (spread + epsilon))
+        greatest = spread.amax(1, keepdim=True)
+        least = EPSILON * greatest.clamp(_SMALLEST, 1) + damping * greatest
+        self.latent.add_(lr / (1 - BETA1**steps) * self.first / (spread + least))

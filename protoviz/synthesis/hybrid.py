@@ -187,19 +187,20 @@ class _Layers:
     def _climb(self, response: Response, units: Sequence[Unit], start: Tensor, effort: int) -> ascent.Best:
         """An ascent; with more effort, of as many more steps in a ball as much larger."""
         settings, moves = self.search.recipe.ascent, self.search.recipe.transforms
-        index = self._numbers(units)
         steps = settings.steps * effort
         draws = None
         if moves.active and steps:
             draws = torch.stack(
                 [transforms.draw(moves, steps, *self.search.address, *unit) for unit in units], 1
             ).to(self.search.device)
+        index = self._numbers(units)
         return ascent.adam(
             start,
             lambda latent, draw: response(latent, index, draw),
             steps=steps,
             lr=settings.lr,
             longest=None if settings.longest is None else settings.longest * effort,
+            damping=settings.damping,
             draws=draws,
         )
 
@@ -235,8 +236,7 @@ class _Layers:
 
     def _respond_all(self, candidates: Tensor, index: Tensor) -> Tensor:
         """Responses (B, lambda) to candidates (B, lambda, n)."""
-        numbers = index.repeat_interleave(candidates.shape[1])
-        flat = candidates.flatten(0, 1)
+        numbers, flat = index.repeat_interleave(candidates.shape[1]), candidates.flatten(0, 1)
         parts = blocks.in_blocks(
             len(flat),
             2 * self.search.block,

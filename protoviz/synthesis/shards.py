@@ -3,14 +3,15 @@
 import functools
 import itertools
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from protoviz import checkpoints, compute, cube, schema
+from protoviz import compute, cube, schema
 from protoviz.errors import StudyError
 from protoviz.priors import base
 from protoviz.recipes import Synthesis
@@ -48,20 +49,24 @@ class Shards:
     Args:
         store: an empty cube of one condition and run, at an absolute path that every worker has.
         template: its extent.
+        load: reads a checkpoint, a function of a module: the network first, then what it is.
         sources: epoch -> checkpoint, absolute.
         prior: name, weights and digest of the image prior.
         recipe: of the synthesis.
         machine: how to compute.
         outcome: what every worker's machine has to come to.
+        layers_at_once: as in `prototypes`.
     """
 
     store: Path
     template: cube.Template
+    load: Callable[[Path], tuple[nn.Module, Any]]
     sources: Mapping[int, Path]
     prior: tuple[str, str | None, str | None]
     recipe: Synthesis
     machine: Machine
     outcome: Mapping[str, Any]
+    layers_at_once: int = 1
 
     @property
     def items(self) -> list[Item]:
@@ -96,9 +101,17 @@ class Shards:
         address = cube.Address(template.conditions[0], template.runs[0], repeat, epoch)
         layers, channels = schema.unit_labels(template.layers)
         units = {layer: channels[at].tolist() for layer, at in schema.layer_slices(layers).items()}
-        network = Network(checkpoints.load(self.sources[epoch])[0], template.size)
+        network = Network(self.load(self.sources[epoch])[0], template.size)
         prior = _prior(*self.prior, template.size, device)
-        shard = prototypes(network, units, prior, self.recipe, address=address, device=device)
+        shard = prototypes(
+            network,
+            units,
+            prior,
+            self.recipe,
+            address=address,
+            device=device,
+            layers_at_once=self.layers_at_once,
+        )
         cube.write_shard(self.store, address, shard)
 
 

@@ -65,7 +65,7 @@ def test_a_port_that_is_taken(study: Any) -> None:
         taken.bind((serving.LOOPBACK, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(StudyError, match=rf"--port {port}: expected a free port"):
+        with pytest.raises(StudyError, match=rf"--port {port}: expected a free port.*make atlas PORT=0"):
             serving.server(study.bare, port)
 
 
@@ -88,6 +88,6 @@ def test_the_command_says_the_address_and_ends_at_ctrl_c(study: Any) -> None:
         assert match
         assert b"<title>protoviz atlas</title>" in fetch(match[1])[1]
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) in (0, 130)
+        assert process.wait(60) == 0
         assert process.stderr is not None
-        assert "Traceback" not in process.stderr.read()
+        assert process.stderr.read() == ""

@@ -18,6 +18,7 @@ from protoviz import (
     schema_projection,
     staged_network,
     stores,
+    tasks,
 )
 from protoviz.dataset_card import checksum
 from protoviz.errors import StudyError
@@ -44,7 +45,7 @@ def small() -> params.Params:
     images = {"size": SIZE, "unlabeled": 1, "reference": 0, "train": 30, "test": 10}
     staged, maps = read.training_stages, read.projection
     synthesis = staged.synthesis.model_copy(
-        update={"ascent": staged.synthesis.ascent.model_copy(update={"steps": 4}), "precision": "float32"}
+        update={"ascent": staged.synthesis.ascent.model_copy(update={"steps": 8}), "precision": "float32"}
     )
     return read.model_copy(
         update={
@@ -60,7 +61,7 @@ def small() -> params.Params:
             ),
             "projection": maps.model_copy(
                 update={
-                    "umap": maps.umap.model_copy(update={"epochs": 30}),
+                    "umap": maps.umap.model_copy(update={"epochs": 60}),
                     "permutations": 39,
                     "resamples": 40,
                     "seeds": [0, 1],
@@ -85,6 +86,7 @@ def analyse(study: params.Params) -> None:
 def study(tmp_path_factory):
     read = small()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(tasks.WORKERS, "1")
         patch.chdir(tmp_path_factory.mktemp("stages"))
         write_encoder()
         for stage in (dataset, domain, train_stages):
@@ -139,9 +141,10 @@ def test_without_the_weights_no_prototype_is_made_and_the_old_ones_stay(study):
     assert {path: files.sha256(path) for path in folder.glob("*.safetensors")} == weights
 
 
-def test_prototypes_are_the_same_again(study, tmp_path):
+def test_prototypes_are_the_same_again_also_of_workers_side_by_side(study, tmp_path, monkeypatch):
     kept = tmp_path / "before.zarr"
     shutil.copytree(layout.STAGES_CUBE, kept)
+    monkeypatch.setenv(tasks.WORKERS, "2")
     synthesize_stages.main(study)
     assert checksum(layout.STAGES_CUBE) == checksum(kept)
     before = checksum(layout.projection("stages"))

@@ -43,6 +43,32 @@ def test_steps_are_those_of_torch():
     torch.testing.assert_close(best.latent, latent.detach(), rtol=1e-5, atol=1e-6)
 
 
+def test_damped_steps_by_hand():
+    """The divisor of every component, and a share of the greatest one of its unit."""
+    start = np.array([[0.3, -0.7, 0.0], [3.0, 0.01, -0.2]])
+    slope = np.array([[2.0, 0.1, -0.01], [1e-4, 3e-4, 0.0]])
+    give = torch.from_numpy(slope)
+    best = climb(torch.from_numpy(start), lambda z: (give * z.sin()).sum(1), steps=5, lr=0.1, damping=0.3)
+    z, m, v = start, 0.0, 0.0
+    for t in range(1, 6):
+        gradient = slope * np.cos(z)
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        spread = np.sqrt(v / (1 - 0.999**t))
+        z = z + 0.1 * (m / (1 - 0.9**t)) / (spread + 0.3 * spread.max(1, keepdims=True))
+    np.testing.assert_allclose(best.latent.numpy(), z, rtol=1e-6)
+
+
+def test_much_damping_makes_steps_that_are_proportional_to_the_gradient():
+    """To a linear response: along its slope, where Adam's own go into all components alike."""
+    slope = torch.tensor([[4.0, 1.0, 0.25]])
+    plain, damped = (
+        climb(torch.zeros(1, 3), lambda z: (slope * z).sum(1), steps=4, lr=0.1, damping=much).latent[0]
+        for much in (0.0, 1e4)
+    )
+    torch.testing.assert_close(plain / plain[0], torch.ones(3))
+    torch.testing.assert_close(damped / damped[0], slope[0] / 4, rtol=1e-3, atol=0)
+
+
 def test_best_step_is_kept_when_the_ascent_overshoots():
     best = climb(torch.tensor([[0.1]]), lambda z: -z.square().sum(1), steps=3, lr=1.0)
     assert best.latent.item() == pytest.approx(0.1)
