@@ -35,10 +35,10 @@ repro: install
 
 # All in some minutes on two cores; the miniature study (`slow`) takes about half of them.
 test: install
-	@python -m pytest --numprocesses $(or $(JOBS),auto) --maxprocesses 8 --dist loadgroup
+	@python -m pytest --numprocesses $(or $(JOBS),auto) --maxprocesses 8
 
 quick: install
-	@python -m pytest --numprocesses $(or $(JOBS),auto) --maxprocesses 8 --dist loadgroup -m "not slow"
+	@python -m pytest --numprocesses $(or $(JOBS),auto) --maxprocesses 8 -m "not slow"
 
 check: install
 	ruff check

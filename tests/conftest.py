@@ -1,4 +1,4 @@
-"""A browser for all tests of a process: Playwright runs once in a process or not at all."""
+"""The order of the tests, and a browser for all of a process: Playwright runs once in one or not at all."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,6 +11,11 @@ QUIET = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first: side by side, no process is left alone with them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ STAGES_OF_TRAINING = {
 }
 KEEPCLR = {"cj_prob": 0.0, "random_gray_scale": 0.0}
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.slow
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from protoviz import cube, ledger
 from tests.reference import project, servers
 from tests.reference import prototypes as toy
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("publishing")]
+pytestmark = pytest.mark.slow
 
 ADDRESS = cube.Address("keepclr", 2, 1, 4)
 

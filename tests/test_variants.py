@@ -7,7 +7,7 @@ import pytest
 
 from tests.reference import project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("variants")]
+pytestmark = pytest.mark.slow
 
 PATIENCE = 120_000  # ms
 README = (Path(__file__).parents[1] / "README.md").read_text()

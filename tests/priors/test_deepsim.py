@@ -13,8 +13,6 @@ from protoviz.errors import StudyError
 from protoviz.priors import deepsim
 from tests.reference import deepsim as literal
 
-pytestmark = pytest.mark.xdist_group("deepsim")
-
 
 @pytest.fixture
 def state():

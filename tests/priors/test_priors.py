@@ -14,11 +14,7 @@ from protoviz.priors import base, deepsim, fourier, generator, pixels
 
 SIZE = 32  # px, of the priors that may be of any
 
-# One process makes and reads the large file.
-NAMES = [
-    pytest.param(name, marks=[pytest.mark.xdist_group("deepsim")] if name == "deepsim" else [])
-    for name in base.PRIORS
-]
+NAMES = list(base.PRIORS)
 FILES = ("generator", "deepsim")
 
 # The R^2 to reach on a photograph, and the learning rate and steps it takes. The decoder is only drawn

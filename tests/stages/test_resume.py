@@ -21,7 +21,7 @@ from protoviz import layout
 from tests.reference import miniature
 from tests.reference.zygote import Zygote
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("resume")]
+pytestmark = pytest.mark.slow
 
 TASKS = 2 * len(miniature.EPOCHS)
 STORE, CHECKPOINTS = layout.prototypes("clrjit", 1), layout.checkpoints("clrjit", 1)

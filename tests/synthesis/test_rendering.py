@@ -77,7 +77,7 @@ PRIORS = {
     "by value": ByValue,
     "no module": Plain,
 }
-NAMES = [*PRIORS, pytest.param("deepsim", marks=[pytest.mark.slow, pytest.mark.xdist_group("deepsim")])]
+NAMES = [*PRIORS, pytest.param("deepsim", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module", params=NAMES)
