@@ -1,6 +1,6 @@
 """Study B's synthesis against Fourier visualisation as in lucent: the same units, as many steps.
 
-    python -m benchmarks.stages [--stage pretrained] [--units 64] [--steps 24] [--repeats 3]
+    python -m benchmarks.stages [--stage pretrained] [--units 64] [--steps 16] [--repeats 3]
 
 Both maximise the response of a channel before its non-linearity, at the centre of its map. Lucent's way
 takes one unit a call and runs the whole network, in float32; ours takes neighbouring layers together, and
@@ -166,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__.split("\n")[0])
     parser.add_argument("--stage", choices=staged_network.STAGES, default="pretrained")
     parser.add_argument("--units", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     return parser

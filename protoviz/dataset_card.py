@@ -26,6 +26,7 @@ class Part:
         cube: the store, opened.
         origin: plain words on the images that its networks learnt from.
         free: whether all of these were made here, so that nobody else's terms apply.
+        weights: where the weights of its networks are, as far as there is something to say.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class Part:
     cube: xr.Dataset
     origin: str
     free: bool
+    weights: str = ""
 
 
 def card(parts: list[Part], licence: str) -> str:
@@ -104,6 +106,7 @@ def _part(part: Part) -> Iterator[str]:
         "repeats": str(cube.sizes[schema.REPEAT]),
         "image": f"{cube.sizes[schema.Y]} x {cube.sizes[schema.X]} px, RGB, uint8",
         "learnt from": part.origin,
+        "weights": part.weights,
         "image prior": _named(said.get("prior", {})),
         "objective": _plain(recipe.get("objective", {})),
         "search": _plain(recipe.get("ascent", {})),

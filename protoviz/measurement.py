@@ -61,7 +61,7 @@ class Atlas(Section):
 
     `strips_above`: million pixels of a layer in all epochs and repeats. Up to there the page of a unit reads
     the sheets of its layer; beyond it reads one that holds the unit alone, at the price of a second copy.
-    The page keeps 48 MB of decoded pictures, hence the limit.
+    The page keeps 64 MB of decoded pictures, hence the limit.
     """
 
     quality: Literal["lossless"] | Annotated[int, Field(ge=1, le=100)]

@@ -22,6 +22,7 @@ def main(params: Params) -> None:
             cube.open_cube(layout.STAGES_CUBE),
             f"{first}; then {other}",
             pretrain.weights is None and ours and also_ours,
+            "not published, digests are below; `dvc repro --force --single-item train_stages` makes them",
         ),
     ]
     with files.complete(layout.CARD) as partial:

@@ -211,4 +211,6 @@ def test_the_card_tells_what_the_stores_hold_and_their_checksums():
     for digest in made.attrs["checkpoint_sha256"]["seresnext-1"].values():
         assert digest in text
     assert "MIT" in text
+    assert text.count("not published") == 1, "the weights of study B"
+    assert "`dvc repro --force --single-item train_stages` makes them" in text
     assert "random, pretrained, finetuned" in text

@@ -105,7 +105,7 @@
       atlas.element("h2", {}, "Keys"),
       atlas.element("table", { class: "keys" }, atlas.element("tbody", {}, keys.map(([key, does]) => atlas.element("tr", {}, atlas.element("th", { scope: "row" }, atlas.element("kbd", {}, key)), atlas.element("td", {}, does))))),
       atlas.element("h2", {}, "Bytes"),
-      atlas.element("p", {}, `${atlas.bytes(total)} in all: ${Object.entries(bytes).map(([name, size]) => `${sizes[name] || name} ${atlas.bytes(size)}`).join(", ")}; ${atlas.number(each / 1e3, 2)} kB for each prototype on a sheet. ${exactness()} Only what is looked at is fetched, and at most 48 MB of pictures are kept decoded.`),
+      atlas.element("p", {}, `${atlas.bytes(total)} in all: ${Object.entries(bytes).map(([name, size]) => `${sizes[name] || name} ${atlas.bytes(size)}`).join(", ")}; ${atlas.number(each / 1e3, 2)} kB for each prototype on a sheet. ${exactness()} Only what is looked at is fetched, and at most 64 MB of pictures are kept decoded.`),
       atlas.element("h2", {}, "From a folder"),
       atlas.element("p", {}, "Opened as a file, without a server, everything here works in Chromium, where it is tested, and should in browsers that let a page load scripts and images from its own folder. What does not work then: sending a link to others, as the address holds the path of your folder; and a browser may show a sheet that was cut short as far as it goes, without a word."),
     );

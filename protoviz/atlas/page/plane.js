@@ -3,6 +3,7 @@
 
 {
   const PICTURE = 28; // px, least side of a picture
+  const LARGEST = 64; // px, up to which that grows
   const NEAR = 16; // px, how near a point has to be to be pointed at
   const SHEETS = 12; // of pictures that are asked for at once
 
@@ -161,7 +162,9 @@
     drawPictures(ratio) {
       const { width, height, wide, high, left, bottom } = this.frame();
       // Cells belong to the map, not to the screen, so that pictures stay where they are while it is moved.
-      const power = 2 ** Math.floor(Math.log2(wide / (PICTURE + 4)));
+      // They grow when it is enlarged, though slower, as there is more and more room.
+      const least = Math.min(LARGEST, PICTURE * Math.max(1, this.zoom) ** 0.4);
+      const power = 2 ** Math.floor(Math.log2(wide / (least + 4)));
       const cell = wide / power;
       const chosen = new Map();
       for (let i = 0; i < this.x.length; i++) {

@@ -2,7 +2,7 @@
 "use strict";
 
 {
-  const BUDGET = 48e6; // bytes of decoded pixels
+  const BUDGET = 64e6; // bytes of decoded pixels
   const AT_ONCE = 16e6; // of pixels on their way, or one sheet: decoding takes several times its pixels
   const kept = new Map(); // path -> {image, bytes}
   const coming = new Map(); // path -> {promise, bytes}
@@ -98,6 +98,8 @@
     expect(sheets, shown) {
       let room = BUDGET - shown.reduce((sum, sheet) => sum + size(sheet), 0);
       ahead = sheets.filter((sheet) => (room -= size(sheet)) > 0);
+      // What is shown is let go last, and of the others the likeliest.
+      for (const sheet of [...shown, ...ahead].reverse()) this.peek(sheet);
       more();
     },
     held: () => [...kept.values()].reduce((sum, one) => sum + one.bytes, 0),

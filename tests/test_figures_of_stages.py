@@ -1,0 +1,36 @@
+"""The figures of study B: names that fit over their columns, pictures that do not overlap."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from protoviz.figures import stages
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("conv1", ["conv1"]),
+        ("layer1.0.conv3", ["layer1.0", "conv3"]),
+        ("layer2.0.downsample.0", ["layer2.0", "downsample", "0"]),
+        ("a_very_long_name.x", ["a_very_long_name", "x"]),
+    ],
+)
+def test_names_of_layers_are_broken_at_their_dots(name, lines):
+    assert stages._lines(name) == lines
+
+
+def test_pictures_on_a_map_do_not_overlap_and_none_is_lost():
+    rng = np.random.default_rng(0)
+    places = rng.uniform(0, 1, (80, 2))
+    places[3] = np.nan
+    axes = Figure().add_subplot()
+    axes.set_xlim(0, 1)
+    images = rng.integers(0, 256, (80, 8, 8, 3), dtype=np.uint8)
+    stages._pictures(axes, places, images, np.zeros((80, 4)))
+    shown = np.array([picture.get_extent() for picture in axes.get_images()])
+    middles = np.stack([shown[:, :2].mean(1), shown[:, 2:].mean(1)], 1)
+    apart = np.abs(middles[:, None] - middles).max(2) + np.eye(len(middles))
+    assert apart.min() >= stages.SIDE - 1e-9
+    assert len(shown) + len(axes.collections) == 79, "a picture or a point each, without the missing one"
+    assert len(axes.collections) > 0
