@@ -100,7 +100,7 @@ class TestPull:
 
 class TestPublish:
     def test_what_is_stale_is_not_published(self, study):
-        project.change(study, "keep: [0, 1, 2, 4, 6]", "keep: [0, 1, 2, 4]")
+        project.change(study, project.KEEP, "keep: [0, 1, 2, 4]")
         result = project.protoviz(study, "publish")
         assert result.returncode == 1
         assert result.stderr.startswith("the study: expected results that are up to date")
@@ -114,7 +114,7 @@ class TestPublish:
         assert not (study / "published").exists()
 
     def test_older_publications_count(self, study):
-        project.change(study, "keep: [0, 1, 2, 4, 6]", "keep: [0, 1, 2]")
+        project.change(study, project.KEEP, "keep: [0, 1, 2]")
         project.done(study, "python", "-m", "protoviz", "repro")
         result = project.protoviz(study, "publish", "--limit", "0.1")
         assert re.search(r"and \d\.\d of older publications\).*`dvc gc --workspace --cloud`", result.stderr)

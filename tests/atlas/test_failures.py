@@ -10,8 +10,6 @@ import pytest
 from protoviz.atlas import serving
 from tests.atlas.conftest import Served, Visit, watched
 
-pytestmark = pytest.mark.xdist_group("atlas")  # they share the atlases, which take seconds to make
-
 
 @pytest.fixture
 def copy(study: Any, tmp_path: Path) -> Path:

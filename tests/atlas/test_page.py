@@ -10,8 +10,6 @@ from protoviz.atlas import sheets
 from tests.atlas.conftest import watched
 from tests.reference import atlas as made_up
 
-pytestmark = pytest.mark.xdist_group("atlas")  # they share the atlases, which take seconds to make
-
 # A tile as the page has it, drawn at its own size: what the browser decodes, in [0, 255].
 TILE = """async ([at, channel, unit]) => {
   const cube = atlas.study.cube(at.condition);
@@ -96,7 +94,7 @@ def test_a_lossy_tile_is_the_decoded_sheet_and_within_the_stated_distance(
         assert apart.max() <= distance["greatest"]
     visited.go("#/about")
     said = page.locator("main").inner_text()
-    assert "lossy WebP of quality 85" in said
+    assert f"lossy WebP of quality {made_up.study().atlas.quality}" in said
     assert f"within {distance['most']}, as measured over all" in said
     page.close()
     assert visited.problems == []

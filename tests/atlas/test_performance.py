@@ -11,7 +11,7 @@ from tests.atlas.conftest import Served, Visit, watched
 from tests.conftest import CHROMIUM, QUIET
 from tests.reference import atlas_large as large
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("atlas")]
+pytestmark = pytest.mark.slow
 
 # Turn the slider to each of these places, a frame each: how many places, how many were shown, seconds.
 SCRUB = """async (places) => {

@@ -19,8 +19,6 @@ from protoviz.atlas import serving
 from protoviz.errors import StudyError
 from tests.atlas.conftest import Served
 
-pytestmark = pytest.mark.xdist_group("atlas")  # they share the atlases, which take seconds to make
-
 ROOT = Path(__file__).parents[2]
 
 

@@ -16,8 +16,6 @@ from protoviz.atlas import pieces, sheets
 from stages import atlas as stage
 from tests.reference import atlas as made_up
 
-pytestmark = pytest.mark.xdist_group("atlas")  # they share the atlases, which take seconds to make
-
 NETWORKS = [(condition, run) for condition in made_up.CONDITIONS for run in made_up.RUNS]
 
 

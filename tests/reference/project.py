@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from protoviz import __main__
 
 ROOT = Path(__file__).parents[2]
+KEEP = "keep: [0, 1, 2, 4, 6]"  # whatever the default study keeps
 
 PIPELINE = """
 stages:
@@ -155,6 +157,7 @@ def create(folder):
     (folder / "make.py").write_text(MAKE)
     for name in ("params.yaml", ".gitignore", ".gitattributes", ".dvcignore"):
         shutil.copy(ROOT / name, folder)
+    change(folder, re.search(r"keep: \[.*\]", (ROOT / "params.yaml").read_text())[0], KEEP)
     shutil.copytree(
         ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache", "config.local")
     )

@@ -101,12 +101,12 @@ def _note(log):
 
     search = shards.prototypes
 
-    def noted(network, units, prior, recipe, *, address, device):
+    def noted(*arguments, address, **others):
         for word in ("begin", "end"):
             with open(log, "a") as file:
                 file.write(f"{word} {address.epoch} {address.repeat} {time.time()}\n")
             if word == "begin":
-                shard = search(network, units, prior, recipe, address=address, device=device)
+                shard = search(*arguments, address=address, **others)
         return shard
 
     shards.prototypes = noted

@@ -239,7 +239,9 @@ def test_the_orphan_of_a_killed_dvc_keeps_others_out(fresh, whole):
     dvc.wait()
     (lock,) = (fresh / layout.SCRATCH).glob("*/lock")
     orphan = int(re.search(r"process (\d+) on", lock.read_text())[1])
+    os.kill(orphan, signal.SIGSTOP)  # or it might be done before the second one is there
     second = miniature.call(fresh, *REPRO)
+    os.kill(orphan, signal.SIGCONT)
     assert second.returncode != 0
     said = f"stage synthesize@clrjit-1: expected no other process at work on it, found process {orphan} on "
     assert said in second.stderr

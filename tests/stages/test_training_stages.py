@@ -34,7 +34,7 @@ from stages import (
 )
 from tests.reference import prototypes as toy
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("training stages")]
+pytestmark = pytest.mark.slow
 
 SIZE = 32
 TRAINING = {"epochs": 1, "view_size": SIZE, "batch_size": 10, "precision": "float32"}
@@ -61,7 +61,7 @@ def small() -> params.Params:
             ),
             "projection": maps.model_copy(
                 update={
-                    "umap": maps.umap.model_copy(update={"epochs": 60}),
+                    "umap": maps.umap.model_copy(update={"epochs": 150}),
                     "permutations": 39,
                     "resamples": 40,
                     "seeds": [0, 1],

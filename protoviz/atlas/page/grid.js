@@ -9,6 +9,7 @@
     ["saturation", "saturation"],
     ["settling", "settling epoch"],
   ];
+  const FULL = 24; // units of a layer that is worth a first look
   const COMPUTED = { change: "change", saturation: "saturation", settling: "settling" };
 
   let root, bar, second, status, layerChoice, sortChoice, maskChoice, wholeBox, withBox, linkedBox;
@@ -274,7 +275,8 @@
     root = atlas.element("div", { class: "grid" }, atlas.element("h1", { class: "unseen" }, "Prototypes of a layer"), bar, status, second);
   }
 
-  // The address made complete; what it does not say is the first condition at the last epoch in the first layer.
+  // The address made complete; what it does not say is the first condition at the last epoch in the
+  // first layer that fills a screen.
   function complete(asked) {
     const condition = asked.condition ?? atlas.study.conditions[0];
     const cube = atlas.study.cube(condition);
@@ -284,7 +286,7 @@
       run: asked.run ?? cube.networks.find(([one]) => one === condition)[1],
       repeat: asked.repeat ?? cube.repeat[0],
       epoch: asked.epoch ?? cube.epoch.at(-1),
-      layer: asked.layer ?? cube.layers[0][0],
+      layer: asked.layer ?? (cube.layers.find(([, units]) => units >= FULL) ?? cube.layers[0])[0],
     };
     let problem = atlas.study.problem(found);
     if (asked.with && !problem) {
