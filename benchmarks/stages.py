@@ -5,7 +5,9 @@
 Both maximise the response of a channel before its non-linearity, at the centre of its map. Lucent's way
 takes one unit a call and runs the whole network, in float32; ours takes neighbouring layers together, and
 runs what they need. Each repeat has random numbers of its own. Both sides' images, in 8 bits, are then
-measured by the plain network in float32.
+measured by the plain network in float32. Before the non-linearity many responses stay below zero, where
+a ratio says nothing: so the share of units is told in which ours is higher, the median response of both
+sides, and the ratio for units above zero on both.
 """
 
 import argparse
@@ -35,6 +37,11 @@ Images = NDArray[np.uint8]
 Units = dict[str, list[int]]
 
 CPU = torch.device("cpu")
+COMPARED = (
+    "units in which ours is higher",
+    "median response: ours / theirs",
+    "ours over theirs, where both are above 0: median / 10th percentile (units)",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -59,18 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{len(units)} convolutions, {options.steps} steps; threads {options.threads}, torch "
         f"{torch.__version__}; load {load()}\n"
     )
-    print("| repeat | lucent style, s | ours, s | times less | ours over lucent: median / 10th percentile |")
-    print("|---|---|---|---|---|")
-    ratios = []
+    print("| repeat | lucent style, s | ours, s | times less | " + " | ".join(COMPARED) + " |")
+    print("|---" * (4 + len(COMPARED)) + "|")
+    both = []
     for repeat in range(options.repeats):
         theirs, seconds = _timed(partial(lucent, module, units, size, options.steps, repeat))
         made, less = _timed(partial(ours, module, units, recipe, study, repeat))
-        ratio = respond(module, units, made) / respond(module, units, theirs)
-        ratios.append(ratio)
-        print(
-            f"| {repeat} | {seconds:.1f} | {less:.1f} | {seconds / less:.1f} | {_said(ratio)} |", flush=True
-        )
-    print(f"| all | | | | {_said(np.concatenate(ratios))} |")
+        both.append((respond(module, units, made), respond(module, units, theirs)))
+        timed = f"{seconds:.1f} | {less:.1f} | {seconds / less:.1f}"
+        print(f"| {repeat} | {timed} | {compared(*both[-1])} |", flush=True)
+    made, theirs = (np.concatenate(side) for side in zip(*both, strict=True))
+    print(f"| all | | | | {compared(made, theirs)} |")
 
 
 def lucent(module: nn.Module, units: Units, size: int, steps: int, repeat: int) -> Images:
@@ -115,6 +121,20 @@ def respond(module: nn.Module, units: Units, images: Images) -> NDArray[np.float
     return np.array(found, np.float32)
 
 
+def compared(ours: NDArray[np.floating], theirs: NDArray[np.floating]) -> str:
+    """The cells of `COMPARED` for the responses (U,) of the same units."""
+    above = (ours > 0) & (theirs > 0)
+    ratio = ours[above] / theirs[above]
+    low, middle = np.quantile(ratio, [0.1, 0.5]) if len(ratio) else (np.nan, np.nan)
+    return " | ".join(
+        (
+            f"{np.mean(ours > theirs):.0%}",
+            f"{np.median(ours):.3g} / {np.median(theirs):.3g}",
+            f"{middle:.2f} / {low:.2f} ({len(ratio)})",
+        )
+    )
+
+
 class _Reading:
     """All channels of a layer at the centre of its map, by a hook on the plain network."""
 
@@ -156,10 +176,6 @@ def _each(units: Units) -> list[tuple[str, int]]:
 def _timed(work: Callable[[], Images]) -> tuple[Images, float]:
     start = time.perf_counter()
     return work(), time.perf_counter() - start
-
-
-def _said(ratio: NDArray[np.floating]) -> str:
-    return f"{np.median(ratio):.2f} / {np.quantile(ratio, 0.1):.2f}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -138,14 +138,16 @@ def test_the_same_call_gives_the_same_bytes(made, model):
 
 @pytest.mark.parametrize("start", [{"pool": 0}, {"pool": 32, "top": 3}])
 def test_a_unit_alone_is_the_same_unit_among_many(model, start):
-    """With transforms, which are drawn for each unit of its own."""
+    """To 1e-4; a value that lies between two levels may be rounded to either, and moves the response more."""
     many = protoviz.synthesize(model, ["stem", "block", "head"], start=start, **FEW)
     for layer, channel in (("stem", 2), ("block", 7), ("head", 0)):
         alone = protoviz.synthesize(model, f"{layer}:{channel}", start=start, **FEW)
         one = many.sel(layer=layer, channel=channel)
-        np.testing.assert_allclose(alone.activation.isel(unit=0), one.activation, rtol=1e-4)
-        difference = alone.image.isel(unit=0).astype(int) - one.image
-        assert abs(difference).max() <= 1
+        difference = abs(alone.image.isel(unit=0).astype(int) - one.image)
+        assert difference.max() <= 1
+        assert difference.mean() < 0.01
+        tolerance = 1e-2 if difference.any() else 1e-4
+        np.testing.assert_allclose(alone.activation.isel(unit=0), one.activation, rtol=tolerance)
 
 
 def test_name_run_and_epoch_decide_the_numbers(model):
