@@ -75,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         both.append((respond(module, units, made), respond(module, units, theirs)))
         timed = f"{seconds:.1f} | {less:.1f} | {seconds / less:.1f}"
         print(f"| {repeat} | {timed} | {compared(*both[-1])} |", flush=True)
-    made, theirs = (np.concatenate(side) for side in zip(*both, strict=True))
-    print(f"| all | | | | {compared(made, theirs)} |")
+    together = [np.concatenate(side) for side in zip(*both, strict=True)]
+    print(f"| all | | | | {compared(*together)} |")
 
 
 def lucent(module: nn.Module, units: Units, size: int, steps: int, repeat: int) -> Images:

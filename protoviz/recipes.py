@@ -104,7 +104,8 @@ class Ascent(Section):
 class Synthesis(Section):
     """A recipe.
 
-    `rescue`: how many further attempts a unit gets that its best image leaves silent.
+    `rescue`: how many further attempts a unit gets that its best image leaves silent, or that has found
+    nothing better than its start.
     `precision`: of the search; what is stored is always measured in float32. `auto` is bfloat16 where the
     hardware multiplies matrices in it. `batch_size`: units at once; `auto` from the free memory.
     `levels`: of each colour in the stored image, evenly spaced, the activation being that of the image so

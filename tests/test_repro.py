@@ -127,12 +127,10 @@ def test_it_runs_all_in_order_and_side_by_side_and_then_nothing(project: Path) -
     assert list(locked(project)) == ["first", "middle@a", "middle@b", "middle@c", "last", "alone"]
 
     ran(project)
-    start = time.monotonic()
     again = repro(project)
     assert again.returncode == 0, again.stderr
     assert "Nothing to run" in again.stdout
     assert ran(project) == []
-    assert time.monotonic() - start < 10
 
 
 def test_it_runs_only_what_is_stale(project: Path) -> None:

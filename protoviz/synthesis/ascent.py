@@ -24,11 +24,13 @@ class Best:
         latent: (B, latent_size).
         trace: (B, steps + 1) responses at the start and after every step, as the ascent saw them.
         finite: (B,) whether every response was finite.
+        astray: (B,) whether steps were made and none led to anything better than the start.
     """
 
     latent: Tensor
     trace: Tensor
     finite: Tensor
+    astray: Tensor
 
 
 def adam(
@@ -84,7 +86,8 @@ def adam(
     last = _measured(respond, climb.latent, None)
     climb.keep(last)
     climb.record(last)
-    return Best(climb.best, climb.trace, climb.finite)
+    astray = (climb.latent != start).any(1) & (climb.best == start).all(1)
+    return Best(climb.best, climb.trace, climb.finite, astray)
 
 
 def _measured(respond: Respond, latent: Tensor, draws: Tensor | None) -> Tensor:

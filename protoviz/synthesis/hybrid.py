@@ -25,6 +25,8 @@ from protoviz.synthesis.network import Network
 from protoviz.synthesis.rendering import Renderer, quantised
 from protoviz.synthesis.response import Response, response
 
+SHORTER = 4  # times shorter are the steps of each further attempt of a unit that went astray
+
 
 def prototypes(
     network: Network,
@@ -168,23 +170,35 @@ class _Layers:
     exact: Response
 
     def prototypes(self, units: Sequence[Unit], start: Tensor, some: range) -> Shard:
-        """The prototypes of some of the units, from their starts (U, latent_size)."""
+        """The prototypes of some of the units, from their starts (U, latent_size).
+
+        Those that are dead, or that found nothing better than their start, are tried again, for longer:
+        the dead towards a response before the non-linearity, those astray in shorter steps.
+        """
         units = units[some.start : some.stop]
         start = self._evolved(units, start[some.start : some.stop])
-        best = self._climb(self.fast, units, start, 1)
-        made = self._snapshot(units, best)
+        best = self._climb(self.fast, units, start)
+        made, astray = self._snapshot(units, best), best.astray.cpu().numpy()
         for attempt in range(1, self.search.recipe.rescue + 1):
-            dead = np.flatnonzero(made.status == schema.Status.DEAD).tolist()
-            if not dead:
-                break
-            again = [units[i] for i in dead]
-            latent = torch.from_numpy(made.latent[dead]).to(best.latent)
-            made = _replaced(
-                made, dead, self._snapshot(again, self._climb(self.waking, again, latent, 2**attempt))
-            )
+            dead, sound = (made.status == state for state in (schema.Status.DEAD, schema.Status.CONVERGED))
+            for climbed, which, shorter in (
+                (self.waking, dead & ~astray, 1),
+                (self.waking, dead & astray, SHORTER**attempt),
+                (self.fast, sound & astray, SHORTER**attempt),
+            ):
+                rows = np.flatnonzero(which).tolist()
+                if not rows:
+                    continue
+                again = [units[i] for i in rows]
+                latent = torch.from_numpy(made.latent[rows]).to(best.latent)
+                better = self._climb(climbed, again, latent, 2**attempt, shorter)
+                made = _replaced(made, rows, self._snapshot(again, better))
+                astray[rows] = better.astray.cpu().numpy()
         return made
 
-    def _climb(self, response: Response, units: Sequence[Unit], start: Tensor, effort: int) -> ascent.Best:
+    def _climb(
+        self, response: Response, units: Sequence[Unit], start: Tensor, effort: int = 1, shorter: int = 1
+    ) -> ascent.Best:
         """An ascent; with more effort, of as many more steps in a ball as much larger."""
         settings, moves = self.search.recipe.ascent, self.search.recipe.transforms
         steps = settings.steps * effort
@@ -198,7 +212,7 @@ class _Layers:
             start,
             lambda latent, draw: response(latent, index, draw),
             steps=steps,
-            lr=settings.lr,
+            lr=settings.lr / shorter,
             longest=None if settings.longest is None else settings.longest * effort,
             damping=settings.damping,
             draws=draws,

@@ -156,3 +156,27 @@ def test_units_of_a_block_that_diverges_are_those_of_the_block_without_it():
     for unit in (1, 3):
         alone = make(broken, units=[unit], batch_size=1)
         np.testing.assert_allclose(alone.activation, together.activation[[unit]], rtol=1e-4)
+
+
+class Bump(nn.Module):
+    """10 - 4 y^2, greatest where its linear unit is 0: long steps from nearby lead across."""
+
+    def forward(self, y):
+        return 10 - 4 * y.square()
+
+
+@pytest.mark.parametrize(("attempts", "found"), [(0, False), (1, False), (2, True)])
+def test_a_unit_whose_steps_lead_astray_is_tried_again_in_shorter_ones(attempts, found):
+    weight = torch.randn(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+    conv = nn.Conv2d(3, 2, SIZE)
+    with torch.no_grad():
+        conv.weight.copy_(weight)
+        conv.bias.copy_(0.5 - optima.at_grey(weight))
+    ascent = {"steps": 4, "lr": 0.4, "longest": None}
+    shard = make(
+        nn.Sequential(conv, Bump()), "1", [0, 1], objective=PRE, ascent=ascent,
+        start={"pool": 0, "sigma": 0.01}, rescue=attempts,
+    )  # fmt: skip
+    assert ((shard.activation > 9.9) == found).all()
+    assert (shard.activation_trace[:, 1:].max(1) > shard.activation_trace[:, 0]).tolist() == [found] * 2
+    assert (shard.status == Status.CONVERGED).all()

@@ -1,12 +1,11 @@
 """Gaussian fits: planted Gaussians found in px, and every kind of map that has none."""
 
-import time
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from protoviz.schema import GAUSSIAN_PARAMETERS, FitStatus
+from protoviz.synthesis import gaussian as fitting
 from protoviz.synthesis.gaussian import Parameters, fit_gaussian, gaussian, jacobian, mask
 
 SHAPE = (64, 64)
@@ -232,9 +231,11 @@ def test_map_of_the_caller_is_unchanged():
     assert_array_equal(values, before)
 
 
-def test_a_fit_takes_a_twentieth_of_a_second():
+def test_a_fit_of_a_noisy_map_takes_few_evaluations(monkeypatch):
+    """Each from two starts: that the Jacobian is given, exactly, saves a number for every parameter."""
+    calls = []
+    usual = fitting.gaussian
+    monkeypatch.setattr(fitting, "gaussian", lambda *given: calls.append(0) or usual(*given))
     values = gaussian(PLANTED["rotated"], SHAPE) * (1 + 0.1 * np.random.default_rng(0).standard_normal(SHAPE))
-    start = time.process_time()
-    for _ in range(5):
-        fit_gaussian(values)
-    assert time.process_time() - start < 5 * 0.05 * 3  # three times what it takes, for a slower machine
+    fit_gaussian(values)
+    assert 0 < len(calls) < 60
