@@ -34,3 +34,23 @@ def test_pictures_on_a_map_do_not_overlap_and_none_is_lost():
     assert apart.min() >= stages.SIDE - 1e-9
     assert len(shown) + len(axes.collections) == 79, "a picture or a point each, without the missing one"
     assert len(axes.collections) > 0
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_views_hold_every_place_at_one_scale(shared):
+    rng = np.random.default_rng(0)
+    places = rng.uniform([0, 0], [4, 3], (3, 50, 2)) + np.array([[0, 0], [5, 5], [9, 1]])[:, None]
+    places[1, 7] = np.nan
+    middles, halves = stages._views(places, shared)
+    outside = np.abs(places - middles[:, None]) / halves
+    assert np.nanmax(outside) < 1
+    assert np.nanmax(outside, (0, 1)).min() > 0.9, "and no more than that"
+    assert (middles == middles[0]).all() == shared
+
+
+def test_a_view_of_places_in_a_line_is_no_line():
+    places = np.stack([np.linspace(0, 10, 20), np.zeros(20)], 1)[None]
+    _, halves = stages._views(places, shared=True)
+    assert halves[1] == pytest.approx(stages.FLATTEST * halves[0], rel=1e-3)
+    _, halves = stages._views(np.zeros((2, 5, 2)), shared=False)
+    assert (halves > 0).all()

@@ -17,10 +17,12 @@ from protoviz.figures.style import HEADER, INK, MARGIN, SMALL, SOFT, WIDTH, Page
 LABELS = 1.85  # inches to the left of the grid
 FEET = 0.75  # inches under a map, for the scale of depth
 BETWEEN = 0.25  # inches between panels
+NAME = 0.35  # inches over a panel, for its name
+FLATTEST = 0.4  # a panel's height as a share of its width
 DEPTH = "viridis"
 TINY = 8  # points, of the names over the columns
 LETTERS = 10  # of a line of such a name
-SIDE = 1 / 24  # of a picture on a map, as a share of the map's
+SIDE = 1 / 30  # of a picture on a map, as a share of the map's
 NARROW = 0.05  # of the scale of depth: less than a label takes
 POINT = 14  # square points
 
@@ -105,21 +107,29 @@ def stage_maps(
     shared = variable != schema_projection.POSITION_ALONE
     depth, layers = _depths(cube)
     stages = [str(name) for name in cube[schema.CHECKPOINT].to_numpy()]
-    side = (WIDTH - 2 * MARGIN - BETWEEN * (len(stages) - 1)) / len(stages)
-    page = Page(WIDTH, HEADER + 0.35 + side + FEET + 0.7)
+    columns = 1 if pictures else len(stages)
+    rows = len(stages) // columns
+    middles, halves = _views(places, shared)
+    width = (WIDTH - 2 * MARGIN - BETWEEN * (columns - 1)) / columns
+    height = width * halves[1] / halves[0]
+    step = height + NAME + BETWEEN
+    foot = HEADER + rows * step
+    page = Page(WIDTH, foot + FEET + 0.45)
     colours = colormaps[DEPTH](Normalize(0, max(1, len(layers) - 1))(depth))
-    grey = places.reshape(-1, 2)
     for epoch, stage in enumerate(stages):
-        axes = page.axes(MARGIN + epoch * (side + BETWEEN), HEADER + 0.35, side, side)
+        row, column = divmod(epoch, columns)
+        axes = page.axes(MARGIN + column * (width + BETWEEN), HEADER + NAME + row * step, width, height)
+        _frame(axes, middles[epoch], halves)
         if variable == schema_projection.POSITION:
-            axes.scatter(grey[:, 0], grey[:, 1], s=POINT / 3, c="#E8E8E8", linewidths=0)
-        _frame(axes, grey if shared else places[epoch])
+            axes.scatter(
+                places[..., 0].ravel(), places[..., 1].ravel(), s=POINT / 3, c="#E8E8E8", linewidths=0
+            )
         if pictures:
             _pictures(axes, places[epoch], _first(cube[schema.IMAGE])[epoch], colours)
         else:
             axes.scatter(places[epoch, :, 0], places[epoch, :, 1], s=POINT, c=colours, linewidths=0)
         axes.set_title(stage)
-    _scale(page, HEADER + 0.35 + side + 0.3, layers)
+    _scale(page, foot + 0.05, layers)
     what = {
         schema_projection.POSITION: "One map of all stages, each panel shows one of them; grey: the others.",
         schema_projection.POSITION_ALONE: "Each stage on a map of its own: panels do not compare.",
@@ -165,13 +175,21 @@ def _depths(cube: xr.Dataset) -> tuple[NDArray[np.int64], list[str]]:
     return np.repeat(np.arange(len(sizes)), sizes), list(slices)
 
 
-def _frame(axes: Axes, places: NDArray[np.generic]) -> None:
-    """A square view of all places, without a scale: on a map of UMAP only neighbourhood means something."""
-    known = places[np.isfinite(places).all(-1)]
-    middle = (known.min(0) + known.max(0)) / 2
-    half = 0.54 * float((known.max(0) - known.min(0)).max() or 1)
-    axes.set_xlim(middle[0] - half, middle[0] + half)
-    axes.set_ylim(middle[1] - half, middle[1] + half)
+def _views(places: NDArray[np.generic], shared: bool) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """What panels show of places (stage, unit, 2): their middles (stage, 2) and half of their extents (2,).
+
+    One scale for all panels and both axes, as tight as the largest allows; where the map is shared, one view.
+    """
+    low, high = np.nanmin(places, 1), np.nanmax(places, 1)
+    if shared:
+        low, high = np.broadcast_to(low.min(0), low.shape), np.broadcast_to(high.max(0), high.shape)
+    halves = 0.54 * (high - low).max(0)
+    return (low + high) / 2, np.maximum(halves, [halves[1], halves[0] * FLATTEST]) + 1e-6
+
+
+def _frame(axes: Axes, middle: NDArray[np.floating], half: NDArray[np.floating]) -> None:
+    """A view without a scale: on a map of UMAP only neighbourhood means something."""
+    axes.set(xlim=(middle[0] - half[0], middle[0] + half[0]), ylim=(middle[1] - half[1], middle[1] + half[1]))
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -181,19 +199,19 @@ def _frame(axes: Axes, places: NDArray[np.generic]) -> None:
 
 def _pictures(axes: Axes, places: NDArray[np.generic], images: Images, colours: Colours) -> None:
     """Small images at their places, each framed in its colour; a point where it would lie on another."""
-    low, high = axes.get_xlim()
+    bottom, (low, high) = axes.get_ylim(), axes.get_xlim()
     half = (high - low) * SIDE / 2
     drawn: list[NDArray[np.generic]] = []
     for place, image, colour in zip(places, images, colours, strict=True):
         if not np.isfinite(place).all():
             continue
         if any(np.abs(place - other).max() < 2 * half for other in drawn):
-            axes.scatter(place[0], place[1], s=POINT / 2, color=colour, linewidths=0, zorder=1)
+            axes.scatter(place[0], place[1], s=POINT, color=colour, linewidths=0, zorder=1)
             continue
         drawn.append(place)
         x, y = place
         bounds = (x - half, x + half, y - half, y + half)
-        axes.imshow(image, extent=bounds, interpolation="antialiased", zorder=2, aspect="auto")
+        axes.imshow(image, extent=bounds, interpolation="nearest", zorder=2, aspect="auto")
         axes.plot(
             [x - half, x + half, x + half, x - half, x - half],
             [y - half, y - half, y + half, y + half, y - half],
@@ -201,9 +219,7 @@ def _pictures(axes: Axes, places: NDArray[np.generic], images: Images, colours: 
             linewidth=1.2,
             zorder=3,
         )
-    axes.set_xlim(low, high)
-    middle = sum(axes.get_ylim()) / 2
-    axes.set_ylim(middle - (high - low) / 2, middle + (high - low) / 2)
+    axes.set(xlim=(low, high), ylim=bottom)
 
 
 def _scale(page: Page, top: float, layers: Sequence[str]) -> None:
