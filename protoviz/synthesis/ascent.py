@@ -38,7 +38,7 @@ def adam(
     respond: Respond,
     *,
     steps: int,
-    lr: float,
+    lr: float | Tensor,
     longest: float | None,
     damping: float = 0.0,
     draws: Tensor | None = None,
@@ -60,7 +60,7 @@ def adam(
         respond: latents (B, latent_size) and transforms (B, 4) or None -> responses (B,),
             differentiable, the i-th of the i-th.
         steps: steps of ascent.
-        lr: learning rate.
+        lr: learning rate, or one for each unit, (B, 1).
         longest: radius of the ball, in units of sqrt(latent_size), near which latents of N(0, I) lie;
             None for no ball.
         damping: 0 for Adam's own steps, of about `lr` in every component. Above, this share of the unit's
@@ -126,7 +126,7 @@ class _Climb:
         moving = [self.latent, self.first, self.second, self.best, self.best_response]
         return [*moving, self.finite, self.trace, self.done]
 
-    def step(self, respond: Respond, lr: float, radius: float | None, damping: float) -> None:
+    def step(self, respond: Respond, lr: float | Tensor, radius: float | None, damping: float) -> None:
         """Measure, keep the best, and move every latent."""
         latent = self.latent.detach().requires_grad_(True)
         with torch.enable_grad():
@@ -155,7 +155,7 @@ class _Climb:
         self.finite.logical_and_(response.isfinite())
         self.done.add_(1)
 
-    def _move(self, gradient: Tensor, lr: float, damping: float) -> None:
+    def _move(self, gradient: Tensor, lr: float | Tensor, damping: float) -> None:
         """One step of Adam, upwards.
 
         Its epsilon keeps a latent that has no gradient where it is. It is taken relative to the unit's

@@ -180,26 +180,33 @@ class _Layers:
         best = self._climb(self.fast, units, start)
         made, astray = self._snapshot(units, best), best.astray.cpu().numpy()
         for attempt in range(1, self.search.recipe.rescue + 1):
-            dead, sound = (made.status == state for state in (schema.Status.DEAD, schema.Status.CONVERGED))
-            for climbed, which, shorter in (
-                (self.waking, dead & ~astray, 1),
-                (self.waking, dead & astray, SHORTER**attempt),
-                (self.fast, sound & astray, SHORTER**attempt),
-            ):
+            dead = made.status == schema.Status.DEAD
+            lost = astray & (made.status == schema.Status.CONVERGED)
+            one_aim = self.fast is self.waking
+            for climbed, which in ((self.waking, dead | lost & one_aim), (self.fast, lost & (not one_aim))):
                 rows = np.flatnonzero(which).tolist()
                 if not rows:
                     continue
                 again = [units[i] for i in rows]
                 latent = torch.from_numpy(made.latent[rows]).to(best.latent)
-                better = self._climb(climbed, again, latent, 2**attempt, shorter)
+                shorter = torch.from_numpy(np.where(astray[rows], SHORTER**attempt, 1.0))[:, None]
+                better = self._climb(climbed, again, latent, 2**attempt, shorter.to(latent))
                 made = _replaced(made, rows, self._snapshot(again, better))
                 astray[rows] = better.astray.cpu().numpy()
         return made
 
     def _climb(
-        self, response: Response, units: Sequence[Unit], start: Tensor, effort: int = 1, shorter: int = 1
+        self,
+        response: Response,
+        units: Sequence[Unit],
+        start: Tensor,
+        effort: int = 1,
+        shorter: float | Tensor = 1.0,
     ) -> ascent.Best:
-        """An ascent; with more effort, of as many more steps in a ball as much larger."""
+        """An ascent; with more effort, of as many more steps in a ball as much larger.
+
+        `shorter`: how many times the steps are, one number or one for each unit, (B, 1).
+        """
         settings, moves = self.search.recipe.ascent, self.search.recipe.transforms
         steps = settings.steps * effort
         draws = None
