@@ -9,9 +9,11 @@ with which others, in which order or in which blocks it is made.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from protoviz import compute, schema, seeding
@@ -73,9 +75,10 @@ def prototypes(
     for group in joint.groups(units, layers_at_once):
         layers = list(dict.fromkeys(layer for layer, _ in group))
         start = torch.cat([starts[layer] for layer in layers])
-        work = partial(search.of(layers).prototypes, group, start)
+        work = partial(search.of(layers).first, group, start)
         parts += blocks.in_blocks(len(group), search.block, work)
-    return _joined(parts)
+    everyone = [(layer, channel) for layer, channels in units.items() for channel in channels]
+    return search.rescued(everyone, _joined(parts))
 
 
 def _require_feasible(
@@ -91,10 +94,44 @@ def _require_feasible(
         STRATEGIES[evolution.strategy](origin, evolution.sigma, evolution.samples, evolution.parents)
 
 
-def _joined(parts: Sequence[Shard]) -> Shard:
-    return Shard(
-        **{item.name: np.concatenate([getattr(p, item.name) for p in parts]) for item in fields(Shard)}
-    )
+@dataclass(frozen=True)
+class _Found:
+    """Prototypes, and which of them are still their starts though steps were made, (U,)."""
+
+    made: Shard
+    astray: NDArray[np.bool_]
+
+    @property
+    def wanting(self) -> NDArray[np.bool_]:
+        """Those worth a further attempt, (U,)."""
+        status = self.made.status
+        return (status == schema.Status.DEAD) | self.astray & (status == schema.Status.CONVERGED)
+
+    def of(self, rows: Sequence[int]) -> "_Found":
+        """Some of them."""
+        return _Found(
+            Shard(**{name: values[rows] for name, values in self._arrays.items()}), self.astray[rows]
+        )
+
+    def but(self, rows: Sequence[int], better: "_Found") -> "_Found":
+        """Some of them replaced."""
+        arrays = {name: values.copy() for name, values in self._arrays.items()}
+        for name, values in arrays.items():
+            values[rows] = getattr(better.made, name)
+        astray = self.astray.copy()
+        astray[rows] = better.astray
+        return _Found(Shard(**arrays), astray)
+
+    @property
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {item.name: getattr(self.made, item.name) for item in fields(Shard)}
+
+
+def _joined(parts: Sequence[_Found]) -> _Found:
+    made = {
+        item.name: np.concatenate([getattr(part.made, item.name) for part in parts]) for item in fields(Shard)
+    }
+    return _Found(Shard(**made), np.concatenate([part.astray for part in parts]))
 
 
 @dataclass(frozen=True)
@@ -158,6 +195,26 @@ class _Search:
             made(self.exact, objective, torch.float32),
         )
 
+    def rescued(self, units: Sequence[Unit], found: _Found) -> Shard:
+        """The prototypes of all units, those that are dead or astray tried again.
+
+        They are few: units of all layers share batches, each of which runs as far as its deepest.
+        """
+        for attempt in range(1, self.recipe.rescue + 1):
+            rows = np.flatnonzero(found.wanting).tolist()
+            if not rows:
+                break
+            again = partial(self._again, units, found, rows, attempt)
+            found = found.but(rows, _joined(blocks.in_blocks(len(rows), self.block, again)))
+        return found.made
+
+    def _again(
+        self, units: Sequence[Unit], found: _Found, rows: Sequence[int], attempt: int, some: range
+    ) -> _Found:
+        rows = rows[some.start : some.stop]
+        which = [units[i] for i in rows]
+        return self.of(list(dict.fromkeys(layer for layer, _ in which))).again(which, found.of(rows), attempt)
+
 
 @dataclass(frozen=True)
 class _Layers:
@@ -169,31 +226,33 @@ class _Layers:
     waking: Response
     exact: Response
 
-    def prototypes(self, units: Sequence[Unit], start: Tensor, some: range) -> Shard:
-        """The prototypes of some of the units, from their starts (U, latent_size).
-
-        Those that are dead, or that found nothing better than their start, are tried again, for longer:
-        the dead towards a response before the non-linearity, those astray in shorter steps.
-        """
+    def first(self, units: Sequence[Unit], start: Tensor, some: range) -> _Found:
+        """The prototypes of some of the units, from their starts (U, latent_size)."""
         units = units[some.start : some.stop]
         start = self._evolved(units, start[some.start : some.stop])
         best = self._climb(self.fast, units, start)
-        made, astray = self._snapshot(units, best), best.astray.cpu().numpy()
-        for attempt in range(1, self.search.recipe.rescue + 1):
-            dead = made.status == schema.Status.DEAD
-            lost = astray & (made.status == schema.Status.CONVERGED)
-            one_aim = self.fast is self.waking
-            for climbed, which in ((self.waking, dead | lost & one_aim), (self.fast, lost & (not one_aim))):
-                rows = np.flatnonzero(which).tolist()
-                if not rows:
-                    continue
-                again = [units[i] for i in rows]
-                latent = torch.from_numpy(made.latent[rows]).to(best.latent)
-                shorter = torch.from_numpy(np.where(astray[rows], SHORTER**attempt, 1.0))[:, None]
-                better = self._climb(climbed, again, latent, 2**attempt, shorter.to(latent))
-                made = _replaced(made, rows, self._snapshot(again, better))
-                astray[rows] = better.astray.cpu().numpy()
-        return made
+        return _Found(self._snapshot(units, best), best.astray.cpu().numpy())
+
+    def again(self, units: Sequence[Unit], found: _Found, attempt: int) -> _Found:
+        """A further attempt for units that are dead or astray.
+
+        It is longer: of the dead towards a response before the non-linearity, of those astray in
+        shorter steps.
+        """
+        dead = found.made.status == schema.Status.DEAD
+        aims = [(self.waking, dead), (self.fast, ~dead)]
+        if self.fast is self.waking:
+            aims = [(self.fast, np.ones_like(dead))]
+        for aim, which in aims:
+            rows = np.flatnonzero(which).tolist()
+            if not rows:
+                continue
+            some = [units[i] for i in rows]
+            latent = torch.from_numpy(found.made.latent[rows]).to(self.search.device, torch.float32)
+            shorter = torch.from_numpy(np.where(found.astray[rows], SHORTER**attempt, 1))[:, None]
+            best = self._climb(aim, some, latent, 2**attempt, shorter.to(latent))
+            found = found.but(rows, _Found(self._snapshot(some, best), best.astray.cpu().numpy()))
+        return found
 
     def _climb(
         self,
@@ -301,14 +360,6 @@ class _Draws:
         return torch.stack(
             [torch.randn(self.shape, generator=stream, device=self.device) for stream in self.generators]
         )
-
-
-def _replaced(made: Shard, rows: list[int], better: Shard) -> Shard:
-    """A shard in which some rows come from another one."""
-    arrays = {item.name: getattr(made, item.name).copy() for item in fields(Shard)}
-    for name, values in arrays.items():
-        values[rows] = getattr(better, name)
-    return Shard(**arrays)
 
 
 def _status(activation: Tensor, finite: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Units that are silent, that nothing wakes, or whose response is no number: remedied, or named."""
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from protoviz.priors.pixels import Pixels
 from protoviz.schema import Status
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.network import Network
-from tests.reference import optima
+from tests.reference import agreeing, optima
 
 SIZE, UNITS = 8, 5
 SILENT = 2  # the unit that is not as the others
@@ -156,6 +158,45 @@ def test_units_of_a_block_that_diverges_are_those_of_the_block_without_it():
     for unit in (1, 3):
         alone = make(broken, units=[unit], batch_size=1)
         np.testing.assert_allclose(alone.activation, together.activation[[unit]], rtol=1e-4)
+
+
+@pytest.mark.parametrize("position", ["centre", "mean"])
+@pytest.mark.parametrize("activation", ["pre", "post"])
+def test_units_of_all_layers_that_are_tried_again_together_are_those_alone(position, activation):
+    """Maps and vectors, some so far below zero that they need a further attempt."""
+    layers = OrderedDict(
+        low=nn.Conv2d(3, 4, 3, padding=1),
+        bend=nn.ReLU(),
+        high=nn.Conv2d(4, 4, 3, padding=1),
+        bend_again=nn.ReLU(),
+        pool=nn.AdaptiveAvgPool2d(1),
+        flat=nn.Flatten(),
+        head=nn.Linear(4, 4),
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        module = nn.Sequential(layers)
+    with torch.no_grad():
+        for name, deep in (("low", -0.5), ("high", -0.2), ("head", -1.0)):
+            layers[name].bias[1::2] = deep
+    network = Network(module.eval(), SIZE, (0, 0, 0), (1, 1, 1))
+    objective = {"position": position, "activation": activation}
+
+    def made(units, rescue):
+        changes = {"precision": "float32", "objective": objective, "start": OWN, "rescue": rescue}
+        settings = recipes.changed("fast", changes | {"ascent": {"steps": 4, "lr": 0.1}})
+        address = Address("planted", 1, 0, 0)
+        return prototypes(network, units, Pixels(SIZE), settings, address=address, device=torch.device("cpu"))
+
+    everyone = {name: list(range(4)) for name in ("low", "high", "head")}
+    together = made(everyone, 2)
+    silent = made(everyone, 0).status == Status.DEAD
+    assert silent.sum() >= 3
+    assert not silent.all()
+    for row, (layer, channel) in enumerate((layer, c) for layer, some in everyone.items() for c in some):
+        alone = made({layer: [channel]}, 2)
+        assert alone.status[0] == together.status[row]
+        agreeing.same_but_for_rounding(alone, together, [row])
 
 
 class Bump(nn.Module):
