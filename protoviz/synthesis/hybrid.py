@@ -7,13 +7,11 @@ with which others, in which order or in which blocks it is made.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from protoviz import compute, schema, seeding
@@ -22,6 +20,8 @@ from protoviz.priors.base import ImagePrior
 from protoviz.recipes import Objective, Synthesis
 from protoviz.synthesis import ascent, blocks, joint, pool, transforms
 from protoviz.synthesis.evolution.base import STRATEGIES, evolve
+from protoviz.synthesis.evolution.draws import Draws
+from protoviz.synthesis.found import Found, joined, status
 from protoviz.synthesis.joint import Unit
 from protoviz.synthesis.network import Network
 from protoviz.synthesis.rendering import Renderer, quantised
@@ -73,12 +73,11 @@ def prototypes(
     starts = search.starts(units)
     parts = []
     for group in joint.groups(units, layers_at_once):
-        layers = list(dict.fromkeys(layer for layer, _ in group))
+        layers = joint.layers(group)
         start = torch.cat([starts[layer] for layer in layers])
         work = partial(search.of(layers).first, group, start)
         parts += blocks.in_blocks(len(group), search.block, work)
-    everyone = [(layer, channel) for layer, channels in units.items() for channel in channels]
-    return search.rescued(everyone, _joined(parts))
+    return search.rescued([(layer, c) for layer in units for c in units[layer]], joined(parts))
 
 
 def _require_feasible(
@@ -92,46 +91,6 @@ def _require_feasible(
     if evolution.strategy != "none":
         origin = torch.zeros(1, prior.latent_size)
         STRATEGIES[evolution.strategy](origin, evolution.sigma, evolution.samples, evolution.parents)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Prototypes, and which of them are still their starts though steps were made, (U,)."""
-
-    made: Shard
-    astray: NDArray[np.bool_]
-
-    @property
-    def wanting(self) -> NDArray[np.bool_]:
-        """Those worth a further attempt, (U,)."""
-        status = self.made.status
-        return (status == schema.Status.DEAD) | self.astray & (status == schema.Status.CONVERGED)
-
-    def of(self, rows: Sequence[int]) -> "_Found":
-        """Some of them."""
-        return _Found(
-            Shard(**{name: values[rows] for name, values in self._arrays.items()}), self.astray[rows]
-        )
-
-    def but(self, rows: Sequence[int], better: "_Found") -> "_Found":
-        """Some of them replaced."""
-        arrays = {name: values.copy() for name, values in self._arrays.items()}
-        for name, values in arrays.items():
-            values[rows] = getattr(better.made, name)
-        astray = self.astray.copy()
-        astray[rows] = better.astray
-        return _Found(Shard(**arrays), astray)
-
-    @property
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {item.name: getattr(self.made, item.name) for item in fields(Shard)}
-
-
-def _joined(parts: Sequence[_Found]) -> _Found:
-    made = {
-        item.name: np.concatenate([getattr(part.made, item.name) for part in parts]) for item in fields(Shard)
-    }
-    return _Found(Shard(**made), np.concatenate([part.astray for part in parts]))
 
 
 @dataclass(frozen=True)
@@ -195,7 +154,7 @@ class _Search:
             made(self.exact, objective, torch.float32),
         )
 
-    def rescued(self, units: Sequence[Unit], found: _Found) -> Shard:
+    def rescued(self, units: Sequence[Unit], found: Found) -> Shard:
         """The prototypes of all units, those that are dead or astray tried again.
 
         They are few: units of all layers share batches, each of which runs as far as its deepest.
@@ -205,15 +164,15 @@ class _Search:
             if not rows:
                 break
             again = partial(self._again, units, found, rows, attempt)
-            found = found.but(rows, _joined(blocks.in_blocks(len(rows), self.block, again)))
+            found = found.but(rows, joined(blocks.in_blocks(len(rows), self.block, again)))
         return found.made
 
     def _again(
-        self, units: Sequence[Unit], found: _Found, rows: Sequence[int], attempt: int, some: range
-    ) -> _Found:
+        self, units: Sequence[Unit], found: Found, rows: Sequence[int], attempt: int, some: range
+    ) -> Found:
         rows = rows[some.start : some.stop]
         which = [units[i] for i in rows]
-        return self.of(list(dict.fromkeys(layer for layer, _ in which))).again(which, found.of(rows), attempt)
+        return self.of(joint.layers(which)).again(which, found.of(rows), attempt)
 
 
 @dataclass(frozen=True)
@@ -226,32 +185,27 @@ class _Layers:
     waking: Response
     exact: Response
 
-    def first(self, units: Sequence[Unit], start: Tensor, some: range) -> _Found:
+    def first(self, units: Sequence[Unit], start: Tensor, some: range) -> Found:
         """The prototypes of some of the units, from their starts (U, latent_size)."""
         units = units[some.start : some.stop]
         start = self._evolved(units, start[some.start : some.stop])
-        best = self._climb(self.fast, units, start)
-        return _Found(self._snapshot(units, best), best.astray.cpu().numpy())
+        return self._climb(self.fast, units, start)
 
-    def again(self, units: Sequence[Unit], found: _Found, attempt: int) -> _Found:
+    def again(self, units: Sequence[Unit], found: Found, attempt: int) -> Found:
         """A further attempt for units that are dead or astray.
 
-        It is longer: of the dead towards a response before the non-linearity, of those astray in
-        shorter steps.
+        It is longer: the dead climb before the non-linearity, those astray in shorter steps.
         """
         dead = found.made.status == schema.Status.DEAD
-        aims = [(self.waking, dead), (self.fast, ~dead)]
-        if self.fast is self.waking:
-            aims = [(self.fast, np.ones_like(dead))]
+        one_aim = self.fast is self.waking
+        aims = [(self.waking, dead | one_aim), (self.fast, ~(dead | one_aim))]
         for aim, which in aims:
-            rows = np.flatnonzero(which).tolist()
-            if not rows:
+            if not (rows := np.flatnonzero(which).tolist()):
                 continue
             some = [units[i] for i in rows]
             latent = torch.from_numpy(found.made.latent[rows]).to(self.search.device, torch.float32)
             shorter = torch.from_numpy(np.where(found.astray[rows], SHORTER**attempt, 1))[:, None]
-            best = self._climb(aim, some, latent, 2**attempt, shorter.to(latent))
-            found = found.but(rows, _Found(self._snapshot(some, best), best.astray.cpu().numpy()))
+            found = found.but(rows, self._climb(aim, some, latent, 2**attempt, shorter.to(latent)))
         return found
 
     def _climb(
@@ -261,8 +215,8 @@ class _Layers:
         start: Tensor,
         effort: int = 1,
         shorter: float | Tensor = 1.0,
-    ) -> ascent.Best:
-        """An ascent; with more effort, of as many more steps in a ball as much larger.
+    ) -> Found:
+        """What an ascent finds; with more effort, of as many more steps in a ball as much larger.
 
         `shorter`: how many times the steps are, one number or one for each unit, (B, 1).
         """
@@ -274,7 +228,7 @@ class _Layers:
                 [transforms.draw(moves, steps, *self.search.address, *unit) for unit in units], 1
             ).to(self.search.device)
         index = self._numbers(units)
-        return ascent.adam(
+        best = ascent.adam(
             start,
             lambda latent, draw: response(latent, index, draw),
             steps=steps,
@@ -283,6 +237,7 @@ class _Layers:
             damping=settings.damping,
             draws=draws,
         )
+        return Found(self._snapshot(units, best), best.astray.cpu().numpy())
 
     def _evolved(self, units: Sequence[Unit], start: Tensor) -> Tensor:
         """Starts after the evolution of the units that need one."""
@@ -296,7 +251,8 @@ class _Layers:
                 return start
         which = [units[i] for i in chosen.nonzero()[:, 0].tolist()]
         index = self._numbers(which)
-        draw = _Draws(self.search, which, settings.samples)
+        search = self.search
+        draw = Draws(search.address, which, (settings.samples, search.latent_size), search.device)
         strategy = STRATEGIES[settings.strategy](
             start[chosen], settings.sigma, settings.samples, settings.parents
         )
@@ -340,33 +296,5 @@ class _Layers:
             latent=latent.cpu().numpy(),
             activation=activation.cpu().numpy(),
             activation_trace=best.trace[:, : self.search.recipe.ascent.steps + 1].cpu().numpy(),
-            status=_status(activation, best.finite).cpu().numpy(),
+            status=status(activation, best.finite).cpu().numpy(),
         )
-
-
-class _Draws:
-    """The random numbers of an evolution, drawn on the device, each unit's from its own address."""
-
-    def __init__(self, search: _Search, units: Sequence[Unit], samples: int) -> None:
-        self.shape = samples, search.latent_size
-        self.device = search.device
-        self.generators = [
-            torch.Generator(search.device).manual_seed(seeding.seed("evolution", *search.address, *unit))
-            for unit in units
-        ]
-
-    def __call__(self, _generation: int) -> Tensor:
-        """(B, lambda, n) of N(0, I), the next of each stream."""
-        return torch.stack(
-            [torch.randn(self.shape, generator=stream, device=self.device) for stream in self.generators]
-        )
-
-
-def _status(activation: Tensor, finite: Tensor) -> Tensor:
-    """Named states: diverged if any response was not finite, dead if the best image leaves it silent."""
-    status = torch.full(
-        activation.shape, schema.Status.CONVERGED, dtype=torch.uint8, device=activation.device
-    )
-    status[activation <= 0] = schema.Status.DEAD
-    status[~(finite & activation.isfinite())] = schema.Status.DIVERGED
-    return status

@@ -76,6 +76,11 @@ def groups(units: Mapping[str, Sequence[int]], layers_at_once: int) -> Iterator[
         units: layer -> channels, in the order of the network.
         layers_at_once: layers that go through the network together.
     """
-    layers = list(units)
-    for start in range(0, len(layers), layers_at_once):
-        yield [(layer, c) for layer in layers[start : start + layers_at_once] for c in units[layer]]
+    names = list(units)
+    for start in range(0, len(names), layers_at_once):
+        yield [(layer, c) for layer in names[start : start + layers_at_once] for c in units[layer]]
+
+
+def layers(units: Sequence[Unit]) -> list[str]:
+    """The layers of units, each once, in the order in which they stand."""
+    return list(dict.fromkeys(layer for layer, _ in units))
