@@ -20,19 +20,25 @@ def run_stage(main: Callable[..., None]) -> None:
         main: takes the parameters first, then the item it is for: nothing, `condition`, or
             `condition, run`.
     """
-    signal.signal(signal.SIGTERM, _interrupt)  # so that nothing half-written is left then, either
+    told: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        told.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):  # so that nothing half-written is left then, either
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
     try:
         study = params.load(layout.PARAMS)
         main(study, *item(main, study, sys.argv[1:]))
-    except StudyError as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if told:  # whatever it has become on its way: torch, for one, turns it into an error of its own
+            sys.exit(130)
+        if not isinstance(error, StudyError):
+            raise
         print(error, file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def item(main: Callable[..., None], study: params.Params, arguments: list[str]) -> list[Any]:

@@ -1,10 +1,14 @@
-"""The order of the tests, and a browser for all of a process: Playwright runs once in one or not at all."""
+"""The order of the tests, their random numbers, and a browser.
+
+There is one browser for all tests of a process: Playwright runs once in one or not at all.
+"""
 
 import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
@@ -16,6 +20,11 @@ QUIET = [
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow tests first: side by side, no process is left alone with them at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_runtest_setup() -> None:
+    """Random numbers that a test draws without a seed of its own are the same in every run."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
