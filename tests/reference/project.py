@@ -56,20 +56,19 @@ plots:
 MAKE = """
 import json, pathlib, sys
 from ruamel.yaml import YAML
-from protoviz import cube, files, layout, recipes
-from protoviz.cube_linking import link_cube
-from tests.reference import prototypes as toy
-study = YAML(typ="safe").load(pathlib.Path("params.yaml"))
-stage, *item = sys.argv[1:]
-with open("../log.txt", "a") as log:
-    log.write("@".join([stage, "-".join(item)]).rstrip("@") + "\\n")
-if stage == "train":
-    folder = layout.checkpoints(item[0], int(item[1]))
+from protoviz import files, layout
+
+def network(condition, run):
+    folder = layout.checkpoints(condition, int(run))
     folder.mkdir(parents=True)
     for epoch in study["train"]["keep"]:
-        (folder / layout.checkpoint(epoch)).write_text(f"{item} {epoch} {study['conditions'][item[0]]}")
-elif stage == "synthesize":
-    condition, run = item[0], int(item[1])
+        text = f"{[condition, run]} {epoch} {study['conditions'][condition]}"
+        (folder / layout.checkpoint(epoch)).write_text(text)
+
+def prototypes(condition, run):
+    from protoviz import recipes
+    from tests.reference import prototypes as toy
+    run = int(run)
     epochs, repeats = tuple(study["train"]["keep"]), tuple(range(study["synthesis"]["repeats"]))
     sources = {epoch: layout.checkpoints(condition, run) / layout.checkpoint(epoch) for epoch in epochs}
     about = {
@@ -81,11 +80,13 @@ elif stage == "synthesize":
     }
     extent = toy.template((condition,), (run,), repeats, epochs)
     toy.write_cube(layout.prototypes(condition, run), extent, about)
-elif stage == "metrics":
+
+def metrics(condition):
     names = sorted(path.name for path in pathlib.Path("data/prototypes").iterdir())
-    strength = study["conditions"][item[0]].get("cj_strength", study["augment"]["cj_strength"])
-    files.write_json(layout.metrics(item[0]), {"stores": len(names), "layer1": {"diversity": strength}})
-elif stage == "curves":
+    strength = study["conditions"][condition].get("cj_strength", study["augment"]["cj_strength"])
+    files.write_json(layout.metrics(condition), {"stores": len(names), "layer1": {"diversity": strength}})
+
+def curves():
     files.write_csv(
         layout.CURVES / "diversity.csv",
         [
@@ -95,8 +96,17 @@ elif stage == "curves":
             for e in study["train"]["keep"]
         ],
     )
-else:
+
+def cube():
+    from protoviz.cube_linking import link_cube
     link_cube(layout.CUBE, [layout.prototypes(c, r) for c in study["conditions"] for r in study["runs"]])
+
+study = YAML(typ="safe").load(pathlib.Path("params.yaml"))
+stage, *item = sys.argv[1:]
+with open("../log.txt", "a") as log:
+    log.write("@".join([stage, "-".join(item)]).rstrip("@") + "\\n")
+stages = {"train": network, "synthesize": prototypes, "metrics": metrics, "curves": curves, "cube": cube}
+stages[stage](*item)
 """
 
 
