@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 
+from protoviz import machine
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -20,6 +22,11 @@ QUIET = [
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow tests first: side by side, no process is left alone with them at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: some tests wait for what they have started."""
+    return machine.cores() + 1
 
 
 def pytest_runtest_setup() -> None:

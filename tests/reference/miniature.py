@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from protoviz import backbones, checkpoints, layout
+from protoviz import backbones, checkpoints, layout, params
+from stages import dataset, generator
 
 ROOT = Path(__file__).parents[2]
 STARTED: list[subprocess.Popen[str]] = []
@@ -52,9 +53,9 @@ def make(folder):
         shutil.copy(ROOT / name, folder / name)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     write_params(folder)
-    for stage in ("dataset", "generator"):
-        result = call(folder, sys.executable, "-m", f"stages.{stage}")
-        assert result.returncode == 0, result.stderr
+    with contextlib.chdir(folder):
+        for stage in (dataset, generator):
+            stage.main(params.load(layout.PARAMS))
     for epoch in EPOCHS:
         network = backbones.initial("resnet18", 4, epoch)
         identity = checkpoints.Checkpoint("clrjit", 1, epoch, "resnet18", 4, initial_weights="")
