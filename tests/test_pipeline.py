@@ -146,15 +146,6 @@ def test_a_second_time_nothing_is_run(study: tuple[Path, subprocess.CompletedPro
     assert json.loads(call(folder, "dvc", "status", "--json").stdout) == {}
 
 
-def test_forced_stages_give_the_same_hashes(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    folder, _ = study
-    before = outputs(folder)
-    for stage in ("train@clrjit-1", "synthesize@clrjit-1"):
-        forced = call(folder, "dvc", "repro", "--force", "--single-item", stage)
-        assert forced.returncode == 0, forced.stdout + forced.stderr
-    assert outputs(folder) == before
-
-
 def test_the_cube_opens_with_xarray_alone(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     import xarray as xr
 
