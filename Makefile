@@ -74,7 +74,8 @@ clean:
 install: .venv/installed
 
 # uv, by its hash in the lock file, installs the rest by theirs, compiled: each of some thirty stage processes
-# starts seconds sooner, also where Python may not write bytecode.
+# starts seconds sooner, also where Python may not write bytecode. What numba compiles when umap is imported for
+# the first time, it keeps: half a minute that stages or tests side by side would all spend.
 .venv/installed: requirements.lock pyproject.toml
 	@git rev-parse --is-inside-work-tree >/dev/null 2>&1 || { \
 		echo "$(CURDIR): expected a git clone, found none (or no git); clone the repository, DVC needs it" >&2; exit 1; }
@@ -92,4 +93,5 @@ install: .venv/installed
 		--require-hashes --no-deps -r .venv/uv.txt
 	@uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@uv pip install --quiet --python $(BIN)/python --offline --no-build-isolation --no-deps --editable .
+	@$(BIN)/python -W ignore -c 'import umap'
 	@touch $@
