@@ -279,7 +279,7 @@ def test_killed_while_dvc_takes_over_the_output(fresh, whole):
     assert miniature.hashes(fresh / STORE) == whole[0]
 
 
-@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_any_number_of_workers_gives_the_same_hashes(fresh, whole, number):
     """With three, one of them is killed in the middle."""
     stage = miniature.start(fresh, *SYNTHESIZE, PROTOVIZ_WORKERS=str(number))
