@@ -24,6 +24,7 @@ class Job:
         stretch: how many times as many steps of ascent, for `longer`.
         extent: the whole; or only to warm up: the same shapes, next to no steps; or only what is done
             once for a network, however many of its units are asked for (ours).
+        layers_at_once: as in `Study`.
     """
 
     subject: Subject
@@ -32,6 +33,7 @@ class Job:
     steps: int
     stretch: float
     extent: Extent
+    layers_at_once: int = 1
 
     def address(self, *more: str | int) -> tuple[str | int, ...]:
         """Where random numbers come from."""

@@ -98,6 +98,7 @@ def _run(job: Job, recipe: Synthesis, prior: ImagePrior) -> Made:
         recipe,
         address=(condition, run, job.repeat, epoch),
         device=subject.device,
+        layers_at_once=job.layers_at_once,
     )
     return Made(shard.image, shard.latent, *evaluations(recipe, units))
 

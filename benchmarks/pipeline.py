@@ -44,10 +44,13 @@ class Pipeline:
 
     def responses_to(self, images: Tensor, layer: str, channels: Sequence[int]) -> Tensor:
         """The same for images (B, 3, H, W) in [0, 1]."""
+        return functional.relu(self.pre_activations(images, layer, channels))
+
+    def pre_activations(self, images: Tensor, layer: str, channels: Sequence[int]) -> Tensor:
+        """The same before the non-linearity."""
         counter = self.gradient if images.requires_grad else self.forward
         counter[layer] += len(images)
-        maps = self.subject.network.pre_activation(backbones.normalise(images), layer)
-        everyone = at_centre(functional.relu(maps))
+        everyone = at_centre(self.subject.network.pre_activation(backbones.normalise(images), layer))
         rows = torch.arange(len(images), device=images.device)
         return everyone[rows, torch.as_tensor(channels, device=images.device)]
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -128,10 +128,19 @@ def run_here(task: Task) -> Result:
     method = METHODS[task.method]
     subject = subjects.load(task.study, task.network, device, method.ours)
     share = sum(map(len, task.units.values())) / sum(subject.network.units.values())
+    job = Job(
+        subject,
+        task.units,
+        task.repeat,
+        task.steps,
+        task.stretch,
+        "whole",
+        subjects.STUDIES[task.study].layers_at_once,
+    )
 
     def timed(extent: Extent) -> tuple[Made, float]:
         begin = time.perf_counter()
-        made = method.run(Job(subject, task.units, task.repeat, task.steps, task.stretch, extent))
+        made = method.run(replace(job, extent=extent))
         _settle(device)
         return made, time.perf_counter() - begin
 

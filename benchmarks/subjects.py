@@ -56,12 +56,15 @@ class Study:
         load: the network of a name, on a device; with the prior as others run it, or as this project does.
         title: what it is, for the header.
         per_layer: units of each layer, and how many of them are measured one at a time; None: all.
+        layers_at_once: layers whose units share batches in this project's engine; several, where only a few
+            units of each are measured, which would make batches of a size that nobody works with.
     """
 
     names: Callable[[], list[str]]
     load: Callable[[str, torch.device, bool], Subject]
     title: str
     per_layer: tuple[int | None, int | None]
+    layers_at_once: int = 1
 
 
 def load(study: str, name: str, device: torch.device, ours: bool = False) -> Subject:
@@ -184,6 +187,7 @@ STUDIES = {
         _full,
         "full size: fc6 (4096-d, 256 px) and ResNet18 (width 64, 96 px), random weights",
         (6, 1),
+        layers_at_once=4,
     ),
     "tiny": Study(lambda: ["tiny"], _tiny, "a random network of width 4 at 32 px: does it all run", (2, 1)),
 }

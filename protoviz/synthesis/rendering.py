@@ -10,7 +10,7 @@ from protoviz.priors.base import ImagePrior
 from protoviz.synthesis.crop import Crop
 from protoviz.synthesis.operations import Graph, prepare
 from protoviz.synthesis.trace import frozen, trace
-from protoviz.synthesis.windows import Window, whole
+from protoviz.synthesis.windows import Span, Window, whole
 
 Render = Callable[[Tensor], Tensor]
 
@@ -30,6 +30,7 @@ class Renderer:
 
     def __init__(self, prior: ImagePrior, size: int, dtype: torch.dtype, device: torch.device) -> None:
         self.size, self._native = size, prior.image_size
+        self._weights = _bilinear(self._native, size).to(device) if self._native != size else None
         self._plain: Render = prior.render
         self._graph: Graph | None = None
         self._dtype, self._device = torch.float32, device
@@ -43,26 +44,49 @@ class Renderer:
 
     def __call__(self, latents: Tensor) -> Tensor:
         """Images (B, 3, size, size) in [0, 1], float32, of latents (B, latent_size)."""
-        images = self._plain(latents.to(self._dtype)).float()
-        if self._native == self.size:
-            return images
-        resized = functional.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
-        return resized.clamp(0, 1)
+        images = self._plain(latents.to(self._dtype))
+        return self._resized(images, whole(self.size, self.size), whole(self._native, self._native))
 
     def within(self, window: Window) -> Render:
         """What renders only a window of the image: latents -> (B, 3, h, w) in [0, 1], float32."""
-        (top, bottom), (left, right) = window
         if window == whole(self.size, self.size):
             return self
-        if not self._graph or self._native != self.size:
+        if not self._graph:
+            (top, bottom), (left, right) = window
             return lambda latents: self(latents)[:, :, top:bottom, left:right]
+        seen = window if self._weights is None else Window(*(_seen(self._weights, span) for span in window))
         crop = Crop(self._graph)
         output = next(node for node in reversed(self._graph.traced.graph.nodes) if node.op == "output")
         (image,) = output.all_input_nodes
-        crop.ask(image, window)
+        crop.ask(image, seen)
         crop.spread()
-        cut = crop.emit(lambda emission: emission.take(image, window))
-        return lambda latents: cut(latents.to(self._dtype)).float()
+        cut = crop.emit(lambda emission: emission.take(image, seen))
+        return lambda latents: self._resized(cut(latents.to(self._dtype)), window, seen)
+
+    def _resized(self, images: Tensor, window: Window, seen: Window) -> Tensor:
+        """A window of the resized image, of what it depends on of the rendered one, (B, 3, h, w), float32.
+
+        Two matrix products, in the precision of the search.
+        """
+        if self._weights is None:
+            return images.float()
+        weights = self._weights.to(images.dtype)
+        down, across = (
+            weights[slice(*span), slice(*source)] for span, source in zip(window, seen, strict=True)
+        )
+        return (down @ (images @ across.T)).float().clamp(0, 1)
+
+
+def _bilinear(native: int, size: int) -> Tensor:
+    """What bilinear resizing with antialiasing multiplies a column of pixels by, (size, native)."""
+    unit = torch.eye(native)[None, None]
+    return functional.interpolate(unit, (size, native), mode="bilinear", antialias=True)[0, 0]
+
+
+def _seen(weights: Tensor, span: Span) -> Span:
+    """The pixels of the rendered image on which a span of the resized one depends."""
+    used = weights[slice(*span)].any(0).nonzero()[:, 0]
+    return Span(int(used[0]), int(used[-1]) + 1)
 
 
 class _Rendered(nn.Module):

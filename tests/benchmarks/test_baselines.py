@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from benchmarks import lucent_style, one_at_a_time, published, subjects
-from benchmarks.fc6 import PublishedFc6
+from benchmarks import lucent_style, one_at_a_time, published, smoothness, subjects
+from benchmarks.fc6 import LENGTH, PublishedFc6
 from benchmarks.pipeline import Pipeline, measure, quantized
 from protoviz import backbones
 from tests.reference import published as oracle
@@ -157,7 +157,7 @@ def test_what_is_measured_is_the_response_to_the_quantised_image(subject):
 
 def test_published_and_own_fc6_make_the_same_images():
     published_form = PublishedFc6(1)
-    latents = torch.randn(2, 4096, generator=torch.Generator().manual_seed(0))
+    latents = LENGTH * torch.randn(2, 4096, generator=torch.Generator().manual_seed(0))
     images = published_form.render(latents)
     torch.testing.assert_close(images, published_form.ours().render(latents), atol=1e-4, rtol=0)
     assert 0.1 < images.std() < 0.4
@@ -168,3 +168,19 @@ def test_calibrated_network_has_responses_of_order_one(subject):
     images = backbones.normalise(subject.prior.render(latents))
     for _, maps in subject.network.pre_activations(images):
         assert 0.3 < maps.std() < 5
+
+
+def test_gradients_last_beyond_a_move_that_is_small_enough(subject, monkeypatch):
+    pipeline = Pipeline(subject)
+    far = smoothness.measured(pipeline, "layer3")
+    monkeypatch.setattr(smoothness, "MOVE", 1e-5)
+    np.testing.assert_allclose(smoothness.measured(pipeline, "layer3"), 1, atol=0.02)
+    assert far[0] < 0.99
+    assert far[2] < 0.99
+
+
+def test_smoothness_is_told_of_every_layer(capsys):
+    smoothness.main(["--study", "tiny"])
+    table = capsys.readouterr().out
+    assert table.count("| tiny | layer") == 4
+    assert "nan" not in table

@@ -128,17 +128,30 @@ def test_a_window_is_that_of_the_whole_image(prior):
         torch.testing.assert_close(found, image[:, :, top:bottom, left:right], rtol=0, atol=1e-5)
 
 
-def test_a_window_of_a_resized_image(prior):
-    """Resizing mixes pixels: the whole image is rendered, then cut."""
-    z, size = latents(prior), 16
+@pytest.mark.parametrize("size", [9, 16, 37])
+def test_windows_of_a_resized_image(prior, size):
+    z = latents(prior)
     rendered = renderer(prior, size)
     expected = functional.interpolate(
         prior.render(z), (size, size), mode="bilinear", antialias=True, align_corners=False
     )
     torch.testing.assert_close(rendered(z), expected, rtol=0, atol=1e-5)
-    window = Window(Span(3, 9), Span(0, 16))
-    torch.testing.assert_close(rendered.within(window)(z), expected[:, :, 3:9], rtol=0, atol=1e-5)
     assert 0 <= rendered(z).min() <= rendered(z).max() <= 1
+    for window in (*windows(size), Window(Span(3, 9), Span(0, size))):
+        (top, bottom), (left, right) = window
+        found = rendered.within(window)(z)
+        torch.testing.assert_close(found, expected[:, :, top:bottom, left:right], rtol=0, atol=1e-5)
+
+
+def test_gradients_of_a_resized_image_are_those_of_resizing():
+    prior = Upconvolutions()
+    z = latents(prior).requires_grad_(True)
+    window = Window(Span(2, 9), Span(5, 16))
+    weight = torch.randn(2, 3, 7, 11, generator=torch.Generator().manual_seed(2))
+    (ours,) = torch.autograd.grad((renderer(prior, 16).within(window)(z) * weight).sum(), z)
+    resized = functional.interpolate(prior.render(z), (16, 16), mode="bilinear", antialias=True)
+    (expected,) = torch.autograd.grad((resized[:, :, 2:9, 5:] * weight).sum(), z)
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_images_may_be_larger_than_those_of_the_prior():
@@ -166,9 +179,11 @@ def test_bfloat16_is_within_a_few_grey_levels(name):
     near = renderer(prior, dtype=torch.bfloat16)
     window = Window(Span(2, 9), Span(15, SIZE))
     assert next(prior.parameters()).dtype == torch.float32, "the prior stays as it was"
+    resized = functional.interpolate(prior.render(z), (16, 16), mode="bilinear", antialias=True)
     for found, expected in (
         (near(z), prior.render(z)),
         (near.within(window)(z), prior.render(z)[:, :, 2:9, 15:]),
+        (renderer(prior, 16, torch.bfloat16)(z), resized),
     ):
         assert found.dtype == torch.float32
         assert (found - expected).abs().max() < 3 / 255
@@ -192,8 +207,9 @@ def test_a_window_costs_less(name):
             render(z)
         return counter.get_total_flops()
 
-    corner = rendered.within(Window(Span(0, 4), Span(0, 4)))
-    assert 2 * operations(corner) < operations(rendered)
+    for drawn in (rendered, renderer(PRIORS[name](), 16)):
+        corner = drawn.within(Window(Span(0, 4), Span(0, 4)))
+        assert 2 * operations(corner) < operations(drawn)
 
 
 def test_the_prior_stays_as_it_was():
