@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from protoviz import backbones, checkpoints, compute, embedders, imagenet
-from protoviz.measurement import UNTRAINED
+from protoviz.config.analysis import UNTRAINED
 
 NAMES = [f"{name}{UNTRAINED}" for name in imagenet.NETWORKS]
 

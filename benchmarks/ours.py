@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable
 
 from benchmarks.jobs import Job, Made
+from protoviz.config.synthesis import PRESETS, Synthesis, Transforms
 from protoviz.priors import fourier as fourier_basis
 from protoviz.priors.base import ImagePrior
-from protoviz.recipes import PRESETS, Synthesis, Transforms
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.network import Network
 

@@ -25,10 +25,11 @@ from benchmarks import lucent_style, subjects
 from benchmarks.evidence import load
 from benchmarks.ours import LIKE_LUCENT
 from benchmarks.pipeline import at_centre, quantized
-from protoviz import backbones, compute, layout, params, seeding, staged_network
+from protoviz import backbones, compute, layout, seeding, staged_network
+from protoviz.config import params
+from protoviz.config.finetuning import TrainingStages
+from protoviz.config.synthesis import Synthesis
 from protoviz.priors import base
-from protoviz.recipes import Synthesis
-from protoviz.stage_params import TrainingStages
 from protoviz.synthesis import sampling
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.network import Network

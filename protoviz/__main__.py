@@ -89,13 +89,14 @@ def _repro(arguments: argparse.Namespace) -> None:
 
 
 def _presets(_: argparse.Namespace) -> None:
-    from protoviz import layout, params, preset_table
+    from protoviz import layout
+    from protoviz.config import diff, params
 
     files = [layout.PARAMS, *sorted(layout.PRESETS.glob("*.yaml"), reverse=True)]
     studies = {
         path.name if path == layout.PARAMS else path.stem: params.load(path).model_dump() for path in files
     }
-    print(preset_table.table(studies), end="")
+    print(diff.table(studies), end="")
 
 
 def _units(arguments: argparse.Namespace) -> None:

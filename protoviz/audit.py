@@ -11,7 +11,8 @@ from typing import Any
 
 import xarray as xr
 
-from protoviz import files, layout, ledger, recipes, schema, verification
+from protoviz import files, layout, ledger, schema, verification
+from protoviz.config import synthesis
 from protoviz.ledger import Ledger, Output
 from protoviz.verification import Problem
 from protoviz.whereabouts import Whereabouts
@@ -124,7 +125,7 @@ def _recipe(attributes: Mapping[str, Any], item: str, recorded: Ledger) -> Itera
     if ran is None or not isinstance(said, Mapping):
         return
     said = said.get(item, said)
-    expected = recipes.Synthesis.model_validate(ran).model_dump(mode="json")
+    expected = synthesis.Synthesis.model_validate(ran).model_dump(mode="json")
     differing = [name for name in expected | dict(said) if expected.get(name) != said.get(name)]
     if differing:
         shown = ", ".join(f"{name} {json.dumps(said.get(name))}" for name in differing)

@@ -19,7 +19,8 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from protoviz import files, params, seeding
+from protoviz import files, seeding
+from protoviz.config import params
 from protoviz.errors import StudyError
 from protoviz.sources import cifar10, folder, microbes, stl10
 from protoviz.sources.base import Indices, Pictures, Pixels, Source

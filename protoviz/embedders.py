@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from protoviz.measurement import IMAGENET, UNTRAINED
+from protoviz.config.analysis import IMAGENET, UNTRAINED
 from protoviz.registry import lookup
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from protoviz import files, seeding, state_dicts
 from protoviz.backbones import IMAGENET_MEAN, IMAGENET_STD
+from protoviz.config.analysis import UNTRAINED
 from protoviz.errors import StudyError
-from protoviz.measurement import UNTRAINED
 from protoviz.priors import download
 from protoviz.registry import lookup
 

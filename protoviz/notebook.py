@@ -8,7 +8,8 @@ import torch
 import xarray as xr
 from torch import nn
 
-from protoviz import backbones, compute, cube, models, recipes, schema, unit_selection
+from protoviz import backbones, compute, cube, models, schema, unit_selection
+from protoviz.config import synthesis
 from protoviz.cube_dataset import dataset
 from protoviz.errors import StudyError
 from protoviz.priors import base
@@ -63,7 +64,7 @@ def synthesize(
             an array (K, C): directions in the space of the layer's channels).
         prior: what makes images of latents: "fourier", "pixels", "generator", "deepsim", or any object with
             `latent_size`, `image_size` and `render` (`protoviz.priors.base.ImagePrior`).
-        preset: "fast", "natural", "paper", "as-written" or "fourier" (`protoviz.recipes.PRESETS`); by default
+        preset: "fast", "natural", "paper", "as-written" or "fourier" (`protoviz.config.synthesis.PRESETS`); by default
             "fourier" for priors without weights, "fast" for the others.
         size: height and width of the images, px; by default the model's own.
         weights: of the prior, a path or address, for "generator" and "deepsim".
@@ -88,7 +89,7 @@ def synthesize(
         StudyError: whatever is wrong with these, before any time is spent.
     """
     on = compute.available(str(device))
-    recipe = recipes.changed(preset or ("fast" if _is_learnt(prior) else "fourier"), changes)
+    recipe = synthesis.changed(preset or ("fast" if _is_learnt(prior) else "fourier"), changes)
     subject = network(model, size=size, mean=mean, std=std, state=state)
     chosen = unit_selection.selected(subject, units)
     made = _prior(prior, weights, subject.size, on)

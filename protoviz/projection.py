@@ -17,9 +17,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz import schema, schema_projection
+from protoviz.config.finetuning import Umap
 from protoviz.embedders import Embedder
 from protoviz.errors import StudyError
-from protoviz.stage_params import Umap
 
 Vectors = NDArray[np.float32]
 Places = NDArray[np.float32]

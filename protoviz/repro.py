@@ -17,7 +17,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from protoviz import files, layout, leftovers, machine, params, scratch, stage_table, tasks
+from protoviz import files, layout, leftovers, machine, scratch, stage_table, tasks
+from protoviz.config import params
 from protoviz.errors import StudyError
 from protoviz.scheduling import Schedule
 from protoviz.verdict_table import table

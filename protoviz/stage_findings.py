@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoviz import seeding, separation
+from protoviz.config.finetuning import Projection
 from protoviz.separation import Estimate
-from protoviz.stage_params import Projection
 from protoviz.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 
 LEVEL = 0.05  # of the tests

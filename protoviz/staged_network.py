@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from protoviz import files, layout, seeding, weights
+from protoviz.config.finetuning import Pretraining
 from protoviz.errors import StudyError
 from protoviz.priors import download
-from protoviz.stage_params import Pretraining
 
 STAGES = ("random", "pretrained", "finetuned")  # the names of epoch 0, 1, 2
 

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from protoviz import layout, params
+from protoviz import layout
+from protoviz.config import params
 from protoviz.errors import StudyError
 
 

@@ -1,7 +1,7 @@
 """How the prototypes of one network look in numbers (F10), and when its units settle (F9)."""
 
 from protoviz import appearance, cube, layout, metrics, settling, stores
-from protoviz.params import Params
+from protoviz.config.params import Params
 from protoviz.schema_appearance import APPEARANCE, SETTLING
 from stages import run_stage
 

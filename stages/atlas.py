@@ -7,8 +7,8 @@ import xarray as xr
 from protoviz import datasets, files, layout, schema
 from protoviz.atlas import build
 from protoviz.atlas.sources import Network, Source, labels
+from protoviz.config.params import Params
 from protoviz.cube import open_cube
-from protoviz.params import Params
 from protoviz.schema_projection import POSITION
 from protoviz.stores import open_dataset
 from stages import run_stage

@@ -1,8 +1,8 @@
 """All prototypes of the study as one cube, at no storage cost."""
 
 from protoviz import layout
+from protoviz.config.params import Params
 from protoviz.cube_linking import link_cube
-from protoviz.params import Params
 from stages import run_stage
 
 

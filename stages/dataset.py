@@ -1,7 +1,7 @@
 """Make the images of the study."""
 
 from protoviz import datasets, layout
-from protoviz.params import Params
+from protoviz.config.params import Params
 from stages import run_stage
 
 

@@ -1,8 +1,8 @@
 """The card of the published prototypes (Q8)."""
 
 from protoviz import cube, files, layout
+from protoviz.config.params import Params
 from protoviz.dataset_card import Part, card, origin
-from protoviz.params import Params
 from stages import run_stage
 
 LICENCE = "MIT"  # of this repository

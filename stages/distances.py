@@ -5,9 +5,9 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from protoviz import cube, embedders, layout, masking, schema, scratch, stores, tasks
+from protoviz.config.params import Params
 from protoviz.distances import measured, require_complete
 from protoviz.embedding import Embedding, circumstances
-from protoviz.params import Params
 from stages import run_stage
 
 

@@ -1,7 +1,7 @@
 """The images of another domain, on which study B fine-tunes its network."""
 
 from protoviz import datasets, layout
-from protoviz.params import Images, Params
+from protoviz.config.params import Images, Params
 from stages import run_stage
 
 

@@ -1,8 +1,8 @@
 """Stage `figures`: G1..G9, the findings, what explains them; PNG, curves also as PDF, one animation."""
 
 from protoviz import datasets, figures, files, layout
+from protoviz.config.params import Params
 from protoviz.cube import open_cube
-from protoviz.params import Params
 from protoviz.stores import open_dataset
 from stages import run_stage
 

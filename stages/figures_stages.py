@@ -1,8 +1,8 @@
 """The figures of study B as PNG (Q6, Q7)."""
 
 from protoviz import cube, figures, layout, schema_projection, stores
+from protoviz.config.params import Params
 from protoviz.figures import stages as drawing
-from protoviz.params import Params
 from stages import run_stage
 
 LAYERS = 16  # of the grid: as many as a page shows at full size

@@ -1,7 +1,7 @@
 """The verdicts on the paper's findings, and the curves of all networks for `dvc plots`."""
 
 from protoviz import datasets, files, findings, layout, metrics, stores
-from protoviz.params import Params
+from protoviz.config.params import Params
 from stages import run_stage
 
 

@@ -14,7 +14,7 @@ from protoviz import (
     stage_findings,
     stores,
 )
-from protoviz.params import Params
+from protoviz.config.params import Params
 from stages import run_stage
 
 

@@ -1,8 +1,8 @@
 """The image prior of the study: trained here, in the default, or checked, if it comes from elsewhere."""
 
 from protoviz import checkpoints, compute, datasets, files, layout
+from protoviz.config.params import Params
 from protoviz.learning import generator
-from protoviz.params import Params
 from protoviz.priors import base
 from protoviz.priors.generator import save
 from stages import run_stage

@@ -1,7 +1,7 @@
 """The numbers of one condition, means over its runs, for `dvc metrics`."""
 
 from protoviz import files, layout, metrics, stores
-from protoviz.params import Params
+from protoviz.config.params import Params
 from stages import run_stage
 
 

@@ -1,8 +1,8 @@
 """How well linear read-outs of one network tell the classes apart, at every kept epoch."""
 
 from protoviz import backbones, checkpoints, compute, datasets, files, layout, seeding
+from protoviz.config.params import Params
 from protoviz.learning.probe import pooled_features, readouts
-from protoviz.params import Params
 from protoviz.progress import track
 from stages import run_stage
 

@@ -3,7 +3,7 @@
 from threadpoolctl import threadpool_limits
 
 from protoviz import cube, embedders, layout, projection, schema, schema_projection, stores
-from protoviz.params import Params
+from protoviz.config.params import Params
 from stages import run_stage
 
 

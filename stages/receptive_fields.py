@@ -1,7 +1,7 @@
 """The receptive fields of one network at all kept epochs."""
 
 from protoviz import checkpoints, compute, layout, schema, stores
-from protoviz.params import Params
+from protoviz.config.params import Params
 from protoviz.progress import track
 from protoviz.synthesis.field_store import Method, receptive_fields
 from protoviz.synthesis.receptive_field import Estimator

@@ -1,8 +1,8 @@
 """The reference encoder: trained on images and from a seed that no analysed network uses."""
 
 from protoviz import backbones, checkpoints, compute, datasets, layout, scratch
+from protoviz.config.params import Params
 from protoviz.learning import simclr
-from protoviz.params import Params
 from stages import run_stage
 
 

@@ -1,7 +1,7 @@
 """What one network's checkpoints respond to: natural images, and the prototypes of all epochs."""
 
 from protoviz import checkpoints, compute, cube, datasets, layout, schema_responses, seeding, stores
-from protoviz.params import Params
+from protoviz.config.params import Params
 from protoviz.progress import track
 from protoviz.synthesis.answer_store import Shown, answer_stores
 from protoviz.synthesis.network import Network

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from protoviz import checkpoints, compute, cube, files, layout, scratch, tasks
-from protoviz.params import Params
+from protoviz.config.params import Params
 from protoviz.priors import base
 from protoviz.synthesis.shards import Machine, Shards
 from stages import run_stage

@@ -3,8 +3,8 @@
 from torch import nn
 
 from protoviz import backbones, checkpoints, compute, datasets, files, layout, scratch
+from protoviz.config.params import Params
 from protoviz.learning import simclr
-from protoviz.params import Params
 from stages import run_stage
 
 

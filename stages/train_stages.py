@@ -1,8 +1,8 @@
 """The network of study B: untrained, pretrained, fine-tuned."""
 
 from protoviz import compute, files, layout, staged_network, state_dicts
+from protoviz.config.params import Params
 from protoviz.learning import classify
-from protoviz.params import Params
 from protoviz.staged_network import Identity
 from stages import run_stage
 

@@ -17,14 +17,14 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("protoviz", "stages")
 
 LEAVES = {
-    *("protoviz.errors", "protoviz.params", "protoviz.registry", "protoviz.seeding"),
+    *("protoviz.errors", "protoviz.config.params", "protoviz.registry", "protoviz.seeding"),
     *("protoviz.files", "protoviz.progress", "protoviz.schema", "protoviz.layout", "protoviz.machine"),
     *(
-        "protoviz.refusals",
-        "protoviz.section",
-        "protoviz.recipes",
-        "protoviz.measurement",
-        "protoviz.stage_params",
+        "protoviz.config.validation_errors",
+        "protoviz.config.section",
+        "protoviz.config.synthesis",
+        "protoviz.config.analysis",
+        "protoviz.config.finetuning",
     ),
     *(
         "protoviz.schema_types",
@@ -57,14 +57,14 @@ PAGE = "protoviz/atlas/page"  # what the browser runs
 
 # A change of these changes messages, places or the reading of parameters, never a result.
 INFRASTRUCTURE = {
-    *("stages", "protoviz", "protoviz.errors", "protoviz.params"),
+    *("stages", "protoviz", "protoviz.errors", "protoviz.config.params"),
     *("protoviz.registry", "protoviz.files", "protoviz.progress", "protoviz.layout", "protoviz.machine"),
     *(
-        "protoviz.refusals",
-        "protoviz.section",
-        "protoviz.recipes",
-        "protoviz.measurement",
-        "protoviz.stage_params",
+        "protoviz.config.validation_errors",
+        "protoviz.config.section",
+        "protoviz.config.synthesis",
+        "protoviz.config.analysis",
+        "protoviz.config.finetuning",
     ),
     *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
 }
@@ -213,7 +213,7 @@ def test_torchvision_only_where_data_sets_and_foreign_networks_are_read() -> Non
 
 
 def test_only_stages_and_the_command_line_read_parameters() -> None:
-    allowed = {"stages", "protoviz.__main__", "protoviz.repro", "protoviz.params", "protoviz.layout"}
+    allowed = {"stages", "protoviz.__main__", "protoviz.repro", "protoviz.config.params", "protoviz.layout"}
     for module in MODULES:
         path = path_of(module)
         assert path is not None
@@ -321,9 +321,10 @@ def test_names_that_params_allow_are_those_of_the_registries() -> None:
     """params.py imports no torch, so it spells the names of the registries once more."""
     from typing import get_args
 
-    from protoviz import backbones, embedders, imagenet, measurement, params
+    from protoviz import backbones, embedders, imagenet
+    from protoviz.config import analysis, params
 
     (names,) = (get_args(hint) for hint in [params.Backbone.model_fields["name"].annotation])
     assert set(names) == set(backbones.BACKBONES)
-    assert set(measurement.EMBEDDERS) == set(embedders.EMBEDDERS)
-    assert tuple(imagenet.NETWORKS) == measurement.IMAGENET
+    assert set(analysis.EMBEDDERS) == set(embedders.EMBEDDERS)
+    assert tuple(imagenet.NETWORKS) == analysis.IMAGENET

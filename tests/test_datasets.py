@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from protoviz import datasets, files, procedural
+from protoviz.config.params import Images
 from protoviz.errors import StudyError
-from protoviz.params import Images
 from protoviz.sources import folder, stl10
 from protoviz.sources.base import ArrayPictures, Source
 

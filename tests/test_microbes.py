@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from protoviz import datasets, params, seeding
+from protoviz import datasets, seeding
+from protoviz.config import params
 from protoviz.sources import microbes
 
 

@@ -10,7 +10,8 @@ import xarray as xr
 from torch import nn
 
 import protoviz
-from protoviz import cube, recipes, schema
+from protoviz import cube, schema
+from protoviz.config import synthesis
 from protoviz.errors import StudyError
 from protoviz.priors import generator
 from protoviz.priors.pixels import Pixels
@@ -194,7 +195,7 @@ def test_parts_of_the_recipe_can_be_changed(model):
     found = protoviz.synthesize(model, "stem:0", preset="fast", **{**FEW, **changes})
     assert found.sizes[schema.REPEAT] == 3
     assert found.sizes[schema.STEP] == 6
-    assert found.attrs["synthesis"] == recipes.changed(
+    assert found.attrs["synthesis"] == synthesis.changed(
         "fast", {**changes, "precision": "float32"}
     ).model_dump(mode="json")
     assert found.attrs["precision"] == "float32"
@@ -207,11 +208,11 @@ def test_parts_of_the_recipe_can_be_changed(model):
     np.testing.assert_allclose(found.activation.squeeze(), response, rtol=1e-4)
 
 
-@pytest.mark.parametrize("preset", recipes.PRESETS)
+@pytest.mark.parametrize("preset", synthesis.PRESETS)
 def test_every_preset_is_known_by_its_name(model, preset):
     few = {"evolution": {"generations": 2}, "ascent": {"steps": 1}, "start": {"pool": 0}, "repeats": 1}
     found = protoviz.synthesize(model, "stem:0", prior="pixels", size=SIZE, preset=preset, **few)
-    assert found.attrs["synthesis"]["evolution"]["strategy"] == recipes.PRESETS[preset].evolution.strategy
+    assert found.attrs["synthesis"]["evolution"]["strategy"] == synthesis.PRESETS[preset].evolution.strategy
 
 
 class Painted(nn.Module):
@@ -250,7 +251,7 @@ def test_any_object_that_renders_is_a_prior(model, prior, preset):
     found = protoviz.synthesize(model, "stem:0-1", **{**FEW, **start, "prior": prior})
     assert found.sizes[schema.COMPONENT] == prior.latent_size
     assert found.image.shape[-3:] == (SIZE, SIZE, 3)
-    assert found.attrs["synthesis"]["start"]["sigma"] == recipes.PRESETS[preset].start.sigma
+    assert found.attrs["synthesis"]["start"]["sigma"] == synthesis.PRESETS[preset].start.sigma
     assert found.attrs["prior"] == {"name": type(prior).__name__, "sha256": None}
 
 

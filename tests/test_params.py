@@ -8,9 +8,9 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from protoviz import params
+from protoviz.config import params
+from protoviz.config.synthesis import PRESETS
 from protoviz.errors import StudyError
-from protoviz.recipes import PRESETS
 
 DEFAULT = Path(__file__).parents[1] / "params.yaml"
 MISSING = object()

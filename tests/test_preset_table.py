@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from protoviz import params, preset_table
+from protoviz.config import diff, params
 
 ROOT = Path(__file__).parents[1]
 ONE = {
@@ -19,13 +19,13 @@ TWO = {"title": "one", "train": {"lr": 0.1, "keep": [0, 4]}, "runs": [1], "condi
 
 
 def test_only_what_differs_is_there_under_its_full_name():
-    found = preset_table.differences({"one": ONE, "two": TWO})
+    found = diff.differences({"one": ONE, "two": TWO})
     assert found == {
         "train.keep": {"one": [0, 1, 2, 3], "two": [0, 4]},
         "conditions.a.x": {"one": 1, "two": 2},
         "conditions.b": {"one": {}},
     }
-    assert preset_table.differences({"one": ONE, "same": ONE}) == {}
+    assert diff.differences({"one": ONE, "same": ONE}) == {}
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,12 @@ def test_only_what_differs_is_there_under_its_full_name():
     ],
 )
 def test_values_are_said_as_in_yaml(value, text):
-    assert preset_table.said(value) == text
+    assert diff.said(value) == text
 
 
 def test_long_values_are_wrapped_and_not_said_twice():
     long = {"embedders": ["a_long_name"] * 12, "x": 1}
-    lines = preset_table.table(
-        {"default": {"embedders": [], "x": 2}, "paper": long, "other": long}
-    ).splitlines()
+    lines = diff.table({"default": {"embedders": [], "x": 2}, "paper": long, "other": long}).splitlines()
     assert max(map(len, lines)) <= 100
     row = next(line for line in lines if line.startswith("embedders"))
     assert row.endswith("as paper")

@@ -16,7 +16,8 @@ import xarray as xr
 from ruamel.yaml import YAML
 
 import stages
-from protoviz import files, layout, params, verdict_table
+from protoviz import files, layout, verdict_table
+from protoviz.config import params
 from protoviz.priors import deepsim
 from protoviz.sources import stl10
 from tests.reference import weight_files

@@ -5,9 +5,9 @@ import pytest
 import xarray as xr
 
 from protoviz import cube, projection, schema, schema_projection, stores
+from protoviz.config.finetuning import Umap
 from protoviz.embedders import Setting, pixels
 from protoviz.errors import StudyError
-from protoviz.stage_params import Umap
 from tests.reference import prototypes as toy
 
 pytestmark = pytest.mark.slow  # UMAP is compiled on its first use

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from protoviz import files, layout, params, verdict_table
+from protoviz import files, layout, verdict_table
+from protoviz.config import params
 from protoviz.schema_dictionary import data_dictionary
 
 ROOT = Path(__file__).parents[1]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from protoviz import stage_findings
+from protoviz.config.finetuning import Projection, Umap
 from protoviz.separation import Estimate
 from protoviz.stage_findings import Effect, Space
-from protoviz.stage_params import Projection, Umap
 from protoviz.stage_table import WIDTH, table
 from protoviz.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from protoviz import files, staged_network, state_dicts
+from protoviz.config.finetuning import Pretraining
 from protoviz.errors import StudyError
-from protoviz.stage_params import Pretraining
 from protoviz.staged_network import Identity
 
 MODEL = "test_byobnet"

@@ -22,7 +22,7 @@ from protoviz import files, schema
 from protoviz.atlas import curves, pieces, scripts
 from protoviz.atlas.sources import Source, labels
 from protoviz.atlas.tally import Tally
-from protoviz.measurement import Atlas
+from protoviz.config.analysis import Atlas
 from protoviz.palette import colours
 from protoviz.progress import track
 

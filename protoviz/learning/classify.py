@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from protoviz import backbones, compute, datasets, seeding
+from protoviz.config.finetuning import Supervised
 from protoviz.progress import track
-from protoviz.stage_params import Supervised
 
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from protoviz import backbones, seeding
+from protoviz.config.params import Generator
 from protoviz.errors import StudyError
-from protoviz.params import Generator
 from protoviz.priors.generator import Decoder, Shape
 from protoviz.progress import track
 

@@ -19,8 +19,8 @@ from torch import nn
 from torch.nn import functional
 
 from protoviz.backbones import Backbone, normalise
+from protoviz.config.params import Probe
 from protoviz.errors import StudyError
-from protoviz.params import Probe
 
 Features = NDArray[np.float32]
 Labels = NDArray[np.integer]

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from protoviz import backbones, files, seeding
+from protoviz.config.params import Augment, SimClr
 from protoviz.errors import StudyError
 from protoviz.learning.augment import draw_views
-from protoviz.params import Augment, SimClr
 
 
 @dataclass(frozen=True)

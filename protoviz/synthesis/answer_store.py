@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from protoviz import grounding, schema
 from protoviz import schema_responses as names
+from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
-from protoviz.recipes import Objective
 from protoviz.synthesis import answers, blocks
 from protoviz.synthesis.network import Network
 

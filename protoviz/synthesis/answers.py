@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from protoviz.recipes import Objective
+from protoviz.config.synthesis import Objective
 from protoviz.synthesis import blocks
 from protoviz.synthesis.network import Network
 from protoviz.synthesis.windows import Window

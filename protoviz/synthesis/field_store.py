@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz import backbones, schema, seeding
-from protoviz.recipes import Objective
+from protoviz.config.synthesis import Objective
 from protoviz.synthesis.expected_field import expected_map
 from protoviz.synthesis.gaussian import MISSING, GaussianFit, fit_gaussian
 from protoviz.synthesis.network import Network

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from protoviz.backbones import IMAGENET_MEAN, IMAGENET_STD
+from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
-from protoviz.recipes import Objective
 from protoviz.synthesis import checks, crop, hooks, layers, operations, readout, trace
 from protoviz.synthesis.layers import Layer
 from protoviz.synthesis.readout import Readout

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from protoviz import seeding
-from protoviz.recipes import Objective
+from protoviz.config.synthesis import Objective
 from protoviz.synthesis.blocks import in_blocks
 from protoviz.synthesis.evolution.weights import log_rank_weights
 from protoviz.synthesis.network import Network

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from protoviz.recipes import Objective
+from protoviz.config.synthesis import Objective
 from protoviz.synthesis import transforms
 from protoviz.synthesis.joint import Joint
 from protoviz.synthesis.network import Network

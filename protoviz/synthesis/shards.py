@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from protoviz import compute, cube, schema
+from protoviz.config.synthesis import Synthesis
 from protoviz.errors import StudyError
 from protoviz.priors import base
-from protoviz.recipes import Synthesis
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.network import Network
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from protoviz import seeding
-from protoviz.recipes import Transforms
+from protoviz.config.synthesis import Transforms
 
 
 def draw(settings: Transforms, steps: int, *address: str | int) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 
 from benchmarks import comparison, diversity, evidence, ours, process, rates, subjects, synthesis
 from benchmarks.methods import METHODS
+from protoviz.config.synthesis import PRESETS
 from protoviz.distances import POINTS
 from protoviz.errors import StudyError
-from protoviz.recipes import PRESETS
 
 UNITS = {"layer1": [0, 1, 2], "layer2": [5]}
 RATES = rates.Rates("", {"bfloat16": 100.0}, {"layer1": 4, "layer2": 8}, {"layer1": [1, 3], "layer2": [2, 6]})

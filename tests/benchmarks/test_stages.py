@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from benchmarks import stages
-from protoviz import backbones, params, recipes, staged_network
+from protoviz import backbones, staged_network
+from protoviz.config import params, synthesis
 
 UNITS = {"stem.conv": [0, 5], "stages.2.0.conv1_kxk.conv": [3]}
 SIZE = 32
@@ -40,7 +41,7 @@ def test_the_measure_is_the_output_of_the_convolution_at_the_centre(module):
 def test_both_sides_climb(module):
     study = params.load("params.yaml").training_stages
     study = study.model_copy(update={"network": study.network.model_copy(update={"size": SIZE})})
-    recipe = recipes.changed("fourier", {"ascent": {"steps": 16}, "repeats": 1, "precision": "float32"})
+    recipe = synthesis.changed("fourier", {"ascent": {"steps": 16}, "repeats": 1, "precision": "float32"})
     units = {"stages.2.0.conv1_kxk.conv": [3]}  # sees much of the image
     for made in (stages.lucent(module, units, SIZE, 32, 0), stages.ours(module, units, recipe, study, 0)):
         assert made.shape == (1, SIZE, SIZE, 3)

@@ -20,9 +20,9 @@ from torch import Tensor
 from torchvision.transforms import functional as pil
 from torchvision.transforms import v2
 
+from protoviz.config.params import Augment
 from protoviz.learning import augment as subject
 from protoviz.learning import colour, resampling
-from protoviz.params import Augment
 
 LEVEL = 1e-3
 DRAWS = 1000

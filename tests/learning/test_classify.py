@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from protoviz import backbones
+from protoviz.config.finetuning import Supervised
 from protoviz.datasets import LabelledSet
 from protoviz.learning import classify
-from protoviz.stage_params import Supervised
 
 CPU = torch.device("cpu")
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from protoviz import backbones
+from protoviz.config.params import Generator
 from protoviz.errors import StudyError
 from protoviz.learning import generator
-from protoviz.params import Generator
 from protoviz.priors.generator import Decoder, Shape
 
 CPU = torch.device("cpu")

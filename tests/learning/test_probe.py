@@ -10,9 +10,9 @@ from scipy import optimize, special, stats
 from torch import Tensor, nn
 
 from protoviz import backbones
+from protoviz.config.params import Probe
 from protoviz.errors import StudyError
 from protoviz.learning import probe as subject
-from protoviz.params import Probe
 
 SETTINGS = Probe(max_iter=1000, adam_lr=1e-2, adam_epochs=60, adam_batch_size=128)
 Data = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]

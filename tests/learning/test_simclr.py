@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from protoviz import backbones
+from protoviz.config.params import Augment, SimClr
 from protoviz.errors import StudyError
 from protoviz.learning import simclr
-from protoviz.params import Augment, SimClr
 
 CPU = torch.device("cpu")
 SETTINGS = SimClr(

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from protoviz import files, layout, params, schema, stores
+from protoviz import files, layout, schema, stores
+from protoviz.config import params
 from stages import appearance, distances, findings, metrics
 from tests.reference import prototypes as toy
 

@@ -7,12 +7,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import cube, files, layout, params, schema, stores
+from protoviz import cube, files, layout, schema, stores
 from protoviz.atlas import build
 from protoviz.atlas.sources import Network, Source
+from protoviz.config import params
+from protoviz.config.analysis import Atlas
 from protoviz.distances import distances
 from protoviz.embedders import Setting, pixels
-from protoviz.measurement import Atlas
 
 ROOT = Path(__file__).parents[2]
 CONDITIONS, RUNS, REPEATS, EPOCHS = ("clrjit", "keepclr"), (1, 2), (0, 1), (0, 1, 2, 5)

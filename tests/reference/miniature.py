@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from protoviz import backbones, checkpoints, layout, params
+from protoviz import backbones, checkpoints, layout
+from protoviz.config import params
 from stages import dataset, generator
 
 ROOT = Path(__file__).parents[2]

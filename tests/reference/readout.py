@@ -7,7 +7,7 @@ A ReLU shared by a block is called several times; the last call ends the block.
 import torch
 from torch import nn
 
-from protoviz.recipes import Objective
+from protoviz.config.synthesis import Objective
 
 BEFORE, AFTER = "given", "returned"
 

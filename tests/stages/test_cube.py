@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from protoviz import cube, layout, params
+from protoviz import cube, layout
+from protoviz.config import params
 from protoviz.errors import StudyError
 from stages.cube import main
 from tests.reference import prototypes as toy

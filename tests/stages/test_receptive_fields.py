@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protoviz import backbones, checkpoints, layout, params, stores
+from protoviz import backbones, checkpoints, layout, stores
+from protoviz.config import params
 from protoviz.errors import StudyError
 from protoviz.synthesis.field_store import Method, receptive_fields
 from protoviz.synthesis.receptive_field import Estimator

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from protoviz import backbones, checkpoints, cube, layout, params, schema, stores
+from protoviz import backbones, checkpoints, cube, layout, schema, stores
+from protoviz.config import params
 from protoviz.errors import StudyError
 from protoviz.synthesis.answers import OwnUnits, of_all_units
 from protoviz.synthesis.network import Network

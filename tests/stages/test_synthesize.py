@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from protoviz import backbones, checkpoints, cube, files, layout, params, recipes
+from protoviz import backbones, checkpoints, cube, files, layout
+from protoviz.config import params, synthesis
 from protoviz.errors import StudyError
 from stages import generator, synthesize
 
@@ -23,7 +24,7 @@ def study(tmp_path, monkeypatch):
             "images": read.images.model_copy(update={"size": 32}),
             "train": read.train.model_copy(update={"keep": [0]}),
             "prior": params.Prior(name="fourier", weights=None, sha256=None),
-            "synthesis": recipes.changed("natural", FEW),
+            "synthesis": synthesis.changed("natural", FEW),
         }
     )
 

@@ -13,13 +13,13 @@ from protoviz import (
     cube,
     files,
     layout,
-    params,
     schema,
     schema_projection,
     staged_network,
     stores,
     tasks,
 )
+from protoviz.config import params
 from protoviz.dataset_card import checksum
 from protoviz.errors import StudyError
 from stages import (

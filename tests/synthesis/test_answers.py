@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from protoviz import backbones, schema
+from protoviz.config.synthesis import PRESETS, Objective, changed
 from protoviz.cube import Address
 from protoviz.priors import base
-from protoviz.recipes import PRESETS, Objective, changed
 from protoviz.synthesis.answers import OwnUnits, of_all_units
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.network import Network

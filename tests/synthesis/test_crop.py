@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from protoviz import backbones
-from protoviz.recipes import Objective
+from protoviz.config.synthesis import Objective
 from protoviz.synthesis.network import Network
 from tests.reference import networks
 from tests.reference import readout as literal

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from protoviz import recipes
+from protoviz.config import synthesis
 from protoviz.cube import Address
 from protoviz.priors.pixels import Pixels
 from protoviz.schema import Status
@@ -30,7 +30,7 @@ def make(module, layer="0", units=range(UNITS), **changes):
         network,
         {layer: units},
         Pixels(SIZE),
-        recipes.changed("fast", usual | changes),
+        synthesis.changed("fast", usual | changes),
         address=Address("planted", 1, 0, 0),
         device=torch.device("cpu"),
     )
@@ -184,7 +184,7 @@ def test_units_of_all_layers_that_are_tried_again_together_are_those_alone(posit
 
     def made(units, rescue):
         changes = {"precision": "float32", "objective": objective, "start": OWN, "rescue": rescue}
-        settings = recipes.changed("fast", changes | {"ascent": {"steps": 4, "lr": 0.1}})
+        settings = synthesis.changed("fast", changes | {"ascent": {"steps": 4, "lr": 0.1}})
         address = Address("planted", 1, 0, 0)
         return prototypes(network, units, Pixels(SIZE), settings, address=address, device=torch.device("cpu"))
 

@@ -7,8 +7,8 @@ from torch import nn
 
 import protoviz
 from protoviz import backbones
+from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
-from protoviz.recipes import Objective
 from protoviz.synthesis.network import Network
 
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ from torch import nn
 
 from protoviz import backbones, schema, stores
 from protoviz.bell import Parameters, mask
-from protoviz.recipes import Objective
+from protoviz.config.synthesis import Objective
 from protoviz.synthesis.expected_field import expected_map
 from protoviz.synthesis.field_store import Method, receptive_fields
 from protoviz.synthesis.receptive_field import Estimator

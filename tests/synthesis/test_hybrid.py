@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from protoviz import backbones, recipes
+from protoviz import backbones
+from protoviz.config import synthesis
 from protoviz.cube import Address
 from protoviz.errors import StudyError
 from protoviz.synthesis.hybrid import prototypes
@@ -42,7 +43,7 @@ def network(module):
 
 
 def recipe(**changes):
-    return recipes.changed("fast", {"precision": "float32", **FEW, **changes})
+    return synthesis.changed("fast", {"precision": "float32", **FEW, **changes})
 
 
 def make(network, settings, units=None, address=("clrjit", 1, 0, 8), prior=None):
@@ -162,9 +163,9 @@ def test_an_evolution_for_silent_units_leaves_the_others_alone(network):
 
 
 def test_every_preset_runs(network):
-    for name in recipes.PRESETS:
-        few = {"start": {"pool": 8, "top": 2}} if recipes.PRESETS[name].start.pool else {}
-        settings = recipes.changed(
+    for name in synthesis.PRESETS:
+        few = {"start": {"pool": 8, "top": 2}} if synthesis.PRESETS[name].start.pool else {}
+        settings = synthesis.changed(
             name, {**few, "evolution": {"generations": 2}, "ascent": {"steps": 2}, "precision": "float32"}
         )
         made = make(network, settings, {"layer2": [1, 5]})
@@ -173,7 +174,7 @@ def test_every_preset_runs(network):
 
 
 def test_presets_are_what_the_requirements_say():
-    paper, written = recipes.PRESETS["paper"], recipes.PRESETS["as-written"]
+    paper, written = synthesis.PRESETS["paper"], synthesis.PRESETS["as-written"]
     evolution, ascent = paper.evolution, paper.ascent
     assert (evolution.strategy, evolution.generations, evolution.samples) == ("fixed_sigma", 20, 30)
     assert (evolution.parents, evolution.sigma, evolution.only) == (15, 2.0, "all")
@@ -181,7 +182,7 @@ def test_presets_are_what_the_requirements_say():
     assert written.evolution.strategy == "vd_cma"
     assert written.ascent.steps >= 100
     with pytest.raises(StudyError, match=r"preset 'fats': .*did you mean 'fast'"):
-        recipes.changed("fats", {})
+        synthesis.changed("fats", {})
 
 
 def test_network_is_left_as_it_was(module):

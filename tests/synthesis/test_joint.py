@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from protoviz import backbones, recipes
+from protoviz import backbones
+from protoviz.config import synthesis
+from protoviz.config.synthesis import Objective
 from protoviz.cube import Address
 from protoviz.errors import StudyError
 from protoviz.priors import base
-from protoviz.recipes import Objective
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.joint import Joint, groups
 from protoviz.synthesis.network import Network
@@ -25,7 +26,7 @@ def network():
 def make(network, layers_at_once, units=UNITS, **changes):
     few = {"ascent": {"steps": 6}, "repeats": 1, "precision": "float32", **changes}
     prior = base.load("fourier", size=SIZE, device=CPU)
-    recipe = recipes.changed("fourier", few)
+    recipe = synthesis.changed("fourier", few)
     where = Address("seresnext", 1, 0, 2)
     return prototypes(network, units, prior, recipe, address=where, device=CPU, layers_at_once=layers_at_once)
 

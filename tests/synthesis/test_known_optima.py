@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from protoviz import recipes, schema
+from protoviz import schema
 from protoviz.backbones import IMAGENET_MEAN, IMAGENET_STD
+from protoviz.config import synthesis
 from protoviz.cube import Address
 from protoviz.priors.pixels import Pixels
 from protoviz.synthesis.hybrid import prototypes
@@ -29,7 +30,7 @@ ENOUGH = 0.99
 def make(module, units, prior, *, size=SIZE, normalisation=PLAIN, preset="fast", repeat=0, **changes):
     """Prototypes, without a ball and without a second attempt, unless they are asked for."""
     usual = {"precision": "float32", "rescue": 0, "start": FROM_GREY, "ascent": FREE}
-    recipe = recipes.changed(preset, usual | changes)
+    recipe = synthesis.changed(preset, usual | changes)
     network = Network(module, size, *normalisation)
     address = Address("planted", 1, repeat, 0)
     return prototypes(network, units, prior, recipe, address=address, device=torch.device("cpu"))

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from protoviz import backbones
+from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
-from protoviz.recipes import Objective
 from protoviz.synthesis.network import Network
 from tests.reference import networks
 from tests.reference import readout as literal

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from protoviz import backbones
+from protoviz.config.synthesis import Objective
 from protoviz.priors.fourier import Fourier
-from protoviz.recipes import Objective
 from protoviz.synthesis import pool
 from protoviz.synthesis.network import Network
 from protoviz.synthesis.rendering import Renderer

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from protoviz.recipes import Transforms
+from protoviz.config.synthesis import Transforms
 from protoviz.synthesis import transforms
 from tests.reference import transforms as literal
 

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from protoviz.refusals import refusal
-from protoviz.section import Count, Distinct, Section
+from protoviz.config.section import Count, Distinct, Section
+from protoviz.config.validation_errors import refusal
 
 # The ImageNet networks of D2, with the weights that torchvision publishes.
 IMAGENET = (

@@ -17,9 +17,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from protoviz.refusals import explained, refusal
+from protoviz.config.section import Count, Natural, Positive, Section
+from protoviz.config.validation_errors import explained, refusal
 from protoviz.registry import lookup
-from protoviz.section import Count, Natural, Positive, Section
 
 
 class Objective(Section):

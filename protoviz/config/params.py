@@ -11,12 +11,12 @@ from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from protoviz.config.analysis import Atlas, Distances, NaturalImages, ReceptiveFields
+from protoviz.config.finetuning import Projection, TrainingStages
+from protoviz.config.section import Count, Distinct, Positive, Probability, Section
+from protoviz.config.synthesis import Synthesis
+from protoviz.config.validation_errors import explained, nested, refusal, yaml_problem
 from protoviz.errors import StudyError
-from protoviz.measurement import Atlas, Distances, NaturalImages, ReceptiveFields
-from protoviz.recipes import Synthesis
-from protoviz.refusals import explained, nested, refusal, yaml_problem
-from protoviz.section import Count, Distinct, Positive, Probability, Section
-from protoviz.stage_params import Projection, TrainingStages
 
 
 class Compute(Section):

@@ -4,9 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from protoviz.recipes import Synthesis
-from protoviz.refusals import refusal
-from protoviz.section import Count, Distinct, Natural, Positive, Section
+from protoviz.config.section import Count, Distinct, Natural, Positive, Section
+from protoviz.config.synthesis import Synthesis
+from protoviz.config.validation_errors import refusal
 
 Embedder = Literal["reference", "pixels"]
 
