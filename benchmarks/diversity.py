@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 
 from benchmarks import evidence, subjects
 from benchmarks.process import Result, Task, run_apart
-from protoviz import embedders, layout, schema, stores
+from protoviz import embedders, layout
 from protoviz.embedders import Embedder
 from protoviz.errors import StudyError
 from protoviz.points import POINTS, mean_to_others
+from protoviz.store import schema, zarr_io
 
 STUDY = "default"
 PAPER, FAST, UNPOOLED = "published", "fast", "unpooled"
@@ -188,7 +189,7 @@ def _masks(network: str) -> dict[str, NDArray[np.float32]]:
     source = layout.receptive_fields(condition, run)
     if not source.is_dir():
         return {}
-    fields = stores.open_dataset(source)[schema.MASK].squeeze((schema.CONDITION, schema.RUN))
+    fields = zarr_io.open_dataset(source)[schema.MASK].squeeze((schema.CONDITION, schema.RUN))
     layers = [str(layer) for layer in fields[schema.LAYER].values]
     return {layer: fields.sel({schema.EPOCH: epoch, schema.LAYER: layer}).values for layer in layers}
 

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from protoviz import cube, ledger, schema
+from protoviz import ledger
+from protoviz.store import cube, schema
 
 LAYERS = {"layer1": 64, "layer2": 128, "layer3": 256, "layer4": 512}  # ResNet18
 SMALL = 65536  # bytes of a file for DVC

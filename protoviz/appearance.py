@@ -14,8 +14,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import masking, schema, schema_appearance
-from protoviz.schema_appearance import APPEARANCE, BAND, appearance_name
+from protoviz import masking
+from protoviz.store import schema, schema_appearance
+from protoviz.store.schema_appearance import APPEARANCE, BAND, appearance_name
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.floating]

@@ -11,10 +11,11 @@ from typing import Any
 
 import xarray as xr
 
-from protoviz import files, layout, ledger, schema, verification
+from protoviz import files, layout, ledger
 from protoviz.config import synthesis
 from protoviz.ledger import Ledger, Output
-from protoviz.verification import Problem
+from protoviz.store import schema, validation
+from protoviz.store.validation import Problem
 from protoviz.whereabouts import Whereabouts
 
 
@@ -25,7 +26,7 @@ def audit(output: Output, recorded: Ledger, where: Whereabouts) -> list[Problem]
         return [Problem("the output", "is not there")]
     problems: list[Problem] = []
     if path.suffix == ".zarr":
-        problems += verification.check(path)
+        problems += validation.check(path)
         problems += _said(path, output, recorded)
     return problems + list(_changed(path, output, where, problems))
 
@@ -63,7 +64,7 @@ def _changed(path: Path, output: Output, where: Whereabouts, known: Iterable[Pro
     for name in sorted(listed | found):
         if found.get(name) == listed.get(name):
             continue
-        place = verification.place(path, name) if path.suffix == ".zarr" else f"file {name or path}"
+        place = validation.place(path, name) if path.suffix == ".zarr" else f"file {name or path}"
         if not said & {place, place.rpartition(": ")[0], f"file {name}"}:
             kind = "missing" if name not in found else "not of the stage" if name not in listed else "changed"
             yield Problem(place, f"{kind} since {output.stage} made it")

@@ -47,7 +47,8 @@ def synthesize(arguments: Namespace) -> None:
     folder = Path(arguments.out)
     require_folder(folder)
 
-    from protoviz import notebook, schema, stores
+    from protoviz import notebook
+    from protoviz.store import schema, zarr_io
 
     changes: dict[str, Any] = {}
     if arguments.repeats is not None:
@@ -65,7 +66,7 @@ def synthesize(arguments: Namespace) -> None:
         device=arguments.device,
         **changes,
     ).reset_index(schema.UNIT)
-    stores.write_dataset(folder / STORE, made, schema.CUBE)
+    zarr_io.write_dataset(folder / STORE, made, schema.CUBE)
     rows = _write_pictures(folder, made)
     print_table(("layer", "channel", "repeat", "activation", "status", "file"), rows)
     print(f"{folder / SHEET} shows all of them, {folder / STORE} holds them")
@@ -76,8 +77,9 @@ def _write_pictures(folder: Path, made: "xr.Dataset") -> list[tuple[str, ...]]:
     import numpy as np
     from PIL import Image
 
-    from protoviz import files, schema
+    from protoviz import files
     from protoviz.contact_sheet import contact_sheet
+    from protoviz.store import schema
 
     first = made.isel({schema.CONDITION: 0, schema.RUN: 0, schema.EPOCH: 0})
     arrays = first.transpose(schema.UNIT, schema.REPEAT, ...)

@@ -41,7 +41,8 @@ def verify(arguments: Namespace) -> None:
     Raises:
         StudyError: anything is wrong.
     """
-    from protoviz import audit, ledger, verification, whereabouts
+    from protoviz import audit, ledger, whereabouts
+    from protoviz.store import validation
 
     recorded: ledger.Ledger | None = None
     if Path(ledger.LOCK_FILE).is_file() or not arguments.paths:
@@ -55,7 +56,7 @@ def verify(arguments: Namespace) -> None:
             advice += [audit.recovery(outputs[path], where)] if problems else []
         else:
             _require_store(path)
-            problems = verification.check(path)
+            problems = validation.check(path)
         print(f"{path}: {'damaged' if problems else 'whole'}", flush=True)
         for problem in problems:
             print(f"  {problem}")
@@ -79,8 +80,8 @@ def export(arguments: Namespace) -> None:
     Raises:
         StudyError: see `export.export`.
     """
-    from protoviz import export as exporting
     from protoviz.commands import require_folder
+    from protoviz.store import export as exporting
 
     require_folder(Path(arguments.out))
     names = ("condition", "run", "repeat", "epoch", "layer")

@@ -11,7 +11,8 @@ from typing import Any
 
 import xarray as xr
 
-from protoviz import files, schema
+from protoviz import files
+from protoviz.store import schema
 
 _MADE_HERE = ("procedural", "microbes")
 

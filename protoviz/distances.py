@@ -11,13 +11,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import schema
 from protoviz.embedders import Embedder
 from protoviz.embedding import Fresh, Place
 from protoviz.errors import StudyError
 from protoviz.masking import Masks
 from protoviz.points import POINTS, Live, PointsOf, Rows, mean_between_repeats, mean_to_others, paired
 from protoviz.progress import track
+from protoviz.store import schema
 
 Read = Callable[[str, str, Place], Rows]  # (embedder, masking, place) -> the vectors (units, D)
 

@@ -14,11 +14,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import cube, embedders, files, schema, stores
+from protoviz import embedders, files
 from protoviz.embedders import Embedder, Mask, Setting, Vectors
 from protoviz.errors import StudyError
 from protoviz.masking import Masks
 from protoviz.points import Rows
+from protoviz.store import cube, schema, zarr_io
 
 AT_ONCE = 256  # images in memory
 HELD = 32_000_000  # bytes of a layer's images that are held to be read again; of more, blocks are read anew
@@ -213,7 +214,7 @@ def _file(name: str, masking: str) -> str:
 def _opened(prototypes: Path, fields: Path) -> tuple[xr.Dataset, Masks]:
     """Once in each process."""
     opened = cube.open_cube(prototypes)
-    return opened, Masks(opened, stores.open_dataset(fields))
+    return opened, Masks(opened, zarr_io.open_dataset(fields))
 
 
 @cache

@@ -13,9 +13,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import schema
-from protoviz.bell import Parameters, mask
 from protoviz.errors import StudyError
+from protoviz.store import schema
+from protoviz.store.gaussian2d import Parameters, mask
 
 Mask = NDArray[np.float32]
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from protoviz import schema, schema_appearance, schema_responses, settling
+from protoviz import settling
 from protoviz.errors import StudyError
+from protoviz.store import schema, schema_appearance, schema_responses
 
 Row = dict[str, Any]
 

@@ -8,11 +8,12 @@ import torch
 import xarray as xr
 from torch import nn
 
-from protoviz import backbones, compute, cube, models, schema, unit_selection
+from protoviz import backbones, compute, models, unit_selection
 from protoviz.config import synthesis
-from protoviz.cube_dataset import dataset
 from protoviz.errors import StudyError
 from protoviz.priors import base
+from protoviz.store import cube, schema
+from protoviz.store.cube_dataset import dataset
 from protoviz.synthesis import trace
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.layers import Layer

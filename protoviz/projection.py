@@ -16,10 +16,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import schema, schema_projection
 from protoviz.config.finetuning import Umap
 from protoviz.embedders import Embedder
 from protoviz.errors import StudyError
+from protoviz.store import schema, schema_projection
 
 Vectors = NDArray[np.float32]
 Places = NDArray[np.float32]

@@ -23,9 +23,10 @@ import xarray as xr
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 
-from protoviz import layout, ledger, schema
+from protoviz import layout, ledger
 from protoviz.errors import StudyError
-from protoviz.stores import METADATA
+from protoviz.store import schema
+from protoviz.store.zarr_io import METADATA
 
 
 def open_published(

@@ -14,8 +14,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import schema
-from protoviz.schema_appearance import SETTLING, SETTLING_EPOCH
+from protoviz.store import schema
+from protoviz.store.schema_appearance import SETTLING, SETTLING_EPOCH
 
 Floats = NDArray[np.float64]
 

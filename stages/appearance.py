@@ -1,21 +1,22 @@
 """How the prototypes of one network look in numbers (F10), and when its units settle (F9)."""
 
-from protoviz import appearance, cube, layout, metrics, settling, stores
+from protoviz import appearance, layout, metrics, settling
 from protoviz.config.params import Params
-from protoviz.schema_appearance import APPEARANCE, SETTLING
+from protoviz.store import cube, zarr_io
+from protoviz.store.schema_appearance import APPEARANCE, SETTLING
 from stages import run_stage
 
 
 def main(_: Params, condition: str, run: int) -> None:
     """Read prototypes, masks and distances of one network, write two stores."""
     prototypes = cube.open_cube(layout.prototypes(condition, run))
-    fields = stores.open_dataset(layout.receptive_fields(condition, run))
+    fields = zarr_io.open_dataset(layout.receptive_fields(condition, run))
     found = appearance.appearance(prototypes, fields)
-    stores.write_dataset(layout.appearance(condition, run), found, APPEARANCE)
+    zarr_io.write_dataset(layout.appearance(condition, run), found, APPEARANCE)
 
-    distances = stores.open_dataset(layout.distances(condition, run))
+    distances = zarr_io.open_dataset(layout.distances(condition, run))
     settled = settling.units(distances, metrics.main_space(distances))
-    stores.write_dataset(layout.units(condition, run), settled, SETTLING)
+    zarr_io.write_dataset(layout.units(condition, run), settled, SETTLING)
 
 
 if __name__ == "__main__":

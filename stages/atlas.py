@@ -4,13 +4,14 @@ from pathlib import Path
 
 import xarray as xr
 
-from protoviz import datasets, files, layout, schema
+from protoviz import datasets, files, layout
 from protoviz.atlas import build
 from protoviz.atlas.sources import Network, Source, labels
 from protoviz.config.params import Params
-from protoviz.cube import open_cube
-from protoviz.schema_projection import POSITION
-from protoviz.stores import open_dataset
+from protoviz.store import schema
+from protoviz.store.cube import open_cube
+from protoviz.store.schema_projection import POSITION
+from protoviz.store.zarr_io import open_dataset
 from stages import run_stage
 
 

@@ -2,7 +2,7 @@
 
 from protoviz import layout
 from protoviz.config.params import Params
-from protoviz.cube_linking import link_cube
+from protoviz.store.cube_linking import link_cube
 from stages import run_stage
 
 

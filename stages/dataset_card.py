@@ -1,8 +1,9 @@
 """The card of the published prototypes (Q8)."""
 
-from protoviz import cube, files, layout
+from protoviz import files, layout
 from protoviz.config.params import Params
 from protoviz.dataset_card import Part, card, origin
+from protoviz.store import cube
 from stages import run_stage
 
 LICENCE = "MIT"  # of this repository

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from protoviz import cube, embedders, layout, masking, schema, scratch, stores, tasks
+from protoviz import embedders, layout, masking, scratch, tasks
 from protoviz.config.params import Params
 from protoviz.distances import measured, require_complete
 from protoviz.embedding import Embedding, circumstances
+from protoviz.store import cube, schema, zarr_io
 from stages import run_stage
 
 
@@ -24,7 +25,7 @@ def main(params: Params, condition: str, run: int) -> None:
         weights=Path(asked.weights).absolute() if asked.weights else None,
     )
     place, fields = layout.prototypes(condition, run), layout.receptive_fields(condition, run)
-    masks = stores.open_dataset(fields)
+    masks = zarr_io.open_dataset(fields)
     prototypes = cube.open_cube(place)
     require_complete(prototypes)
     masking.Masks(prototypes, masks).require_all(list(schema.layer_slices(prototypes[schema.LAYER].values)))
@@ -34,7 +35,7 @@ def main(params: Params, condition: str, run: int) -> None:
         work = Embedding(place.absolute(), fields.absolute(), tuple(asked.embedders), setting, folder)
         title = f"{condition} run {run}: epochs x repeats embedded"
         tasks.run(work, work.items(), title=title, done=work.done, slots=work.slots())
-        stores.write_dataset(target, measured(prototypes, asked.embedders, work.read), schema.DISTANCES)
+        zarr_io.write_dataset(target, measured(prototypes, asked.embedders, work.read), schema.DISTANCES)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from protoviz import datasets, figures, files, layout
 from protoviz.config.params import Params
-from protoviz.cube import open_cube
-from protoviz.stores import open_dataset
+from protoviz.store.cube import open_cube
+from protoviz.store.zarr_io import open_dataset
 from stages import run_stage
 
 

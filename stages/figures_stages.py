@@ -1,8 +1,9 @@
 """The figures of study B as PNG (Q6, Q7)."""
 
-from protoviz import cube, figures, layout, schema_projection, stores
+from protoviz import figures, layout
 from protoviz.config.params import Params
 from protoviz.figures import stages as drawing
+from protoviz.store import cube, schema_projection, zarr_io
 from stages import run_stage
 
 LAYERS = 16  # of the grid: as many as a page shows at full size
@@ -11,7 +12,7 @@ LAYERS = 16  # of the grid: as many as a page shows at full size
 def main(params: Params) -> None:
     """Draw every figure from what the stages before have written."""
     title, dpi = params.training_stages.title, params.figures.dpi
-    made, maps = cube.open_cube(layout.STAGES_CUBE), stores.open_dataset(layout.projection("stages"))
+    made, maps = cube.open_cube(layout.STAGES_CUBE), zarr_io.open_dataset(layout.projection("stages"))
     drawn = {
         "q6_stages": drawing.stage_grid(made, LAYERS, title, dpi),
         "q7_map": drawing.stage_maps(made, maps, schema_projection.POSITION, title),

@@ -1,7 +1,8 @@
 """The verdicts on the paper's findings, and the curves of all networks for `dvc plots`."""
 
-from protoviz import datasets, files, findings, layout, metrics, stores
+from protoviz import datasets, files, findings, layout, metrics
 from protoviz.config.params import Params
+from protoviz.store import zarr_io
 from stages import run_stage
 
 
@@ -10,7 +11,7 @@ def main(params: Params) -> None:
     places = (layout.distances, layout.units, layout.appearance, layout.natural)
     networks = [[(condition, run) for run in params.runs] for condition in params.conditions]
     distances, units, appearance, natural = (
-        [[stores.open_dataset(place(*item)) for item in runs] for runs in networks] for place in places
+        [[zarr_io.open_dataset(place(*item)) for item in runs] for runs in networks] for place in places
     )
     means = metrics.combine(
         [

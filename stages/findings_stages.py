@@ -3,18 +3,9 @@
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from protoviz import (
-    cube,
-    embedders,
-    files,
-    layout,
-    projection,
-    schema,
-    schema_projection,
-    stage_findings,
-    stores,
-)
+from protoviz import embedders, files, layout, projection, stage_findings
 from protoviz.config.params import Params
+from protoviz.store import cube, schema, schema_projection, zarr_io
 from stages import run_stage
 
 
@@ -35,7 +26,7 @@ def main(params: Params) -> None:
         stage_findings.Space(name, projection.vectors(made, embed)[0, 0, 0][:, alive])
         for name, embed in embedders.load(settings.embedders, setting).items()
     ]
-    maps = stores.open_dataset(layout.projection("stages"))
+    maps = zarr_io.open_dataset(layout.projection("stages"))
     places = maps[schema_projection.POSITION_SEEDS].to_numpy()[0, 0, 0][:, alive]
     for k, seed in enumerate(maps[schema_projection.SEED].to_numpy().tolist()):
         name = f"UMAP of {maps.attrs['embedder']}, seed {seed}"

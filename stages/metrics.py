@@ -1,7 +1,8 @@
 """The numbers of one condition, means over its runs, for `dvc metrics`."""
 
-from protoviz import files, layout, metrics, stores
+from protoviz import files, layout, metrics
 from protoviz.config.params import Params
+from protoviz.store import zarr_io
 from stages import run_stage
 
 
@@ -10,7 +11,7 @@ def main(params: Params, condition: str) -> None:
     places = (layout.distances, layout.units, layout.appearance, layout.natural)
     means = []
     for run in params.runs:
-        distances, *others = (stores.open_dataset(place(condition, run)) for place in places)
+        distances, *others = (zarr_io.open_dataset(place(condition, run)) for place in places)
         means.append(metrics.explained(metrics.layer_means(distances), *others))
     probes = [files.read_json(layout.probe_metrics(condition, run))["probe"] for run in params.runs]
     files.write_json(layout.metrics(condition), metrics.summary(metrics.combine([means]), probes))

@@ -2,8 +2,9 @@
 
 from threadpoolctl import threadpool_limits
 
-from protoviz import cube, embedders, layout, projection, schema_projection, stores
+from protoviz import embedders, layout, projection
 from protoviz.config.params import Params
+from protoviz.store import cube, schema_projection, zarr_io
 from stages import run_stage
 
 
@@ -21,7 +22,7 @@ def main(params: Params) -> None:
     ((name, embed),) = embedders.load(settings.embedders[:1], setting).items()
     made = projection.maps(shown, projection.vectors(shown, embed), settings.umap, settings.seeds)
     made.attrs = {"embedder": name, "umap": settings.umap.model_dump(mode="json")}
-    stores.write_dataset(layout.projection("stages"), made, schema_projection.PROJECTION)
+    zarr_io.write_dataset(layout.projection("stages"), made, schema_projection.PROJECTION)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The receptive fields of one network at all kept epochs."""
 
-from protoviz import checkpoints, compute, layout, schema, stores
+from protoviz import checkpoints, compute, layout
 from protoviz.config.params import Params
 from protoviz.progress import track
+from protoviz.store import schema, zarr_io
 from protoviz.synthesis.field_store import Method, receptive_fields
 from protoviz.synthesis.receptive_field import Estimator
 from stages import run_stage
@@ -24,7 +25,7 @@ def main(params: Params, condition: str, run: int) -> None:
         for epoch in track(params.train.keep, "checkpoints")
     )
     fields = receptive_fields(models, condition, run, size=params.images.size, method=method, device=device)
-    stores.write_dataset(layout.receptive_fields(condition, run), fields, schema.RECEPTIVE_FIELDS)
+    zarr_io.write_dataset(layout.receptive_fields(condition, run), fields, schema.RECEPTIVE_FIELDS)
 
 
 if __name__ == "__main__":

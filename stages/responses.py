@@ -1,8 +1,9 @@
 """What one network's checkpoints respond to: natural images, and the prototypes of all epochs."""
 
-from protoviz import checkpoints, compute, cube, datasets, layout, schema_responses, seeding, stores
+from protoviz import checkpoints, compute, datasets, layout, seeding
 from protoviz.config.params import Params
 from protoviz.progress import track
+from protoviz.store import cube, schema_responses, zarr_io
 from protoviz.synthesis.answer_store import Shown, answer_stores
 from protoviz.synthesis.network import Network
 from stages import run_stage
@@ -31,8 +32,8 @@ def main(params: Params, condition: str, run: int) -> None:
         batch=params.synthesis.batch_size,
         device=device,
     )
-    stores.write_dataset(layout.natural(condition, run), natural, schema_responses.NATURAL)
-    stores.write_dataset(layout.ageing(condition, run), ageing, schema_responses.AGEING)
+    zarr_io.write_dataset(layout.natural(condition, run), natural, schema_responses.NATURAL)
+    zarr_io.write_dataset(layout.ageing(condition, run), ageing, schema_responses.AGEING)
 
 
 if __name__ == "__main__":

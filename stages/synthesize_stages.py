@@ -1,8 +1,9 @@
 """The prototypes of study B: a sample of the units of every convolution, at every stage of training."""
 
-from protoviz import compute, cube, files, layout, scratch, staged_network, tasks
+from protoviz import compute, files, layout, scratch, staged_network, tasks
 from protoviz.config.params import Params
 from protoviz.priors import base
+from protoviz.store import cube
 from protoviz.synthesis import sampling
 from protoviz.synthesis.network import Network
 from protoviz.synthesis.shards import Machine, Shards

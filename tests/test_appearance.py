@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from protoviz import appearance, schema, stores
-from protoviz.schema_appearance import APPEARANCE
+from protoviz import appearance
+from protoviz.store import schema, zarr_io
+from protoviz.store.schema_appearance import APPEARANCE
 from tests.reference import prototypes as toy
 
 ONES = np.ones((16, 16))
@@ -136,7 +137,7 @@ def test_a_mask_for_each_image_is_that_image_with_its_mask():
 @pytest.fixture
 def network(tmp_path):
     """A toy network in which one prototype is dead, and its receptive fields."""
-    from protoviz import cube
+    from protoviz.store import cube
 
     path = toy.write_cube(tmp_path / "cube.zarr", toy.template(epochs=(0, 2)))
     prototypes = cube.open_cube(path).load()
@@ -158,7 +159,7 @@ def network(tmp_path):
 def test_store_holds_every_unit_under_its_own_address(network, tmp_path):
     prototypes, fields = network
     found = appearance.appearance(prototypes, fields)
-    stores.write_dataset(tmp_path / "appearance.zarr", found, APPEARANCE)  # follows the schema
+    zarr_io.write_dataset(tmp_path / "appearance.zarr", found, APPEARANCE)  # follows the schema
     image = prototypes["image"].values[0, 0, 1, 0, 7][None] / 255.0
     masks = {
         "saturation": fields["mask"].values[0, 0, 0, 1],

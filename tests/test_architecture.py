@@ -18,7 +18,7 @@ PACKAGES = ("protoviz", "stages")
 
 LEAVES = {
     *("protoviz.errors", "protoviz.config.params", "protoviz.registry", "protoviz.seeding"),
-    *("protoviz.files", "protoviz.progress", "protoviz.schema", "protoviz.layout", "protoviz.machine"),
+    *("protoviz.files", "protoviz.progress", "protoviz.store.schema", "protoviz.layout", "protoviz.machine"),
     *(
         "protoviz.config.validation_errors",
         "protoviz.config.section",
@@ -27,11 +27,11 @@ LEAVES = {
         "protoviz.config.finetuning",
     ),
     *(
-        "protoviz.schema_types",
-        "protoviz.schema_responses",
-        "protoviz.schema_appearance",
-        "protoviz.schema_dictionary",
-        "protoviz.schema_projection",
+        "protoviz.store.schema_types",
+        "protoviz.store.schema_responses",
+        "protoviz.store.schema_appearance",
+        "protoviz.store.data_dictionary",
+        "protoviz.store.schema_projection",
         "protoviz.verdicts",
     ),
     *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),

@@ -11,8 +11,9 @@ import xarray as xr
 from PIL import Image
 
 import protoviz
-from protoviz import __main__, models, schema
+from protoviz import __main__, models
 from protoviz.contact_sheet import CAPTION, GAP, contact_sheet
+from protoviz.store import schema
 
 MODEL = "torchvision:squeezenet1_1"
 UNITS = ["features.0:1-2", "features.3.squeeze:5"]

@@ -12,8 +12,8 @@ import xarray as xr
 import zarr
 from numpy.testing import assert_array_equal
 
-from protoviz import cube, cube_linking, schema
 from protoviz.errors import StudyError
+from protoviz.store import cube, cube_linking, schema
 from tests.reference import prototypes as toy
 
 ADDRESS = cube.Address("clrjit", 1, 1, 8)

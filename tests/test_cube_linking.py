@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from protoviz import cube, schema
-from protoviz.cube_linking import link_cube, merge, read_template
 from protoviz.errors import StudyError
+from protoviz.store import cube, schema
+from protoviz.store.cube_linking import link_cube, merge, read_template
 from tests.reference import prototypes as toy
 
 ITEMS = [("keepclr", 1), ("clrjit", 1), ("keepclr", 3), ("clrjit", 3)]

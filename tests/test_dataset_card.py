@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from protoviz import cube
 from protoviz.dataset_card import Part, card, checksum, origin
+from protoviz.store import cube
 from tests.reference import prototypes as toy
 
 

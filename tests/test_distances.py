@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from protoviz import schema, stores
 from protoviz.distances import distances
 from protoviz.errors import StudyError
 from protoviz.masking import Masks
+from protoviz.store import schema, zarr_io
 from tests.reference import distances as oracle
 
 LAYERS = {"layer1": 3, "layer2": 4}
@@ -112,8 +112,8 @@ def test_store_holds_the_loops_over_units_epochs_and_repeats():
 def test_store_follows_the_schema_and_comes_back(tmp_path):
     cube, masks = toy()
     found = distances(cube.set_xindex(["layer", "channel"]), masks, {"thumbnail": Thumbnail()})
-    stores.write_dataset(tmp_path / "a.zarr", found, schema.DISTANCES)
-    again = stores.open_dataset(tmp_path / "a.zarr")
+    zarr_io.write_dataset(tmp_path / "a.zarr", found, schema.DISTANCES)
+    again = zarr_io.open_dataset(tmp_path / "a.zarr")
     np.testing.assert_array_equal(again.between_units, found.between_units)
     assert list(again.layer.values) == ["layer1"] * 3 + ["layer2"] * 4
 

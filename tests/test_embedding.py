@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protoviz import backbones, checkpoints, cube, embedders, embedding, schema, stores
+from protoviz import backbones, checkpoints, embedders, embedding
 from protoviz.distances import distances, measured
 from protoviz.embedding import Embedding, LayerRows, Place
+from protoviz.store import cube, schema, zarr_io
 from tests import test_distances
 from tests.reference import prototypes as toy
 
@@ -24,7 +25,7 @@ def work(tmp_path):
     store = toy.write_cube(tmp_path / "cube.zarr", toy.template(size=16))
     fields = tmp_path / "fields.zarr"
     _, masks = test_distances.toy(epochs=(0, 2, 8), layers=toy.LAYERS, size=16)
-    stores.write_dataset(fields, masks)
+    zarr_io.write_dataset(fields, masks)
     folder = tmp_path / "pieces"
     folder.mkdir()
     setting = embedders.Setting(encoder, "cpu", 1, 5)
@@ -39,7 +40,7 @@ def test_kept_vectors_give_the_distances_of_fresh_ones(work):
     prototypes = cube.open_cube(work.prototypes)
     kept = measured(prototypes, SPACES, work.read)
     spaces = embedders.load(SPACES, work.setting)
-    fresh = distances(prototypes, stores.open_dataset(work.fields), spaces)
+    fresh = distances(prototypes, zarr_io.open_dataset(work.fields), spaces)
     for name, values in fresh.data_vars.items():
         np.testing.assert_allclose(kept[name], values, rtol=1e-5, atol=1e-9)
     assert kept.identical(measured(prototypes, SPACES, work.read))

@@ -9,8 +9,9 @@ import xarray as xr
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from protoviz import __main__, cube, export, layout, schema, stores
+from protoviz import __main__, layout
 from protoviz.errors import StudyError
+from protoviz.store import cube, export, schema, zarr_io
 from tests.reference import prototypes as toy
 
 CLRJIT = [cube.Address("clrjit", 1, repeat, epoch) for epoch in (0, 2, 8) for repeat in (0, 1)]
@@ -26,7 +27,7 @@ def study(tmp_path, monkeypatch):
     gaussian = np.arange(2 * 2 * count, dtype=np.float32).reshape(1, 1, 2, 2, count)
     gaussian[0, 0, 1, 1] = np.nan
     dims = (schema.CONDITION, schema.RUN, schema.EPOCH, schema.LAYER)
-    stores.write_dataset(
+    zarr_io.write_dataset(
         layout.receptive_fields("clrjit", 1),
         xr.Dataset(
             {
@@ -67,7 +68,7 @@ def test_every_prototype_is_a_file_of_its_pixels(study):
 
 def test_mask_and_size_of_the_receptive_field_stand_beside_them(study):
     export.export(layout.CUBE, "out", {})
-    fields = stores.open_dataset(layout.receptive_fields("clrjit", 1)).sel(condition="clrjit", run=1)
+    fields = zarr_io.open_dataset(layout.receptive_fields("clrjit", 1)).sel(condition="clrjit", run=1)
     folder = study / "out" / "clrjit-1_repeat-0_epoch-0002"
     mask = fields.mask.sel(epoch=2, layer="layer1").to_numpy()
     assert_array_equal(np.asarray(Image.open(folder / "layer1" / "mask.png")), np.rint(255 * mask))

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from protoviz import files, metrics, schema, settling
+from protoviz import files, metrics, settling
 from protoviz.errors import StudyError
+from protoviz.store import schema
 from tests.reference import planted, planted_study
 
 LAYERS = {"layer1": 2, "layer2": 3}

@@ -10,11 +10,11 @@ import xarray as xr
 from torch import nn
 
 import protoviz
-from protoviz import cube, schema
 from protoviz.config import synthesis
 from protoviz.errors import StudyError
 from protoviz.priors import generator
 from protoviz.priors.pixels import Pixels
+from protoviz.store import cube, schema
 
 SIZE = 16
 FEW = {"size": SIZE, "prior": "pixels", "precision": "float32", "repeats": 1, "ascent": {"steps": 3}}

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from protoviz import points as kernels
-from protoviz import schema
 from protoviz.points import (
     POINTS,
     PointsOf,
@@ -14,6 +13,7 @@ from protoviz.points import (
     paired,
     pairwise,
 )
+from protoviz.store import schema
 from tests.reference import distances as oracle
 
 BOTH = pytest.mark.parametrize("distance", list(POINTS))

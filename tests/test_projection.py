@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from protoviz import cube, projection, schema, schema_projection, stores
+from protoviz import projection
 from protoviz.config.finetuning import Umap
 from protoviz.embedders import Setting, pixels
 from protoviz.errors import StudyError
+from protoviz.store import cube, schema, schema_projection, zarr_io
 from tests.reference import prototypes as toy
 
 pytestmark = pytest.mark.slow  # UMAP is compiled on its first use
@@ -96,7 +97,7 @@ def test_maps_of_a_cube_follow_the_schema(tmp_path):
     )
     assert np.isnan(of[0, 0, 1, 2, 3]).all()
     found = projection.maps(made, of, SETTINGS, [0, 5])
-    stores.write_dataset(tmp_path / "study.zarr", found, schema_projection.PROJECTION)
+    zarr_io.write_dataset(tmp_path / "study.zarr", found, schema_projection.PROJECTION)
     read = xr.open_zarr(tmp_path / "study.zarr", chunks=None).set_xindex(["layer", "channel"])
     assert read.position.sel(repeat=0, epoch=8, layer="layer2", channel=1).shape == (1, 1, 2)
     assert read.seed.values.tolist() == [0, 5]

@@ -8,9 +8,10 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import protoviz
-from protoviz import cube, ledger, schema
-from protoviz.cube_linking import link_cube
+from protoviz import ledger
 from protoviz.errors import StudyError
+from protoviz.store import cube, schema
+from protoviz.store.cube_linking import link_cube
 from tests.reference import prototypes as toy
 from tests.reference import servers
 

@@ -7,7 +7,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import protoviz
-from protoviz import cube, ledger
+from protoviz import ledger
+from protoviz.store import cube
 from tests.reference import project, servers
 from tests.reference import prototypes as toy
 

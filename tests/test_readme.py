@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 
 from protoviz import files, layout, verdict_table
 from protoviz.config import params
-from protoviz.schema_dictionary import data_dictionary
+from protoviz.store.data_dictionary import data_dictionary
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from protoviz import schema, schema_dictionary
+from protoviz.store import data_dictionary, schema
 
 
 @pytest.mark.parametrize(
@@ -33,18 +33,18 @@ def test_untrained_checkpoint_has_a_name():
     assert [schema.checkpoint_name(epoch) for epoch in (0, 8)] == ["untrained", "epoch 8"]
 
 
-@pytest.mark.parametrize("store", schema_dictionary.STORES, ids=lambda store: store.title)
+@pytest.mark.parametrize("store", data_dictionary.STORES, ids=lambda store: store.title)
 def test_data_dictionary_tells_every_name(store):
-    rows = schema_dictionary.data_dictionary().splitlines()
+    rows = data_dictionary.data_dictionary().splitlines()
     for named in (*store.coordinates, *store.variables):
         assert any(row.startswith(f"| `{named.name}` |") and named.description in row for row in rows)
 
 
 def test_data_dictionary_names_the_states():
-    assert "`status`: 0 missing, 1 converged, 2 dead, 3 diverged." in schema_dictionary.data_dictionary()
+    assert "`status`: 0 missing, 1 converged, 2 dead, 3 diverged." in data_dictionary.data_dictionary()
 
 
-@pytest.mark.parametrize("store", schema_dictionary.STORES, ids=lambda store: store.title)
+@pytest.mark.parametrize("store", data_dictionary.STORES, ids=lambda store: store.title)
 def test_absent_values_are_nan_or_named_missing(store):
     for variable in store.variables:
         if variable.dtype.kind == "f":

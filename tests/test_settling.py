@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from protoviz import schema, settling
-from protoviz.schema_appearance import SETTLING
+from protoviz import settling
+from protoviz.store import schema
+from protoviz.store.schema_appearance import SETTLING
 from tests.reference import planted_study as planted
 
 

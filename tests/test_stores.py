@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from protoviz import schema, stores
 from protoviz.errors import StudyError
+from protoviz.store import schema, zarr_io
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def digests(path):
 
 
 def test_read_back_as_written(tmp_path, dataset):
-    stores.write_dataset(tmp_path / "a.zarr", dataset)
-    read = stores.open_dataset(tmp_path / "a.zarr")
+    zarr_io.write_dataset(tmp_path / "a.zarr", dataset)
+    read = zarr_io.open_dataset(tmp_path / "a.zarr")
     xr.testing.assert_identical(
         read.drop_vars(["condition", "label"]), dataset.drop_vars(["condition", "label"])
     )
@@ -50,7 +50,7 @@ def test_read_back_as_written(tmp_path, dataset):
 
 
 def test_plain_xarray_opens_it_without_a_warning(tmp_path, dataset):
-    stores.write_dataset(tmp_path / "a.zarr", dataset)
+    zarr_io.write_dataset(tmp_path / "a.zarr", dataset)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with xr.open_zarr(tmp_path / "a.zarr", chunks=None) as read:
@@ -58,20 +58,20 @@ def test_plain_xarray_opens_it_without_a_warning(tmp_path, dataset):
 
 
 def test_same_data_give_the_same_files(tmp_path, dataset):
-    stores.write_dataset(tmp_path / "a.zarr", dataset)
-    stores.write_dataset(tmp_path / "b.zarr", stores.open_dataset(tmp_path / "a.zarr"))
-    stores.write_dataset(tmp_path / "b.zarr", dataset.copy(deep=True))
+    zarr_io.write_dataset(tmp_path / "a.zarr", dataset)
+    zarr_io.write_dataset(tmp_path / "b.zarr", zarr_io.open_dataset(tmp_path / "a.zarr"))
+    zarr_io.write_dataset(tmp_path / "b.zarr", dataset.copy(deep=True))
     assert digests(tmp_path / "a.zarr") == digests(tmp_path / "b.zarr")
 
 
 def test_data_read_from_a_store_are_written_as_the_same_files(tmp_path, dataset):
-    stores.write_dataset(tmp_path / "a.zarr", dataset)
-    stores.write_dataset(tmp_path / "b.zarr", stores.open_dataset(tmp_path / "a.zarr"))
+    zarr_io.write_dataset(tmp_path / "a.zarr", dataset)
+    zarr_io.write_dataset(tmp_path / "b.zarr", zarr_io.open_dataset(tmp_path / "a.zarr"))
     assert digests(tmp_path / "a.zarr") == digests(tmp_path / "b.zarr")
 
 
 def test_metadata_are_in_alphabetical_order(tmp_path, dataset):
-    stores.write_dataset(tmp_path / "a.zarr", dataset)
+    zarr_io.write_dataset(tmp_path / "a.zarr", dataset)
     metadata = json.loads((tmp_path / "a.zarr" / "zarr.json").read_text())
     names = list(metadata["consolidated_metadata"]["metadata"])
     assert names == sorted(names)
@@ -79,20 +79,20 @@ def test_metadata_are_in_alphabetical_order(tmp_path, dataset):
 
 
 def test_arrays_of_zeros_are_files(tmp_path, dataset):
-    stores.write_dataset(tmp_path / "a.zarr", dataset)
+    zarr_io.write_dataset(tmp_path / "a.zarr", dataset)
     assert (tmp_path / "a.zarr/zeros/c/0").is_file()
 
 
 def test_data_set_of_the_caller_is_unchanged(tmp_path, dataset):
     before = dataset.copy(deep=True)
-    stores.write_dataset(tmp_path / "a.zarr", dataset)
+    zarr_io.write_dataset(tmp_path / "a.zarr", dataset)
     xr.testing.assert_identical(dataset, before)
     assert dataset["condition"].dtype == before["condition"].dtype
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path, dataset):
     with pytest.raises(TypeError):
-        stores.write_dataset(tmp_path / "a.zarr", dataset.assign_attrs(bad=object()))
+        zarr_io.write_dataset(tmp_path / "a.zarr", dataset.assign_attrs(bad=object()))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,26 +100,26 @@ def test_missing_store_is_named(tmp_path):
     with pytest.raises(
         StudyError, match=r"absent\.zarr: expected a file made by an earlier stage, found nothing"
     ):
-        stores.open_dataset(tmp_path / "absent.zarr")
+        zarr_io.open_dataset(tmp_path / "absent.zarr")
 
 
 def test_missing_chunk_is_an_error(tmp_path, dataset):
-    stores.write_dataset(tmp_path / "a.zarr", dataset)
+    zarr_io.write_dataset(tmp_path / "a.zarr", dataset)
     (tmp_path / "a.zarr/value/c/0/0").unlink()
     with pytest.raises(StudyError, match="expected a complete store, found value without its data"):
-        stores.open_dataset(tmp_path / "a.zarr")
+        zarr_io.open_dataset(tmp_path / "a.zarr")
 
 
 @pytest.mark.parametrize("at", [-1, -8, 6])
 def test_damaged_chunk_is_an_error(tmp_path, at):
     noise = np.random.default_rng(0).random(100)
-    stores.write_dataset(tmp_path / "a.zarr", xr.Dataset({"value": ("x", noise)}))
+    zarr_io.write_dataset(tmp_path / "a.zarr", xr.Dataset({"value": ("x", noise)}))
     chunk = tmp_path / "a.zarr/value/c/0"
     damaged = bytearray(chunk.read_bytes())
     damaged[at] ^= 1
     chunk.write_bytes(damaged)
     with pytest.raises(StudyError, match="expected a complete store"):
-        stores.open_dataset(tmp_path / "a.zarr")
+        zarr_io.open_dataset(tmp_path / "a.zarr")
 
 
 class TestSchema:
@@ -134,8 +134,8 @@ class TestSchema:
         return xr.Dataset({name: (dims, np.ones(2, dtype=dtype))}, {coordinate: (dims, [1, 2])})
 
     def test_descriptions_and_units_are_added(self, tmp_path):
-        stores.write_dataset(tmp_path / "a.zarr", self.toy(), self.store)
-        read = stores.open_dataset(tmp_path / "a.zarr")
+        zarr_io.write_dataset(tmp_path / "a.zarr", self.toy(), self.store)
+        read = zarr_io.open_dataset(tmp_path / "a.zarr")
         assert read["value"].attrs == {"description": "what it is", "units": "px"}
         assert read["run"].attrs == {"description": "seed"}
         assert read.attrs == {"title": "Toy"}
@@ -151,5 +151,5 @@ class TestSchema:
     )
     def test_other_data_are_refused(self, tmp_path, wrong, message):
         with pytest.raises(StudyError, match=message):
-            stores.write_dataset(tmp_path / "a.zarr", self.toy(**wrong), self.store)
+            zarr_io.write_dataset(tmp_path / "a.zarr", self.toy(**wrong), self.store)
         assert list(tmp_path.iterdir()) == []

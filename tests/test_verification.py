@@ -8,8 +8,8 @@ import pytest
 import xarray as xr
 import zarr
 
-from protoviz import cube, schema, stores, verification
-from protoviz.cube_linking import link_cube
+from protoviz.store import cube, schema, validation, zarr_io
+from protoviz.store.cube_linking import link_cube
 from tests.reference import prototypes as toy
 
 ADDRESS = cube.Address("keepclr", 3, 1, 8)
@@ -35,7 +35,7 @@ def store(whole, tmp_path):
 
 
 def found(path):
-    return [str(problem) for problem in verification.check(path)]
+    return [str(problem) for problem in validation.check(path)]
 
 
 def edit(path, change):
@@ -152,7 +152,7 @@ class TestSmallStores:
             {"condition": ["clrjit", "keepclr"], "channel": ("unit", [0, 1, 2])},
             {"title": "of nobody's schema"},
         )
-        stores.write_dataset(tmp_path / "a.zarr", dataset)
+        zarr_io.write_dataset(tmp_path / "a.zarr", dataset)
         return tmp_path / "a.zarr"
 
     def test_checksums_and_gaps_are_compared_without_a_schema(self, small):
@@ -182,4 +182,4 @@ class TestSmallStores:
     ],
 )
 def test_a_file_is_said_in_words(whole, file, said):
-    assert verification.place(whole, file) == said
+    assert validation.place(whole, file) == said

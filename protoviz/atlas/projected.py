@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import schema
 from protoviz.atlas.sources import Network, labels
-from protoviz.schema_projection import AXIS
+from protoviz.store import schema
+from protoviz.store.schema_projection import AXIS
 
 STEPS = 65534  # of a coordinate between the least and the greatest value
 NOWHERE = 65535  # of a prototype without a place

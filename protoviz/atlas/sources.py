@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import schema
+from protoviz.store import schema
 
 Float32 = NDArray[np.float32]
 Images = NDArray[np.uint8]

@@ -6,11 +6,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import metrics, schema
+from protoviz import metrics
 from protoviz.atlas import neighbours, scripts, sheets
 from protoviz.atlas.sources import Images, Network, Source, labels
-from protoviz.schema_appearance import SATURATION, SETTLING_EPOCH
-from protoviz.schema_responses import TOP_IMAGE
+from protoviz.store import schema
+from protoviz.store.schema_appearance import SATURATION, SETTLING_EPOCH
+from protoviz.store.schema_responses import TOP_IMAGE
 
 NEIGHBOURS = 6  # of each unit
 PHOTOGRAPHS = 9  # natural images of each unit, at most

@@ -26,7 +26,7 @@ def animation(
     Where the masks of all epochs leave only the middle of the images, that is shown enlarged.
 
     Args:
-        cube: the prototypes (protoviz.cube.open_cube).
+        cube: the prototypes (protoviz.store.cube.open_cube).
         masks: the receptive fields of the first run by condition; None where there are none.
         layer: the layer.
         grid_units: prototypes shown, from channel 0; all where the layer has fewer.

@@ -26,7 +26,7 @@ def development(
     kept, as many of them are shown, evenly spread over the list.
 
     Args:
-        cube: the prototypes (protoviz.cube.open_cube).
+        cube: the prototypes (protoviz.store.cube.open_cube).
         masks: the receptive fields of the first run by condition; None where there are none.
         layer: the layer.
         units: channels of the layer.

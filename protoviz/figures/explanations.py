@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from protoviz import schema, schema_appearance, schema_responses, settling
+from protoviz import settling
 from protoviz.figures.curves import Space, Stores, condition_of, in_space, left_out, n_of
 from protoviz.figures.panels import Curve, epoch_axis, finite_mean, interval_axis, panels
 from protoviz.figures.style import message, styled
+from protoviz.store import schema, schema_appearance, schema_responses
 
 APPEARANCE = {  # measure -> heading, explanation, label; all in %
     schema_appearance.SATURATION: (

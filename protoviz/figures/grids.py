@@ -20,7 +20,7 @@ def prototype_grids(
     Where the masks of a layer leave only the middle of its images, that is shown enlarged.
 
     Args:
-        cube: the prototypes (protoviz.cube.open_cube).
+        cube: the prototypes (protoviz.store.cube.open_cube).
         masks: the receptive fields of the first run by condition; None where there are none.
         grid_units: prototypes shown of each layer, from channel 0; all where a layer has fewer.
         title: of the data set.

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from protoviz import schema
 from protoviz.errors import StudyError
 from protoviz.figures.pictures import Images, Mask, apply_mask
+from protoviz.store import schema
 
 Masks = Mapping[str, xr.Dataset | None]
 
@@ -28,7 +28,7 @@ class Sample:
     """The first run and repeat of a cube.
 
     Args:
-        cube: the prototypes (protoviz.cube.open_cube).
+        cube: the prototypes (protoviz.store.cube.open_cube).
         masks: the receptive fields by condition; none, or None, where they are missing.
     """
 

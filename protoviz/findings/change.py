@@ -2,7 +2,6 @@
 
 import xarray as xr
 
-from protoviz import schema
 from protoviz.findings.comparisons import (
     DEEP,
     JITTER,
@@ -15,6 +14,7 @@ from protoviz.findings.comparisons import (
 )
 from protoviz.findings.evidence import Effect, Evidence
 from protoviz.findings.study import APART, CHANGE, LEARNING, SETTLED, Space, Study, over_repeats
+from protoviz.store import schema
 
 SETTLED_BY = 0.3  # of the training: epoch 30 of 100
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from protoviz import schema
 from protoviz.findings.study import DIVERSITY, over_repeats
+from protoviz.store import schema
 
 JITTER, KEEP = PAIR = ("clrjit", "keepclr")
 SHALLOW, DEEP = ("layer1", "layer2"), ("layer3", "layer4")

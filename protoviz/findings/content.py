@@ -2,10 +2,10 @@
 
 import xarray as xr
 
-from protoviz import schema, schema_appearance, schema_responses
 from protoviz.findings.comparisons import DEEP, JITTER, KEEP, absent_conditions, absent_layers, ratio
 from protoviz.findings.evidence import Effect, Evidence
 from protoviz.findings.study import Space, Study, over_repeats
+from protoviz.store import schema, schema_appearance, schema_responses
 
 
 def f10(study: Study, space: Space) -> Evidence:

@@ -4,7 +4,6 @@ import itertools
 
 import xarray as xr
 
-from protoviz import schema
 from protoviz.findings.comparisons import (
     DEEP,
     JITTER,
@@ -18,6 +17,7 @@ from protoviz.findings.comparisons import (
 )
 from protoviz.findings.evidence import Effect, Evidence
 from protoviz.findings.study import APART, DIVERSITY, DRAW, Space, Study, over_repeats
+from protoviz.store import schema
 
 
 def f1(study: Study, space: Space) -> Evidence:

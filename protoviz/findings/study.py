@@ -12,7 +12,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import schema, schema_appearance, schema_responses, settling, statistics
+from protoviz import settling, statistics
+from protoviz.store import schema, schema_appearance, schema_responses
 
 Space = dict[str, str]
 Stores = Sequence[Sequence[xr.Dataset]]  # of each condition, and in it of each run

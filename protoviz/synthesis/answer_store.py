@@ -14,10 +14,11 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import grounding, schema
-from protoviz import schema_responses as names
+from protoviz import grounding
 from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
+from protoviz.store import schema
+from protoviz.store import schema_responses as names
 from protoviz.synthesis import answers, blocks
 from protoviz.synthesis.network import Network
 

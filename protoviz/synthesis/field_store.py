@@ -10,8 +10,9 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import backbones, schema, seeding
+from protoviz import backbones, seeding
 from protoviz.config.synthesis import Objective
+from protoviz.store import schema
 from protoviz.synthesis.expected_field import expected_map
 from protoviz.synthesis.gaussian import MISSING, GaussianFit, fit_gaussian
 from protoviz.synthesis.network import Network

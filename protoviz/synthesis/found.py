@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from protoviz import schema
-from protoviz.cube import Shard
+from protoviz.store import schema
+from protoviz.store.cube import Shard
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from protoviz.bell import Map, Parameters, along_axes, gaussian, mask
-from protoviz.schema import FitStatus
+from protoviz.store.gaussian2d import Map, Parameters, along_axes, gaussian, mask
+from protoviz.store.schema import FitStatus
 
 # Bounds of the fit. A unit looks from within the image, and its field may be wider than it: up to four
 # images, beyond which a Gaussian is flat to 1 %. The offset is a floor, which all but a tenth of the pixels

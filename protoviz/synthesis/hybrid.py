@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from protoviz import compute, schema, seeding
+from protoviz import compute, seeding
 from protoviz.config.synthesis import Objective, Synthesis
-from protoviz.cube import Shard
 from protoviz.priors.base import ImagePrior
+from protoviz.store import schema
+from protoviz.store.cube import Shard
 from protoviz.synthesis import ascent, blocks, joint, pool, transforms
 from protoviz.synthesis.evolution.base import STRATEGIES, evolve
 from protoviz.synthesis.evolution.draws import Draws

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from protoviz import compute, cube, schema
+from protoviz import compute
 from protoviz.config.synthesis import Synthesis
 from protoviz.errors import StudyError
 from protoviz.priors import base
+from protoviz.store import cube, schema
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.network import Network
 

@@ -1,7 +1,7 @@
 """The benchmark of the full study measures a cube that is one."""
 
 from benchmarks import scale
-from protoviz import cube, schema
+from protoviz.store import cube, schema
 
 
 def test_every_place_holds_the_one_shard(tmp_path, monkeypatch):

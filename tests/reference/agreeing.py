@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from protoviz.cube import Shard
+from protoviz.store.cube import Shard
 
 
 def same_but_for_rounding(found: Shard, whole: Shard, rows: slice | list[int], levels: int = 256) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from protoviz import files, layout, schema, stores
+from protoviz import files, layout
 from protoviz.config import params
+from protoviz.store import schema, zarr_io
 from stages import appearance, distances, findings, metrics
 from tests.reference import prototypes as toy
 
@@ -41,14 +42,14 @@ def write_inputs(condition, run):
         },
         {**network, "layer": layers},
     )
-    stores.write_dataset(layout.receptive_fields(condition, run), masks)
+    zarr_io.write_dataset(layout.receptive_fields(condition, run), masks)
     responses = rng.random((1, 1, len(EPOCHS), len(toy.LAYERS)), dtype=np.float32)
     dims = ("condition", "run", "epoch", "layer")
     natural = xr.Dataset(
         {"participation_ratio": (dims, 3 * responses), "mean_correlation": (dims, responses)},
         {**network, "layer": layers, "unit_layer": ("unit", np.repeat(layers, list(toy.LAYERS.values())))},
     )
-    stores.write_dataset(layout.natural(condition, run), natural)
+    zarr_io.write_dataset(layout.natural(condition, run), natural)
     address = {"condition": condition, "run": run}
     accuracies = {"logistic": 60.0 + run, "untrained_logistic": 40.0}
     files.write_json(layout.probe_metrics(condition, run), {"probe": accuracies})

@@ -7,13 +7,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import cube, files, layout, schema, stores
+from protoviz import files, layout
 from protoviz.atlas import build
 from protoviz.atlas.sources import Network, Source
 from protoviz.config import params
 from protoviz.config.analysis import Atlas
 from protoviz.distances import distances
 from protoviz.embedders import Setting, pixels
+from protoviz.store import cube, schema, zarr_io
 
 ROOT = Path(__file__).parents[2]
 CONDITIONS, RUNS, REPEATS, EPOCHS = ("clrjit", "keepclr"), (1, 2), (0, 1), (0, 1, 2, 5)
@@ -92,10 +93,10 @@ def write_stores() -> None:
                     "layer": np.array(list(LAYERS), dtype=schema.TEXT),
                 },
             )
-            stores.write_dataset(layout.receptive_fields(condition, run), fields)
+            zarr_io.write_dataset(layout.receptive_fields(condition, run), fields)
             prototypes = cube.open_cube(layout.CUBE).sel(condition=[condition], run=[run])
             measured = distances(prototypes, fields, {"pixels": pixels(Setting(Path(), "cpu", 1, 16))})
-            stores.write_dataset(layout.distances(condition, run), measured)
+            zarr_io.write_dataset(layout.distances(condition, run), measured)
     files.write_json(layout.FINDINGS, findings())
     for name, rows in curves().items():
         files.write_csv(layout.CURVES / f"{name}.csv", rows)
@@ -171,7 +172,7 @@ def rich_sources() -> list[Source]:
     networks = []
     for condition in CONDITIONS:
         for run in RUNS:
-            fields = stores.open_dataset(layout.receptive_fields(condition, run))
+            fields = zarr_io.open_dataset(layout.receptive_fields(condition, run))
             shown = np.array([[saturation(repeat, epoch) for epoch in EPOCHS] for repeat in REPEATS])
             settled = np.tile(np.array([5, 1, 2, 1], np.float32), (len(REPEATS), UNITS // 4))
             top = rng.integers(0, 30, (1, 1, len(EPOCHS), UNITS, 4)).astype(np.int32)
@@ -182,7 +183,7 @@ def rich_sources() -> list[Source]:
                     condition,
                     run,
                     fields=fields,
-                    distances=stores.open_dataset(layout.distances(condition, run)),
+                    distances=zarr_io.open_dataset(layout.distances(condition, run)),
                     appearance=xr.Dataset({"saturation": (along, shown[None, None])}),
                     settling=xr.Dataset(
                         {"settling_epoch": (("condition", "run", "repeat", "unit"), settled[None, None])}

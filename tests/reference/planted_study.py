@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from protoviz import schema, schema_appearance
 from protoviz.findings import Study
+from protoviz.store import schema, schema_appearance
 
 DEEP = ("layer3", "layer4")
 

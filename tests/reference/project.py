@@ -98,7 +98,7 @@ def curves():
     )
 
 def cube():
-    from protoviz.cube_linking import link_cube
+    from protoviz.store.cube_linking import link_cube
     link_cube(layout.CUBE, [layout.prototypes(c, r) for c in study["conditions"] for r in study["runs"]])
 
 study = YAML(typ="safe").load(pathlib.Path("params.yaml"))

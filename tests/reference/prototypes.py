@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from protoviz import cube, schema
+from protoviz.store import cube, schema
 
 LAYERS = {"layer1": 4, "layer2": 8}
 SIZE, COMPONENTS, TRACE = 6, 5, 3

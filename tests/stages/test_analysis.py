@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from protoviz import files, layout, stores
+from protoviz import files, layout
 from protoviz.errors import StudyError
-from protoviz.schema_appearance import APPEARANCE, SETTLING
+from protoviz.store import zarr_io
+from protoviz.store.schema_appearance import APPEARANCE, SETTLING
 from stages import appearance, distances, findings, metrics
 from tests.reference import analysed
 from tests.reference import prototypes as toy
@@ -25,10 +26,10 @@ def digests(*roots):
 def test_stages_meet_in_their_files(study):
     analyse(study)
     numbers = files.read_json(layout.metrics("clrjit"))
-    store = stores.open_dataset(layout.distances("clrjit", 1))
+    store = zarr_io.open_dataset(layout.distances("clrjit", 1))
     assert store.sizes["unit"] == toy.UNITS
     last = [
-        stores.open_dataset(layout.distances("clrjit", run))
+        zarr_io.open_dataset(layout.distances("clrjit", run))
         .between_units.sel(epoch=8, distance="mse", masking="masked")
         .values[..., :4, :]
         for run in RUNS
@@ -36,9 +37,9 @@ def test_stages_meet_in_their_files(study):
     assert numbers["layer1"]["diversity"] == pytest.approx(np.mean(last), rel=1e-3)
     assert numbers["probe"]["logistic"] == 61.5
     for place, kind in ((layout.appearance, APPEARANCE), (layout.units, SETTLING)):
-        written = stores.open_dataset(place("keepclr", 2))
+        written = zarr_io.open_dataset(place("keepclr", 2))
         assert set(written.data_vars) == {variable.name for variable in kind.variables}
-    saturation = [stores.open_dataset(layout.appearance("clrjit", run)).saturation for run in RUNS]
+    saturation = [zarr_io.open_dataset(layout.appearance("clrjit", run)).saturation for run in RUNS]
     last = np.mean([values.sel(epoch=8).values[..., :4] for values in saturation])
     assert numbers["layer1"]["saturation"] == pytest.approx(last, rel=1e-3)
     found = files.read_json(layout.FINDINGS)
@@ -86,12 +87,12 @@ def test_spaces_of_networks_are_measured_like_pixels(study):
     small = study.model_copy(update={"distances": study.distances.model_copy(update=spaces)})
     analysed.write_inputs("clrjit", 1)
     distances.main(small, "clrjit", 1)
-    store = stores.open_dataset(layout.distances("clrjit", 1))
+    store = zarr_io.open_dataset(layout.distances("clrjit", 1))
     assert store.embedder.values.tolist() == spaces["embedders"]
     assert store.masking.values.tolist() == ["masked", "fixed", "unmasked"]
     for name in ("between_units", "between_epochs", "between_repeats"):
         assert np.isfinite(store[name]).all()
         assert (store[name] >= 0).all()
     distances.main(study, "clrjit", 1)
-    alone = stores.open_dataset(layout.distances("clrjit", 1)).sel(embedder="pixels")
+    alone = zarr_io.open_dataset(layout.distances("clrjit", 1)).sel(embedder="pixels")
     np.testing.assert_array_equal(alone.between_units, store.between_units.sel(embedder="pixels"))

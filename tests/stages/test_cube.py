@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from protoviz import cube, layout
+from protoviz import layout
 from protoviz.config import params
 from protoviz.errors import StudyError
+from protoviz.store import cube
 from stages.cube import main
 from tests.reference import prototypes as toy
 

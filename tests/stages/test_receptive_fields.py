@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protoviz import backbones, checkpoints, layout, stores
+from protoviz import backbones, checkpoints, layout
 from protoviz.config import params
 from protoviz.errors import StudyError
+from protoviz.store import zarr_io
 from protoviz.synthesis.field_store import Method, receptive_fields
 from protoviz.synthesis.receptive_field import Estimator
 from stages.receptive_fields import main
@@ -43,7 +44,7 @@ def test_fields_of_all_kept_epochs(study, asked):
         identity = checkpoints.Checkpoint("clrjit", 1, epoch, "resnet18", 4, initial_weights="")
         checkpoints.save(checkpoints.path(layout.checkpoints("clrjit", 1), epoch), network, identity)
     main(study, "clrjit", 1)
-    found = stores.open_dataset(layout.receptive_fields("clrjit", 1))
+    found = zarr_io.open_dataset(layout.receptive_fields("clrjit", 1))
     models = [(epoch, network.eval()) for epoch, network in networks]
     how = Method(
         Estimator(asked.get("estimate", "as-written"), asked["noise"], asked["probes"]),

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from protoviz import backbones, checkpoints, cube, layout, schema, stores
+from protoviz import backbones, checkpoints, layout
 from protoviz.config import params
 from protoviz.errors import StudyError
+from protoviz.store import cube, schema, zarr_io
 from protoviz.synthesis.answers import OwnUnits, of_all_units
 from protoviz.synthesis.network import Network
 from stages.responses import main
@@ -73,7 +74,7 @@ def answered(study, epoch, images):
 
 def run(study):
     main(study, "clrjit", 1)
-    return tuple(stores.open_dataset(place("clrjit", 1)) for place in (layout.natural, layout.ageing))
+    return tuple(zarr_io.open_dataset(place("clrjit", 1)) for place in (layout.natural, layout.ageing))
 
 
 def test_natural_images_of_every_unit(study):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from protoviz import backbones, checkpoints, cube, files, layout
+from protoviz import backbones, checkpoints, files, layout
 from protoviz.config import params, synthesis
 from protoviz.errors import StudyError
+from protoviz.store import cube
 from stages import generator, synthesize
 
 FEW = {"repeats": 1, "start": {"pool": 8, "top": 2}, "ascent": {"steps": 2}, "precision": "float32"}

@@ -7,21 +7,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from protoviz import (
-    backbones,
-    checkpoints,
-    cube,
-    files,
-    layout,
-    schema,
-    schema_projection,
-    staged_network,
-    stores,
-    tasks,
-)
+from protoviz import backbones, checkpoints, files, layout, staged_network, tasks
 from protoviz.config import params
 from protoviz.dataset_card import checksum
 from protoviz.errors import StudyError
+from protoviz.store import cube, schema, schema_projection, zarr_io
 from stages import (
     dataset,
     dataset_card,
@@ -180,7 +170,7 @@ def test_a_frozen_network_passed_as_three_stages_shows_no_difference(study, tmp_
     assert max(abs(effect["value"]) for effect in energies if effect["space"] == "pixels") < 0.05
     agreeing = [effect["agrees"] for effect in claim["effect"]]
     assert np.mean(agreeing) < 0.25, "no more than chance and correlated tests give"
-    maps = stores.open_dataset(layout.projection("stages"))
+    maps = zarr_io.open_dataset(layout.projection("stages"))
     places = maps[schema_projection.POSITION_ALIGNED].to_numpy()[0, 0, 0]
     middle = np.nanmean(places, axis=1, keepdims=True)
     extent = np.nanmean(np.linalg.norm(places - middle, axis=2))

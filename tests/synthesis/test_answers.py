@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from protoviz import backbones, schema
+from protoviz import backbones
 from protoviz.config.synthesis import PRESETS, Objective, changed
-from protoviz.cube import Address
 from protoviz.priors import base
+from protoviz.store import schema
+from protoviz.store.cube import Address
 from protoviz.synthesis.answers import OwnUnits, of_all_units
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.network import Network

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from protoviz.config import synthesis
-from protoviz.cube import Address
 from protoviz.priors.pixels import Pixels
-from protoviz.schema import Status
+from protoviz.store.cube import Address
+from protoviz.store.schema import Status
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.network import Network
 from tests.reference import agreeing, optima

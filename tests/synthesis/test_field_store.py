@@ -6,9 +6,10 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from protoviz import backbones, schema, stores
-from protoviz.bell import Parameters, mask
+from protoviz import backbones
 from protoviz.config.synthesis import Objective
+from protoviz.store import schema, zarr_io
+from protoviz.store.gaussian2d import Parameters, mask
 from protoviz.synthesis.expected_field import expected_map
 from protoviz.synthesis.field_store import Method, receptive_fields
 from protoviz.synthesis.receptive_field import Estimator
@@ -45,8 +46,8 @@ class TestReceptiveFields:
         }
 
     def test_store_follows_the_schema(self, fields, tmp_path):
-        stores.write_dataset(tmp_path / "a.zarr", fields, schema.RECEPTIVE_FIELDS)
-        read = stores.open_dataset(tmp_path / "a.zarr")
+        zarr_io.write_dataset(tmp_path / "a.zarr", fields, schema.RECEPTIVE_FIELDS)
+        read = zarr_io.open_dataset(tmp_path / "a.zarr")
         assert_array_equal(read.mask, fields.mask)
         at = read.sel(condition="clrjit", run=3, epoch=8, layer="layer3")
         assert at.gaussian.sel(parameter="sigma_x") > 0
@@ -215,7 +216,7 @@ class TestUnits:
 
     def test_each_unit_has_its_own(self, tmp_path):
         fields = of(per_unit=True, size=32, noise=2)
-        stores.write_dataset(tmp_path / "a.zarr", fields, schema.RECEPTIVE_FIELDS)
+        zarr_io.write_dataset(tmp_path / "a.zarr", fields, schema.RECEPTIVE_FIELDS)
         states = fields.unit_fit_status.squeeze()
         assert (states != schema.FitStatus.MISSING).all()
         assert len(np.unique(fields.unit_gaussian.sel(parameter="sigma_x").values)) > 30

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from protoviz.schema import GAUSSIAN_PARAMETERS, FitStatus
+from protoviz.store.schema import GAUSSIAN_PARAMETERS, FitStatus
 from protoviz.synthesis import gaussian as fitting
 from protoviz.synthesis.gaussian import Parameters, fit_gaussian, gaussian, jacobian, mask
 

@@ -7,8 +7,8 @@ from torch import nn
 
 from protoviz import backbones
 from protoviz.config import synthesis
-from protoviz.cube import Address
 from protoviz.errors import StudyError
+from protoviz.store.cube import Address
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.network import Network
 from tests.reference import agreeing

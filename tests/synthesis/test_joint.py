@@ -7,9 +7,9 @@ import torch
 from protoviz import backbones
 from protoviz.config import synthesis
 from protoviz.config.synthesis import Objective
-from protoviz.cube import Address
 from protoviz.errors import StudyError
 from protoviz.priors import base
+from protoviz.store.cube import Address
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.joint import Joint, groups
 from protoviz.synthesis.network import Network

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from protoviz import schema
 from protoviz.backbones import IMAGENET_MEAN, IMAGENET_STD
 from protoviz.config import synthesis
-from protoviz.cube import Address
 from protoviz.priors.pixels import Pixels
+from protoviz.store import schema
+from protoviz.store.cube import Address
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.network import Network
 from tests.reference import optima

@@ -13,8 +13,9 @@ from typing import Any
 
 import xarray as xr
 
-from protoviz import cube, files, layout, schema
+from protoviz import files, layout
 from protoviz.errors import StudyError
+from protoviz.store import cube, schema
 
 _REMAKE = "run `synthesize` of all networks with the same parameters"
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from protoviz.schema import (
+from protoviz.store.schema import (
     CHANNEL,
     CONDITION,
     EPOCH,
@@ -17,7 +17,7 @@ from protoviz.schema import (
     UNIT,
     UNIT_LAYER,
 )
-from protoviz.schema_types import Coordinate, Store, Variable
+from protoviz.store.schema_types import Coordinate, Store, Variable
 
 TOP_IMAGE, TOP_RESPONSE = "top_image", "top_response"
 PERCENTILE, RATIO_TO_MAXIMUM = "percentile", "ratio_to_maximum"

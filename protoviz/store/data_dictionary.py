@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from protoviz import schema, schema_appearance, schema_projection, schema_responses
+from protoviz.store import schema, schema_appearance, schema_projection, schema_responses
 
 STORES = (*schema.STORES, *schema_responses.STORES, *schema_appearance.STORES, schema_projection.PROJECTION)
 

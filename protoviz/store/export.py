@@ -16,8 +16,9 @@ import numpy as np
 import xarray as xr
 from PIL import Image
 
-from protoviz import cube, files, layout, schema, stores
+from protoviz import files, layout
 from protoviz.registry import lookup
+from protoviz.store import cube, schema, zarr_io
 
 MASK, FIELD, UNITS = "mask.png", "receptive_field.json", "units.csv"
 WIDTH_AT_HALF = 2 * float(np.sqrt(2 * np.log(2)))  # of a Gaussian, in units of its sigma
@@ -89,7 +90,7 @@ def _fields(address: cube.Address) -> xr.Dataset | None:
     if not path.exists():
         return None
     labels = {name: getattr(address, name) for name in (schema.CONDITION, schema.RUN, schema.EPOCH)}
-    fields = stores.open_dataset(path)
+    fields = zarr_io.open_dataset(path)
     return fields.sel(labels) if address.epoch in fields[schema.EPOCH] else None
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from protoviz import cube, schema, stores
+from protoviz.store import cube, schema, zarr_io
 
 _OUTER = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
 _NUMBERS = (schema.ACTIVATION, schema.LATENT)  # finite in what is called converged
@@ -121,9 +121,9 @@ def _coordinates(dataset: xr.Dataset, kind: schema.Store | None) -> Iterator[Pro
 
 def _strays(path: Path, arrays: dict[str, Any]) -> Iterator[Problem]:
     """No file that belongs to no array, left by a killed writer or of another template."""
-    known = {stores.METADATA}
+    known = {zarr_io.METADATA}
     for name, array in arrays.items():
-        known.add(f"{name}/{stores.METADATA}")
+        known.add(f"{name}/{zarr_io.METADATA}")
         known.update(_file(name, position) for position in _positions(array))
     for file in sorted(path.rglob("*")):
         relative = file.relative_to(path).as_posix()

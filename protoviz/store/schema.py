@@ -14,9 +14,9 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from protoviz.schema_types import Coordinate as Coordinate
-from protoviz.schema_types import Store as Store
-from protoviz.schema_types import Variable as Variable
+from protoviz.store.schema_types import Coordinate as Coordinate
+from protoviz.store.schema_types import Store as Store
+from protoviz.store.schema_types import Variable as Variable
 
 CONDITION, RUN, REPEAT, EPOCH, UNIT = "condition", "run", "repeat", "epoch", "unit"
 Y, X, RGB = "y", "x", "rgb"

@@ -24,8 +24,9 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
-from protoviz import files, schema, stores
+from protoviz import files
 from protoviz.errors import StudyError
+from protoviz.store import schema, zarr_io
 
 _REMAKE = "remove the store and run `make repro`, which makes it anew"
 
@@ -135,7 +136,7 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
         for axis in schema.CUBE.coordinates
     }
     described = {"title": schema.CUBE.title, **_json(attributes, str(path))}
-    stores.write(path, xr.Dataset(coords=coordinates, attrs=described))
+    zarr_io.write(path, xr.Dataset(coords=coordinates, attrs=described))
     group = zarr.open_group(path, mode="r+", use_consolidated=False)
     chunk_units = schema.unit_chunk(Counter(layer.tolist()).values())
     for variable in schema.CUBE.variables:
@@ -149,12 +150,12 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
             dtype=variable.dtype,
             chunks=shard if whole else (1, 1, 1, 1, chunk_units, *shape[5:]),
             shards=None if whole else shard,
-            compressors=stores.COMPRESSOR,
+            compressors=zarr_io.COMPRESSOR,
             fill_value=variable.fill,
             dimension_names=variable.dims,
             attributes=variable.attributes(),
         )
-    stores.consolidate(path)
+    zarr_io.consolidate(path)
 
 
 def write_shard(path: str | Path, address: Address, shard: Shard) -> None:
@@ -180,7 +181,7 @@ def open_cube(path: str | Path) -> xr.Dataset:
     Raises:
         StudyError: there is no such cube.
     """
-    if not (Path(path) / stores.METADATA).is_file():
+    if not (Path(path) / zarr_io.METADATA).is_file():
         raise files.missing(path)
     cube: xr.Dataset = xr.open_zarr(path, chunks=None)
     return cube.set_xindex([schema.LAYER, schema.CHANNEL])

@@ -13,8 +13,9 @@ import xarray as xr
 import zarr
 from zarr.codecs import ZstdCodec
 
-from protoviz import files, schema
+from protoviz import files
 from protoviz.errors import StudyError
+from protoviz.store import schema
 
 METADATA = "zarr.json"
 COMPRESSOR = ZstdCodec(level=9, checksum=True)  # without the checksum, damaged bytes are read in silence
@@ -139,5 +140,5 @@ def _described(dataset: xr.Dataset, store: schema.Store, where: str) -> xr.Datas
 
 def _differs(where: str, expected: str, found: str) -> StudyError:
     return StudyError(
-        where, expected=expected, found=found, remedy="make the writer and protoviz/schema.py agree"
+        where, expected=expected, found=found, remedy="make the writer and protoviz/store/schema.py agree"
     )

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from protoviz import schema
-from protoviz.cube import Address, Shard
+from protoviz.store import schema
+from protoviz.store.cube import Address, Shard
 
 
 def dataset(

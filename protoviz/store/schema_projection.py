@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from protoviz.schema import (
+from protoviz.store.schema import (
     CHANNEL,
     CONDITION,
     EPOCH,

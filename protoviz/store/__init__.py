@@ -1,0 +1,1 @@
+"""Zarr stores: their schemas, the cube, reading, writing, validation and export."""
