@@ -4,10 +4,11 @@ from pathlib import Path
 
 import xarray as xr
 
-from protoviz import datasets, files, layout
+from protoviz import files, layout
 from protoviz.atlas import build
 from protoviz.atlas.sources import Network, Source, labels
 from protoviz.config.params import Params
+from protoviz.data import splits
 from protoviz.store import schema
 from protoviz.store.cube import open_cube
 from protoviz.store.schema_projection import POSITION
@@ -38,7 +39,7 @@ def _source(name: str, title: str, cube: Path, networks: list[Network]) -> Sourc
         open_cube(cube),
         tuple(networks),
         projection=None if places is None else places[POSITION].assign_attrs(places.attrs),
-        photographs=lambda rows: datasets.load(layout.IMAGES, "test").images[rows],
+        photographs=lambda rows: splits.load(layout.IMAGES, "test").images[rows],
     )
 
 

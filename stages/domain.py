@@ -1,7 +1,8 @@
 """The images of another domain, on which study B fine-tunes its network."""
 
-from protoviz import datasets, layout
+from protoviz import layout
 from protoviz.config.params import Images, Params
+from protoviz.data import splits
 from stages import run_stage
 
 
@@ -18,7 +19,7 @@ def main(params: Params) -> None:
         train=domain.train,
         test=domain.test,
     )
-    datasets.make(layout.DOMAIN, images)
+    splits.make(layout.DOMAIN, images)
 
 
 if __name__ == "__main__":

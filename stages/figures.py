@@ -1,7 +1,8 @@
 """Stage `figures`: G1..G9, the findings, what explains them; PNG, curves also as PDF, one animation."""
 
-from protoviz import datasets, figures, files, layout
+from protoviz import figures, files, layout
 from protoviz.config.params import Params
+from protoviz.data import splits
 from protoviz.store.cube import open_cube
 from protoviz.store.zarr_io import open_dataset
 from stages import run_stage
@@ -23,7 +24,7 @@ def main(params: Params) -> None:
         appearance=appearance,
         natural=natural,
         accuracies=[row for item in items for row in files.read_csv(layout.probe_curve(*item))],
-        classes=len(datasets.classes(layout.IMAGES)),
+        classes=len(splits.classes(layout.IMAGES)),
         findings=files.read_json(layout.FINDINGS),
     )
     wanted = figures.Shown(

@@ -1,7 +1,8 @@
 """The verdicts on the paper's findings, and the curves of all networks for `dvc plots`."""
 
-from protoviz import datasets, files, findings, layout, metrics
+from protoviz import files, findings, layout, metrics
 from protoviz.config.params import Params
+from protoviz.data import splits
 from protoviz.store import zarr_io
 from stages import run_stage
 
@@ -27,7 +28,7 @@ def main(params: Params) -> None:
         {"condition": condition, "run": run, **files.read_json(layout.probe_metrics(condition, run))["probe"]}
         for condition, run in items
     ]
-    chance = 100 / len(datasets.classes(layout.IMAGES))
+    chance = 100 / len(splits.classes(layout.IMAGES))
     about = findings.about(params.title, means, probes, chance)
     study = findings.Study(distances, appearance, natural)
     files.write_json(layout.FINDINGS, findings.collect(study, about))

@@ -1,7 +1,8 @@
 """The image prior of the study: trained here, in the default, or checked, if it comes from elsewhere."""
 
-from protoviz import checkpoints, compute, datasets, files, layout
+from protoviz import checkpoints, compute, files, layout
 from protoviz.config.params import Params
+from protoviz.data import splits
 from protoviz.learning import generator
 from protoviz.priors import base
 from protoviz.priors.generator import save
@@ -19,7 +20,7 @@ def main(params: Params) -> None:
     with files.complete(layout.GENERATOR.parent) as folder:
         folder.mkdir()
         if params.prior.name == "generator":
-            images = datasets.load(layout.IMAGES, "reference").images
+            images = splits.load(layout.IMAGES, "reference").images
             encoder, _ = checkpoints.load(layout.REFERENCE_ENCODER, device)
             decoder, losses = generator.train(images, encoder, params.generator, device)
             save(folder / layout.GENERATOR.name, decoder)

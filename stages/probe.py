@@ -1,7 +1,8 @@
 """How well linear read-outs of one network tell the classes apart, at every kept epoch."""
 
-from protoviz import backbones, checkpoints, compute, datasets, files, layout, seeding
+from protoviz import backbones, checkpoints, compute, files, layout, seeding
 from protoviz.config.params import Params
+from protoviz.data import splits
 from protoviz.learning.probe import pooled_features, readouts
 from protoviz.progress import track
 from stages import run_stage
@@ -10,7 +11,7 @@ from stages import run_stage
 def main(params: Params, condition: str, run: int) -> None:
     """Read the checkpoints and the labelled images, fit, write the curve and the final accuracies."""
     device = compute.prepare(params.compute.device, params.compute.threads)
-    train, test = (datasets.load(layout.IMAGES, split) for split in ("train", "test"))
+    train, test = (splits.load(layout.IMAGES, split) for split in ("train", "test"))
     curve = []
     for epoch in track(params.train.keep, "checkpoints"):
         model, _ = checkpoints.load(checkpoints.path(layout.checkpoints(condition, run), epoch), device)

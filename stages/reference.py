@@ -1,7 +1,8 @@
 """The reference encoder: trained on images and from a seed that no analysed network uses."""
 
-from protoviz import backbones, checkpoints, compute, datasets, layout, scratch
+from protoviz import backbones, checkpoints, compute, layout, scratch
 from protoviz.config.params import Params
+from protoviz.data import splits
 from protoviz.learning import simclr
 from stages import run_stage
 
@@ -10,7 +11,7 @@ def main(params: Params) -> None:
     """Read the images set aside, train from the last completed epoch, write the encoder after its last."""
     reference = params.reference
     device = compute.prepare(params.compute.device, params.compute.threads)
-    images = datasets.load(layout.IMAGES, "reference").images
+    images = splits.load(layout.IMAGES, "reference").images
     network = backbones.initial(reference.backbone.name, reference.backbone.width, reference.seed)
     identity = checkpoints.Checkpoint(
         condition="reference",

@@ -1,7 +1,8 @@
 """What one network's checkpoints respond to: natural images, and the prototypes of all epochs."""
 
-from protoviz import checkpoints, compute, datasets, layout, seeding
+from protoviz import checkpoints, compute, layout, seeding
 from protoviz.config.params import Params
+from protoviz.data import splits
 from protoviz.progress import track
 from protoviz.store import cube, schema_responses, zarr_io
 from protoviz.synthesis.answer_store import Shown, answer_stores
@@ -14,7 +15,7 @@ def main(params: Params, condition: str, run: int) -> None:
     device = compute.prepare(params.compute.device, params.compute.threads)
     prototypes = layout.prototypes(condition, run)
     cube.validate(prototypes)
-    images = datasets.load(layout.IMAGES, "test").images
+    images = splits.load(layout.IMAGES, "test").images
     count = min(len(images), params.natural.images or len(images))
     # The same for all networks.
     rows = seeding.generator("natural images").permutation(len(images))[:count]

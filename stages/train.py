@@ -2,8 +2,9 @@
 
 from torch import nn
 
-from protoviz import backbones, checkpoints, compute, datasets, files, layout, scratch
+from protoviz import backbones, checkpoints, compute, files, layout, scratch
 from protoviz.config.params import Params
+from protoviz.data import splits
 from protoviz.learning import simclr
 from stages import run_stage
 
@@ -31,7 +32,7 @@ def main(params: Params, condition: str, run: int) -> None:
                 checkpoints.save(target, trained, identity, params.train.kept_as)
 
         history = simclr.train(
-            datasets.load(layout.IMAGES, "unlabeled").images,
+            splits.load(layout.IMAGES, "unlabeled").images,
             network,
             params.train,
             augment,

@@ -37,7 +37,7 @@ LEAVES = {
     *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
 }
 ISLANDS = {
-    "learning": ("protoviz.learning", "protoviz.procedural"),
+    "learning": ("protoviz.learning", "protoviz.data.procedural"),
     # protoviz.priors.generator owns the file in which learning and synthesis meet, as checkpoints.py does
     "synthesis": ("protoviz.synthesis", "protoviz.priors.base"),
     "analysis": (
@@ -208,7 +208,7 @@ def test_right_of_the_cube_only_embedders_import_torch() -> None:
 
 def test_torchvision_only_where_data_sets_and_foreign_networks_are_read() -> None:
     users = {module for module in MODULES if "torchvision" in imports(module)}
-    data = {"protoviz.sources.stl10", "protoviz.sources.cifar10"}
+    data = {"protoviz.data.stl10", "protoviz.data.cifar10"}
     assert users <= data | {"protoviz.models", "protoviz.imagenet"}
 
 

@@ -13,11 +13,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from protoviz import datasets, files, procedural
+from protoviz import files
 from protoviz.config.params import Images
+from protoviz.data import folder, procedural, splits, stl10
+from protoviz.data.base import ArrayPictures, Source
 from protoviz.errors import StudyError
-from protoviz.sources import folder, stl10
-from protoviz.sources.base import ArrayPictures, Source
 
 SIZE = 32
 OWN = {"source": "folder", "path": "own"}
@@ -39,7 +39,7 @@ def settings(**changes: Any) -> Images:
 
 def everything(directory: Path) -> dict[str, npt.NDArray[np.uint8]]:
     return {
-        split: np.array(datasets.load(directory, split).images)
+        split: np.array(splits.load(directory, split).images)
         for split in ("unlabeled", "reference", "train", "test")
     }
 
@@ -54,7 +54,7 @@ def md5(path: Path) -> str:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("procedural") / "images"
-    datasets.make(directory, settings())
+    splits.make(directory, settings())
     return directory
 
 
@@ -73,8 +73,8 @@ def test_the_procedural_set_has_the_layout_of_stl10(made: Path) -> None:
 
 
 def test_at_full_size_the_images_are_those_rendered(tmp_path: Path) -> None:
-    datasets.make(tmp_path / "images", settings(size=96))
-    test = datasets.load(tmp_path / "images", "test")
+    splits.make(tmp_path / "images", settings(size=96))
+    test = splits.load(tmp_path / "images", "test")
     images, labels = procedural.render("test", 0, 10)
     assert np.array_equal(test.images, images)
     assert test.labels is not None
@@ -86,24 +86,24 @@ def test_at_full_size_the_images_are_those_rendered(tmp_path: Path) -> None:
 
 
 def test_what_is_made_is_read_back(made: Path) -> None:
-    assert datasets.classes(made) == list(procedural.CLASSES)
+    assert splits.classes(made) == list(procedural.CLASSES)
     for split, count in {"unlabeled": 20, "reference": 10, "train": 20, "test": 10}.items():
-        found = datasets.load(made, split)
+        found = splits.load(made, split)
         assert found.images.shape == (count, SIZE, SIZE, 3)
         assert found.images.dtype == np.uint8
         assert isinstance(found.images, np.memmap)
         assert (found.labels is None) == (split in ("unlabeled", "reference"))
-    labels = datasets.load(made, "train").labels
+    labels = splits.load(made, "train").labels
     assert labels is not None
     assert labels.dtype == np.int64
     assert np.array_equal(np.bincount(labels), [2] * 10)
 
 
 def test_it_is_made_the_same_again_and_differently_with_another_seed(made: Path, tmp_path: Path) -> None:
-    datasets.make(tmp_path / "again", settings())
+    splits.make(tmp_path / "again", settings())
     for path in sorted(made.rglob("*.*")):
         assert md5(path) == md5(tmp_path / "again" / path.relative_to(made)), path
-    datasets.make(tmp_path / "other", settings(seed=1))
+    splits.make(tmp_path / "other", settings(seed=1))
     assert not np.array_equal(everything(made)["test"], everything(tmp_path / "other")["test"])
 
 
@@ -127,10 +127,10 @@ def test_pixels_that_are_not_there_are_made_again(
 def test_pixels_of_another_revision_are_not_taken_for_these(made: Path, tmp_path: Path) -> None:
     """As after `git checkout` and `dvc checkout`, which change the record and leave the pixels."""
     directory = tmp_path / "images"
-    datasets.make(directory, settings(seed=1))
+    splits.make(directory, settings(seed=1))
     for name in ("classes.json", "images.json"):
         shutil.copy(made / name, directory)
-    assert np.array_equal(datasets.load(directory, "test").images, datasets.load(made, "test").images)
+    assert np.array_equal(splits.load(directory, "test").images, splits.load(made, "test").images)
 
 
 def test_images_that_have_changed_at_their_source_are_refused(made: Path, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_images_that_have_changed_at_their_source_are_refused(made: Path, tmp_pa
     record["sha256"]["test.npy"] = "0" * 64
     files.write_json(clone / "images.json", record)
     with pytest.raises(StudyError, match="expected the images that the study was made of, found others on"):
-        datasets.load(clone, "test")
+        splits.load(clone, "test")
     assert sorted(path.name for path in clone.iterdir()) == ["classes.json", "images.json"]
 
 
@@ -161,11 +161,11 @@ def test_dvc_ignores_the_pixels_and_nothing_else(made: Path, folder: str) -> Non
 
 def test_a_missing_or_cut_file_is_named(made: Path, tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"nowhere/train\.npy: expected a file made by an earlier stage"):
-        datasets.load(tmp_path / "nowhere", "train")
+        splits.load(tmp_path / "nowhere", "train")
     shutil.copytree(made, tmp_path / "images")
     os.truncate(tmp_path / "images" / "train.npy", 1000)
     with pytest.raises(StudyError, match=r"train\.npy: expected a whole \.npy file"):
-        datasets.load(tmp_path / "images", "train")
+        splits.load(tmp_path / "images", "train")
 
 
 # --- STL-10 ---------------------------------------------------------------------------------------
@@ -188,8 +188,8 @@ def real_stl10(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def test_stl10_takes_the_same_path(real_stl10: Path, made: Path, inside: bool) -> None:
     path = real_stl10 / "stl10_binary" if inside else real_stl10
     changes = {"source": "stl10", "path": str(path)}
-    datasets.make(real_stl10 / "images", settings(**changes, unlabeled=None, train=None, test=None))
-    assert datasets.classes(real_stl10 / "images") == list(procedural.CLASSES)
+    splits.make(real_stl10 / "images", settings(**changes, unlabeled=None, train=None, test=None))
+    assert splits.classes(real_stl10 / "images") == list(procedural.CLASSES)
     expected, found = everything(made), everything(real_stl10 / "images")
     for split, images in expected.items():
         assert np.array_equal(images, found[split]), split
@@ -230,7 +230,7 @@ def damage(path: Path) -> None:
 def test_a_bad_file_of_stl10_is_named(real_stl10: Path, name: str, harm: Any, message: str) -> None:
     harm(real_stl10 / "stl10_binary" / name)
     with pytest.raises(StudyError, match=message):
-        datasets.make(real_stl10 / "images", settings(source="stl10", path=str(real_stl10)))
+        splits.make(real_stl10 / "images", settings(source="stl10", path=str(real_stl10)))
     assert list(real_stl10.glob("*images*")) == []
 
 
@@ -272,9 +272,9 @@ def cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_cifar10(cifar10: Path) -> None:
     changes = {"source": "cifar10", "path": str(cifar10), "unlabeled": None, "train": None, "test": None}
-    datasets.make(cifar10 / "images", settings(**changes))
+    splits.make(cifar10 / "images", settings(**changes))
     images = cifar10 / "images"
-    assert datasets.classes(images) == ["cat", "dog", "ship"]
+    assert splits.classes(images) == ["cat", "dog", "ship"]
     found = everything(images)
     assert {split: len(part) for split, part in found.items()} == {
         "unlabeled": 20,
@@ -284,7 +284,7 @@ def test_cifar10(cifar10: Path) -> None:
     }
     batch = pickle.loads((cifar10 / "cifar-10-batches-py" / "test_batch").read_bytes())
     assert np.array_equal(found["test"], batch["data"].reshape(6, 3, 32, 32).transpose(0, 2, 3, 1))
-    labels = datasets.load(images, "test").labels
+    labels = splits.load(images, "test").labels
     assert labels is not None
     assert labels.tolist() == batch["labels"]
     reference = {image.tobytes() for image in found["reference"]}
@@ -305,7 +305,7 @@ def test_a_bad_file_of_cifar10_is_named(cifar10: Path, name: str, harm: Any, fou
     with pytest.raises(
         StudyError, match=rf"{name}: expected the file of CIFAR-10 with MD5 \w+, found .*{found}"
     ):
-        datasets.make(cifar10 / "images", settings(source="cifar10", path=str(cifar10)))
+        splits.make(cifar10 / "images", settings(source="cifar10", path=str(cifar10)))
 
 
 # --- folders --------------------------------------------------------------------------------------
@@ -330,10 +330,10 @@ def of_folder(root: Path, **changes: Any) -> Images:
 
 def test_a_folder_without_a_split_is_divided_class_by_class(tmp_path: Path) -> None:
     root = own_images(tmp_path / "own", {"cats": 10, "dogs": 20})
-    datasets.make(tmp_path / "images", of_folder(root))
-    assert datasets.classes(tmp_path / "images") == ["cats", "dogs"]
+    splits.make(tmp_path / "images", of_folder(root))
+    assert splits.classes(tmp_path / "images") == ["cats", "dogs"]
     found = everything(tmp_path / "images")
-    labels = datasets.load(tmp_path / "images", "test").labels
+    labels = splits.load(tmp_path / "images", "test").labels
     assert labels is not None
     assert labels.tolist() == [0] * 2 + [1] * 4
     assert {split: len(part) for split, part in found.items()} == {
@@ -350,7 +350,7 @@ def test_a_folder_without_a_split_is_divided_class_by_class(tmp_path: Path) -> N
 def test_a_folder_with_a_split_keeps_it(tmp_path: Path) -> None:
     own_images(tmp_path / "own" / "train", {"cats": 5, "dogs": 5})
     own_images(tmp_path / "own" / "test", {"cats": 2, "dogs": 3}, seed=1)
-    datasets.make(tmp_path / "images", of_folder(tmp_path / "own"))
+    splits.make(tmp_path / "images", of_folder(tmp_path / "own"))
     files_of_test = sorted((tmp_path / "own" / "test").rglob("*.png"))
     expected = np.stack([np.asarray(Image.open(path)) for path in files_of_test])
     assert np.array_equal(everything(tmp_path / "images")["test"], expected)
@@ -451,7 +451,7 @@ def test_a_bad_image_is_named_and_nothing_is_left(tmp_path: Path, harm: Any, mes
     root = own_images(tmp_path / "own", {"cats": 10, "dogs": 10})
     harm(root / "dogs" / "004.png")
     with pytest.raises(StudyError, match=rf"own/dogs/004\.png: {message}") as caught:
-        datasets.make(tmp_path / "images", of_folder(root))
+        splits.make(tmp_path / "images", of_folder(root))
     assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own"]
 
@@ -482,13 +482,13 @@ def test_a_folder_that_is_no_data_set(tmp_path: Path, classes: dict[str, int], m
     (tmp_path / "own").mkdir()
     own_images(tmp_path / "own", classes)
     with pytest.raises(StudyError, match=message):
-        datasets.make(tmp_path / "images", of_folder(tmp_path / "own"))
+        splits.make(tmp_path / "images", of_folder(tmp_path / "own"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own"]
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"nowhere: expected a folder .* found no such folder"):
-        datasets.make(tmp_path / "images", of_folder(tmp_path / "nowhere"))
+        splits.make(tmp_path / "images", of_folder(tmp_path / "nowhere"))
 
 
 # --- choosing -------------------------------------------------------------------------------------
@@ -503,7 +503,7 @@ def source(counts: list[int], pool: int | None = None) -> Source:
 
 
 def test_a_limited_choice_keeps_the_shares_of_the_classes() -> None:
-    chosen = datasets.choose(source([10, 30, 60], pool=100), settings(train=10, test=50))
+    chosen = splits.choose(source([10, 30, 60], pool=100), settings(train=10, test=50))
     labels = np.repeat(np.arange(3), [10, 30, 60])
     assert np.bincount(labels[chosen["train"]]).tolist() == [1, 3, 6]
     assert np.bincount(labels[chosen["test"]]).tolist() == [5, 15, 30]
@@ -511,7 +511,7 @@ def test_a_limited_choice_keeps_the_shares_of_the_classes() -> None:
 
 def test_splits_of_the_pool_are_disjoint_and_depend_on_the_seed() -> None:
     first, second = (
-        datasets.choose(source([50, 50]), settings(**OWN, seed=seed, unlabeled=None)) for seed in (0, 1)
+        splits.choose(source([50, 50]), settings(**OWN, seed=seed, unlabeled=None)) for seed in (0, 1)
     )
     assert len(first["reference"]) == 10
     assert sorted([*first["reference"], *first["unlabeled"]]) == list(range(100))
@@ -538,15 +538,15 @@ def test_splits_of_the_pool_are_disjoint_and_depend_on_the_seed() -> None:
 )
 def test_more_images_than_there_are(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(StudyError, match=message):
-        datasets.choose(source([50, 50]), settings(**OWN, **changes))
+        splits.choose(source([50, 50]), settings(**OWN, **changes))
 
 
 def test_a_full_disk_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10, 9, 1))
     with pytest.raises(StudyError, match=r"expected 2 MB of free disk, found 0 MB; free some space"):
-        datasets.make(tmp_path / "images", settings())
+        splits.make(tmp_path / "images", settings())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_names_of_the_classes_are_json(made: Path) -> None:
-    assert json.loads((made / datasets.CLASSES).read_text()) == files.read_json(made / datasets.CLASSES)
+    assert json.loads((made / splits.CLASSES).read_text()) == files.read_json(made / splits.CLASSES)

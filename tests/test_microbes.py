@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from protoviz import datasets, seeding
+from protoviz import seeding
 from protoviz.config import params
-from protoviz.sources import microbes
+from protoviz.data import microbes, splits
 
 
 def test_an_image_can_be_made_alone():
@@ -57,8 +57,8 @@ def test_as_a_source_of_the_pipeline(tmp_path):
     images = params.Images(
         source="microbes", path=None, size=32, seed=0, unlabeled=1, reference=0, train=15, test=5
     )
-    datasets.make(tmp_path / "domain", images)
-    train = datasets.load(tmp_path / "domain", "train")
+    splits.make(tmp_path / "domain", images)
+    train = splits.load(tmp_path / "domain", "train")
     assert train.images.shape == (15, 32, 32, 3)
     assert np.bincount(train.labels).tolist() == [3] * 5
-    assert datasets.classes(tmp_path / "domain") == list(microbes.CLASSES)
+    assert splits.classes(tmp_path / "domain") == list(microbes.CLASSES)

@@ -18,8 +18,8 @@ from ruamel.yaml import YAML
 import stages
 from protoviz import files, layout, verdict_table
 from protoviz.config import params
+from protoviz.data import stl10
 from protoviz.priors import deepsim
-from protoviz.sources import stl10
 from tests.reference import weight_files
 
 ROOT = Path(__file__).parents[1]

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from protoviz import procedural
+from protoviz.data import procedural
 
 
 def test_an_image_alone_is_the_image_in_the_set():

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from protoviz import backbones, compute, datasets, seeding
+from protoviz import backbones, compute, seeding
 from protoviz.config.finetuning import Supervised
+from protoviz.data import splits
 from protoviz.progress import track
 
 Pixels = NDArray[np.uint8]
@@ -46,8 +47,8 @@ class Task:
     """
 
     classes: list[str]
-    train: datasets.LabelledSet
-    test: datasets.LabelledSet
+    train: splits.LabelledSet
+    test: splits.LabelledSet
 
     @classmethod
     def read(cls, directory: Path) -> "Task":
@@ -56,8 +57,8 @@ class Task:
         Raises:
             StudyError: it is missing or damaged.
         """
-        train, test = datasets.load(directory, "train"), datasets.load(directory, "test")
-        return cls(datasets.classes(directory), train, test)
+        train, test = splits.load(directory, "train"), splits.load(directory, "test")
+        return cls(splits.classes(directory), train, test)
 
     def learnt(
         self,

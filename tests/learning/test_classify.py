@@ -7,7 +7,7 @@ from torch import nn
 
 from protoviz import backbones
 from protoviz.config.finetuning import Supervised
-from protoviz.datasets import LabelledSet
+from protoviz.data.splits import LabelledSet
 from protoviz.learning import classify
 
 CPU = torch.device("cpu")

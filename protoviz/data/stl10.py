@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from protoviz import procedural, progress, seeding
+from protoviz import progress, seeding
+from protoviz.data import procedural
+from protoviz.data.base import ArrayPictures, Indices, Pixels, Source
 from protoviz.errors import StudyError
 from protoviz.machine import cores
-from protoviz.sources.base import ArrayPictures, Indices, Pixels, Source
 
 FOLDER = "stl10_binary"
 IMAGE_BYTES = 3 * 96 * 96

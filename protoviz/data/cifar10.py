@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from protoviz.data.base import ArrayPictures, Source
 from protoviz.errors import StudyError
-from protoviz.sources.base import ArrayPictures, Source
 
 FOLDER = "cifar-10-batches-py"
 

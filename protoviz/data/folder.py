@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from protoviz import progress, seeding
+from protoviz.data.base import BLOCK, Indices, Pixels, Source, square
+from protoviz.data.stl10 import process_pool
 from protoviz.errors import StudyError
-from protoviz.sources.base import BLOCK, Indices, Pixels, Source, square
-from protoviz.sources.stl10 import process_pool
 
 SUFFIXES = frozenset(
     f".{name}"

@@ -21,9 +21,9 @@ import numpy as np
 
 from protoviz import files, seeding
 from protoviz.config import params
+from protoviz.data import cifar10, folder, microbes, stl10
+from protoviz.data.base import Indices, Pictures, Pixels, Source
 from protoviz.errors import StudyError
-from protoviz.sources import cifar10, folder, microbes, stl10
-from protoviz.sources.base import Indices, Pictures, Pixels, Source
 
 Unlabelled = Literal["unlabeled", "reference"]
 Labelled = Literal["train", "test"]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoviz import seeding
-from protoviz.sources.base import ArrayPictures, Indices, Pixels, Source
+from protoviz.data.base import ArrayPictures, Indices, Pixels, Source
 
 SIZE = 96  # px
 MOST_TRIES = 40  # to find a free place for a body
