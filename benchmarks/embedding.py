@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from protoviz import backbones, checkpoints, compute, embedders, imagenet
+from protoviz import compute, embedders
 from protoviz.config.analysis import UNTRAINED
+from protoviz.models import checkpoints, imagenet, resnet
 
 NAMES = [f"{name}{UNTRAINED}" for name in imagenet.NETWORKS]
 
@@ -45,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         encoder = Path(folder) / "encoder.safetensors"
         identity = checkpoints.Checkpoint("reference", 0, 0, "resnet18", 16, "none")
-        checkpoints.save(encoder, backbones.initial("resnet18", 16, 0), identity)
+        checkpoints.save(encoder, resnet.initial("resnet18", 16, 0), identity)
         setting = embedders.Setting(
             encoder, options.device, options.threads, options.batch, options.precision
         )
@@ -90,7 +91,7 @@ def bare_pass(name: str, setting: embedders.Setting, images: int, size: int) -> 
 def network_of(name: str, setting: embedders.Setting, size: int) -> tuple[nn.Module, int]:
     """A network and the size of its images."""
     if name == "reference":
-        return backbones.fold_batch_norm(checkpoints.load(setting.encoder)[0]), size
+        return resnet.fold_batch_norm(checkpoints.load(setting.encoder)[0]), size
     return imagenet.load(name), imagenet.NETWORKS[name.removesuffix(UNTRAINED)].size
 
 

@@ -10,7 +10,7 @@ of 4 % than it does with a trained generator (`python -m benchmarks.smoothness`)
 import torch
 from torch import Tensor, nn
 
-from protoviz.priors import deepsim
+from protoviz.models.priors import deepsim
 
 LENGTH = 3.3  # of the latents that the paper's algorithm ends with, in units of their usual one
 
@@ -34,7 +34,7 @@ class PublishedFc6(nn.Module):
         self.eval().requires_grad_(False)
 
     def render(self, latents: Tensor) -> Tensor:
-        """See `protoviz.priors.base.ImagePrior`."""
+        """See `protoviz.models.priors.base.ImagePrior`."""
         raw = self.layers(latents)[:, [2, 1, 0]]
         return torch.clamp(raw + self.mean, 0, 255) / 255
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.pipeline import Pipeline, at_centre
-from protoviz import backbones
+from protoviz.models import resnet
 
 LR = 0.05
 DEVIATION = 0.01
@@ -45,7 +45,7 @@ def synthesize(pipeline: Pipeline, layer: str, channel: int, rng: np.random.Gene
     for _ in range(steps):
         optimizer.zero_grad()
         shown = transformed(image(spectrum, subject.size), rng)
-        maps = dict(subject.network.pre_activations(backbones.normalise(shown)))
+        maps = dict(subject.network.pre_activations(resnet.normalise(shown)))
         pipeline.gradient[layer] += 1
         loss = -at_centre(functional.relu(maps[layer]))[0, channel]
         loss.backward()

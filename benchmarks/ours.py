@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from benchmarks.jobs import Job, Made
 from protoviz.config.synthesis import PRESETS, Synthesis, Transforms
-from protoviz.priors import fourier as fourier_basis
-from protoviz.priors.base import ImagePrior
+from protoviz.models.priors import fourier as fourier_basis
+from protoviz.models.priors.base import ImagePrior
+from protoviz.models.readout.network import Network
 from protoviz.synthesis.hybrid import prototypes
-from protoviz.synthesis.network import Network
 
 # About what `lucent_style` does to its images.
 LIKE_LUCENT = Transforms(jitter=5, scale=(0.9, 1.1), rotation=10)

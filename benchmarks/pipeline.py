@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.subjects import Subject, resized
-from protoviz import backbones
+from protoviz.models import resnet
 
 MEASURED = 64  # images that are measured at once
 
@@ -50,14 +50,14 @@ class Pipeline:
         """The same before the non-linearity."""
         counter = self.gradient if images.requires_grad else self.forward
         counter[layer] += len(images)
-        everyone = at_centre(self.subject.network.pre_activation(backbones.normalise(images), layer))
+        everyone = at_centre(self.subject.network.pre_activation(resnet.normalise(images), layer))
         rows = torch.arange(len(images), device=images.device)
         return everyone[rows, torch.as_tensor(channels, device=images.device)]
 
 
 def at_centre(maps: Tensor) -> Tensor:
     """All channels (B, C) of maps (B, C, H, W) at ((H-1)//2, (W-1)//2)."""
-    row, column = backbones.centre_unit(*maps.shape[2:])
+    row, column = resnet.centre_unit(*maps.shape[2:])
     return maps[:, :, row, column]
 
 
@@ -87,7 +87,7 @@ def measure(subject: Subject, units: dict[str, list[int]], images: NDArray[np.ui
     for layer, channels in units.items():
         for some in blocks(channels, MEASURED):
             pixels = torch.from_numpy(images[first : first + len(some)].copy()).to(device)
-            normal = backbones.normalise(pixels.permute(0, 3, 1, 2).float().div(255))
+            normal = resnet.normalise(pixels.permute(0, 3, 1, 2).float().div(255))
             with torch.no_grad():
                 everyone = at_centre(subject.network.pre_activation(normal, layer))
             found.append(everyone[range(len(some)), some].cpu().numpy())

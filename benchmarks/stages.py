@@ -25,14 +25,15 @@ from benchmarks import lucent_style, subjects
 from benchmarks.evidence import load
 from benchmarks.ours import LIKE_LUCENT
 from benchmarks.pipeline import at_centre, quantized
-from protoviz import backbones, compute, layout, seeding, staged_network
+from protoviz import compute, layout, seeding
 from protoviz.config import params
 from protoviz.config.finetuning import TrainingStages
 from protoviz.config.synthesis import Synthesis
-from protoviz.priors import base
+from protoviz.models import finetuned, resnet
+from protoviz.models.priors import base
+from protoviz.models.readout.network import Network
 from protoviz.synthesis import sampling
 from protoviz.synthesis.hybrid import prototypes
-from protoviz.synthesis.network import Network
 
 Images = NDArray[np.uint8]
 Units = dict[str, list[int]]
@@ -50,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     study = params.load(layout.PARAMS).training_stages
     compute.prepare("cpu", options.threads)
-    source = staged_network.path(layout.stages_checkpoints(study.network.seed), options.stage)
-    module, _ = staged_network.load(source)
+    source = finetuned.path(layout.stages_checkpoints(study.network.seed), options.stage)
+    module, _ = finetuned.load(source)
     size = study.network.size
     layers = sampling.convolutions(Network(module, size))
     units = _few({layer: list(range(count)) for layer, count in layers.items()}, options.units)
@@ -91,7 +92,7 @@ def lucent(module: nn.Module, units: Units, size: int, steps: int, repeat: int) 
             for _ in range(steps):
                 optimiser.zero_grad()
                 shown = lucent_style.transformed(lucent_style.image(spectrum, size), rng)
-                loss = -reading(backbones.normalise(shown))[0, channel]
+                loss = -reading(resnet.normalise(shown))[0, channel]
                 loss.backward()
                 optimiser.step()
         images.append(quantized(lucent_style.image(spectrum.detach(), size)))
@@ -118,7 +119,7 @@ def respond(module: nn.Module, units: Units, images: Images) -> NDArray[np.float
     for (layer, channel), image in zip(_each(units), images, strict=True):
         pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
         with torch.no_grad(), _Reading(module, layer) as reading:
-            found.append(float(reading(backbones.normalise(pixels))[0, channel]))
+            found.append(float(reading(resnet.normalise(pixels))[0, channel]))
     return np.array(found, np.float32)
 
 
@@ -181,7 +182,7 @@ def _timed(work: Callable[[], Images]) -> tuple[Images, float]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__.split("\n")[0])
-    parser.add_argument("--stage", choices=staged_network.STAGES, default="pretrained")
+    parser.add_argument("--stage", choices=finetuned.STAGES, default="pretrained")
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=3)

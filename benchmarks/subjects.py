@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.fc6 import PublishedFc6
-from protoviz import backbones, checkpoints, files, layout
-from protoviz.priors import generator
-from protoviz.priors.base import ImagePrior
-from protoviz.priors.generator import Decoder, Shape
+from protoviz import files, layout
+from protoviz.models import checkpoints, resnet
+from protoviz.models.priors import generator
+from protoviz.models.priors.base import ImagePrior
+from protoviz.models.priors.generator import Decoder, Shape
 from protoviz.registry import lookup
 
 RUN = 1
@@ -36,7 +37,7 @@ class Subject:
     """
 
     name: str
-    network: backbones.ResNet18
+    network: resnet.ResNet18
     prior: ImagePrior
     size: int
     address: tuple[str, int, int]
@@ -146,7 +147,7 @@ def _tiny(name: str, device: torch.device, _ours: bool) -> Subject:
 
 def _random(name: str, prior: PublishedFc6 | Decoder, width: int, size: int) -> Subject:
     """A random network whose batch normalisation fits the images of a random prior."""
-    network = backbones.initial("resnet18", width, SEED)
+    network = resnet.initial("resnet18", width, SEED)
     latents = torch.randn(CALIBRATION, prior.latent_size, generator=torch.Generator().manual_seed(SEED))
     calibrate(network, [resized(prior.render(some), size) for some in latents.split(16)])
     network.eval().requires_grad_(False)
@@ -170,7 +171,7 @@ def calibrate(network: nn.Module, batches: Sequence[Tensor]) -> None:
     network.train()
     with torch.no_grad():
         for images in batches:
-            network(backbones.normalise(images))
+            network(resnet.normalise(images))
 
 
 def resized(images: Tensor, size: int) -> Tensor:

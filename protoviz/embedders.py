@@ -93,16 +93,16 @@ def reference(setting: Setting) -> Embedder:
 
     The encoder is trained in the pipeline on images and a seed that no analysed network uses.
     """
-    from protoviz import backbones, checkpoints
+    from protoviz.models import checkpoints, resnet
 
     model, _ = checkpoints.load(setting.encoder)
-    normal = backbones.IMAGENET_MEAN, backbones.IMAGENET_STD
-    return _network(backbones.fold_batch_norm(model), _Input(*normal, None), setting)
+    normal = resnet.IMAGENET_MEAN, resnet.IMAGENET_STD
+    return _network(resnet.fold_batch_norm(model), _Input(*normal, None), setting)
 
 
 def imagenet(name: str, setting: Setting) -> Embedder:
-    """The last layer before the classifier of a network trained on ImageNet; see protoviz/imagenet.py."""
-    from protoviz import imagenet as networks
+    """The last layer before the classifier of a network trained on ImageNet; see protoviz/models/imagenet.py."""
+    from protoviz.models import imagenet as networks
 
     space = networks.NETWORKS[name.removesuffix(UNTRAINED)]
     network = networks.load(name, setting.weights)

@@ -8,17 +8,18 @@ import torch
 import xarray as xr
 from torch import nn
 
-from protoviz import backbones, compute, models, unit_selection
+from protoviz import compute
 from protoviz.config import synthesis
 from protoviz.errors import StudyError
-from protoviz.priors import base
+from protoviz.models import resnet, zoo
+from protoviz.models.priors import base
+from protoviz.models.readout import trace, unit_spec
+from protoviz.models.readout.layers import Layer
+from protoviz.models.readout.network import Network
+from protoviz.models.readout.unit_spec import Units
 from protoviz.store import cube, schema
 from protoviz.store.cube_dataset import dataset
-from protoviz.synthesis import trace
 from protoviz.synthesis.hybrid import prototypes
-from protoviz.synthesis.layers import Layer
-from protoviz.synthesis.network import Network
-from protoviz.unit_selection import Units
 
 LEARNT = ("generator", "deepsim")  # priors with weights
 
@@ -64,7 +65,7 @@ def synthesize(
         units: "layer", "layer:3", "layer:0-15", several of these, or a mapping layer -> channels (None: all;
             an array (K, C): directions in the space of the layer's channels).
         prior: what makes images of latents: "fourier", "pixels", "generator", "deepsim", or any object with
-            `latent_size`, `image_size` and `render` (`protoviz.priors.base.ImagePrior`).
+            `latent_size`, `image_size` and `render` (`protoviz.models.priors.base.ImagePrior`).
         preset: "fast", "natural", "paper", "as-written" or "fourier" (`protoviz.config.synthesis.PRESETS`); by default
             "fourier" for priors without weights, "fast" for the others.
         size: height and width of the images, px; by default the model's own.
@@ -92,7 +93,7 @@ def synthesize(
     on = compute.available(str(device))
     recipe = synthesis.changed(preset or ("fast" if _is_learnt(prior) else "fourier"), changes)
     subject = network(model, size=size, mean=mean, std=std, state=state)
-    chosen = unit_selection.selected(subject, units)
+    chosen = unit_spec.selected(subject, units)
     made = _prior(prior, weights, subject.size, on)
     addresses = [cube.Address(name, run, repeat, epoch) for repeat in range(recipe.repeats)]
     shards = [prototypes(subject, chosen, made, recipe, address=a, device=on) for a in addresses]
@@ -124,7 +125,7 @@ def network(
             not belong to the network.
     """
     if isinstance(model, str):
-        found = models.load(model, state=state)
+        found = zoo.load(model, state=state)
     elif not isinstance(model, nn.Module):
         raise StudyError(
             "model",
@@ -140,12 +141,12 @@ def network(
             remedy="load it into the module, or name the model instead",
         )
     else:
-        found = models.described(model)
+        found = zoo.described(model)
     return Network(
         found.module,
         found.size if size is None else size,
-        _colours("mean", mean, found.mean or backbones.IMAGENET_MEAN, -torch.inf),
-        _colours("std", std, found.std or backbones.IMAGENET_STD, 0),
+        _colours("mean", mean, found.mean or resnet.IMAGENET_MEAN, -torch.inf),
+        _colours("std", std, found.std or resnet.IMAGENET_STD, 0),
     )
 
 

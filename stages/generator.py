@@ -1,11 +1,12 @@
 """The image prior of the study: trained here, in the default, or checked, if it comes from elsewhere."""
 
-from protoviz import checkpoints, compute, files, layout
+from protoviz import compute, files, layout
 from protoviz.config.params import Params
 from protoviz.data import splits
 from protoviz.learning import generator
-from protoviz.priors import base
-from protoviz.priors.generator import save
+from protoviz.models import checkpoints
+from protoviz.models.priors import base
+from protoviz.models.priors.generator import save
 from stages import run_stage
 
 

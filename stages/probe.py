@@ -1,9 +1,10 @@
 """How well linear read-outs of one network tell the classes apart, at every kept epoch."""
 
-from protoviz import backbones, checkpoints, compute, files, layout, seeding
+from protoviz import compute, files, layout, seeding
 from protoviz.config.params import Params
 from protoviz.data import splits
 from protoviz.learning.probe import pooled_features, readouts
+from protoviz.models import checkpoints, resnet
 from protoviz.progress import track
 from stages import run_stage
 
@@ -15,7 +16,7 @@ def main(params: Params, condition: str, run: int) -> None:
     curve = []
     for epoch in track(params.train.keep, "checkpoints"):
         model, _ = checkpoints.load(checkpoints.path(layout.checkpoints(condition, run), epoch), device)
-        network = backbones.fold_batch_norm(model)
+        network = resnet.fold_batch_norm(model)
         found = readouts(
             pooled_features(network, train.images, device),
             train.labels,

@@ -1,7 +1,8 @@
 """The receptive fields of one network at all kept epochs."""
 
-from protoviz import checkpoints, compute, layout
+from protoviz import compute, layout
 from protoviz.config.params import Params
+from protoviz.models import checkpoints
 from protoviz.progress import track
 from protoviz.store import schema, zarr_io
 from protoviz.synthesis.field_store import Method, receptive_fields

@@ -1,9 +1,10 @@
 """The reference encoder: trained on images and from a seed that no analysed network uses."""
 
-from protoviz import backbones, checkpoints, compute, layout, scratch
+from protoviz import compute, layout, scratch
 from protoviz.config.params import Params
 from protoviz.data import splits
 from protoviz.learning import simclr
+from protoviz.models import checkpoints, resnet
 from stages import run_stage
 
 
@@ -12,7 +13,7 @@ def main(params: Params) -> None:
     reference = params.reference
     device = compute.prepare(params.compute.device, params.compute.threads)
     images = splits.load(layout.IMAGES, "reference").images
-    network = backbones.initial(reference.backbone.name, reference.backbone.width, reference.seed)
+    network = resnet.initial(reference.backbone.name, reference.backbone.width, reference.seed)
     identity = checkpoints.Checkpoint(
         condition="reference",
         run=reference.seed,

@@ -1,12 +1,13 @@
 """What one network's checkpoints respond to: natural images, and the prototypes of all epochs."""
 
-from protoviz import checkpoints, compute, layout, seeding
+from protoviz import compute, layout, seeding
 from protoviz.config.params import Params
 from protoviz.data import splits
+from protoviz.models import checkpoints
+from protoviz.models.readout.network import Network
 from protoviz.progress import track
 from protoviz.store import cube, schema_responses, zarr_io
 from protoviz.synthesis.answer_store import Shown, answer_stores
-from protoviz.synthesis.network import Network
 from stages import run_stage
 
 

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from protoviz import checkpoints, compute, files, layout, scratch, tasks
+from protoviz import compute, files, layout, scratch, tasks
 from protoviz.config.params import Params
-from protoviz.priors import base
+from protoviz.models import checkpoints
+from protoviz.models.priors import base
 from protoviz.store import cube
 from protoviz.synthesis.shards import Machine, Shards
 from stages import run_stage

@@ -1,11 +1,12 @@
 """The prototypes of study B: a sample of the units of every convolution, at every stage of training."""
 
-from protoviz import compute, files, layout, scratch, staged_network, tasks
+from protoviz import compute, files, layout, scratch, tasks
 from protoviz.config.params import Params
-from protoviz.priors import base
+from protoviz.models import finetuned
+from protoviz.models.priors import base
+from protoviz.models.readout.network import Network
 from protoviz.store import cube
 from protoviz.synthesis import sampling
-from protoviz.synthesis.network import Network
 from protoviz.synthesis.shards import Machine, Shards
 from stages import run_stage
 
@@ -18,10 +19,10 @@ def main(params: Params) -> None:
     chosen = params.training_stages.units
     machine = Machine(params.compute.device, params.compute.threads, recipe.precision)
     folder = layout.stages_checkpoints(about.seed).absolute()
-    digests = staged_network.digests(folder)
-    sources = {epoch: staged_network.path(folder, stage) for epoch, stage in enumerate(staged_network.STAGES)}
+    digests = finetuned.digests(folder)
+    sources = {epoch: finetuned.path(folder, stage) for epoch, stage in enumerate(finetuned.STAGES)}
     layers = sampling.convolutions(
-        Network(staged_network.load(sources[0])[0], about.size), squeeze_excite=chosen.squeeze_excite
+        Network(finetuned.load(sources[0])[0], about.size), squeeze_excite=chosen.squeeze_excite
     )
     template = cube.Template(
         conditions=(layout.STAGES_CONDITION,),
@@ -32,7 +33,7 @@ def main(params: Params) -> None:
         size=about.size,
         components=base.load(PRIOR[0], size=about.size).latent_size,
         trace=recipe.ascent.steps + 1,
-        checkpoints=staged_network.STAGES,
+        checkpoints=finetuned.STAGES,
     )
     outcome = tasks.ask(machine.outcome)
     attributes = {
@@ -51,7 +52,7 @@ def main(params: Params) -> None:
         shards = Shards(
             store,
             template,
-            staged_network.load,
+            finetuned.load,
             sources,
             PRIOR,
             recipe,

@@ -2,10 +2,11 @@
 
 from torch import nn
 
-from protoviz import backbones, checkpoints, compute, files, layout, scratch
+from protoviz import compute, files, layout, scratch
 from protoviz.config.params import Params
 from protoviz.data import splits
 from protoviz.learning import simclr
+from protoviz.models import checkpoints, resnet
 from stages import run_stage
 
 
@@ -13,7 +14,7 @@ def main(params: Params, condition: str, run: int) -> None:
     """Read the unlabelled images, train from the last completed epoch, write checkpoints and curve."""
     device = compute.prepare(params.compute.device, params.compute.threads)
     out, augment = layout.checkpoints(condition, run), params.augmentation(condition)
-    network = backbones.initial(params.backbone.name, params.backbone.width, run)
+    network = resnet.initial(params.backbone.name, params.backbone.width, run)
     initial_weights = checkpoints.weights_digest(network)
     made_with = {
         "train": params.train.model_dump(mode="json"),

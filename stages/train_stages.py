@@ -1,9 +1,10 @@
 """The network of study B: untrained, pretrained, fine-tuned."""
 
-from protoviz import compute, files, layout, staged_network, state_dicts
+from protoviz import compute, files, layout
 from protoviz.config.params import Params
 from protoviz.learning import classify
-from protoviz.staged_network import Identity
+from protoviz.models import finetuned, state_dicts
+from protoviz.models.finetuned import Identity
 from stages import run_stage
 
 
@@ -13,29 +14,29 @@ def main(params: Params) -> None:
     about, pretrain = params.training_stages.network, params.training_stages.pretrain
     general, domain = classify.Task.read(layout.IMAGES), classify.Task.read(layout.DOMAIN)
     given = pretrain.weights is not None  # then its classes are not ours, and its accuracy is not known here
-    network = staged_network.initial(about.model, None if given else len(general.classes), about.seed)
+    network = finetuned.initial(about.model, None if given else len(general.classes), about.seed)
     metrics = {}
     with files.complete(layout.stages_checkpoints(about.seed)) as folder:
         folder.mkdir()
 
         def keep(stage: str, task: classify.Task | None) -> None:
             identity = Identity(about.model, int(network.num_classes), stage, about.seed)  # type: ignore[arg-type]
-            staged_network.save(staged_network.path(folder, stage), network, identity)
+            finetuned.save(finetuned.path(folder, stage), network, identity)
             metrics[stage] = task.judged(network, about.size, device, about.judged) if task else {}
 
         address = (layout.STAGES_CONDITION, about.seed)
         keep("random", None if given else general)
         if given:
-            state_dicts.load_into(network, staged_network.fetched(pretrain), about.model)
+            state_dicts.load_into(network, finetuned.fetched(pretrain), about.model)
         else:
             general.learnt(network, pretrain, address=(*address, "pretrained"), device=device)
         keep("pretrained", None if given else general)
-        staged_network.with_classes(network, len(domain.classes), about.seed)
+        finetuned.with_classes(network, len(domain.classes), about.seed)
         domain.learnt(
             network, params.training_stages.finetune, address=(*address, "finetuned"), device=device
         )
         keep("finetuned", domain)
-        staged_network.record(folder)
+        finetuned.record(folder)
     files.write_json(layout.STAGES_TRAINING, metrics)
 
 

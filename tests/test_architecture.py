@@ -39,7 +39,7 @@ LEAVES = {
 ISLANDS = {
     "learning": ("protoviz.learning", "protoviz.data.procedural"),
     # protoviz.priors.generator owns the file in which learning and synthesis meet, as checkpoints.py does
-    "synthesis": ("protoviz.synthesis", "protoviz.priors.base"),
+    "synthesis": ("protoviz.synthesis", "protoviz.models.priors.base"),
     "analysis": (
         *("protoviz.distances", "protoviz.metrics", "protoviz.findings", "protoviz.figures"),
         *("protoviz.points", "protoviz.masking", "protoviz.embedding", "protoviz.atlas"),
@@ -209,7 +209,7 @@ def test_right_of_the_cube_only_embedders_import_torch() -> None:
 def test_torchvision_only_where_data_sets_and_foreign_networks_are_read() -> None:
     users = {module for module in MODULES if "torchvision" in imports(module)}
     data = {"protoviz.data.stl10", "protoviz.data.cifar10"}
-    assert users <= data | {"protoviz.models", "protoviz.imagenet"}
+    assert users <= data | {"protoviz.models.zoo", "protoviz.models.imagenet"}
 
 
 def test_only_stages_and_the_command_line_read_parameters() -> None:
@@ -321,10 +321,11 @@ def test_names_that_params_allow_are_those_of_the_registries() -> None:
     """params.py imports no torch, so it spells the names of the registries once more."""
     from typing import get_args
 
-    from protoviz import backbones, embedders, imagenet
+    from protoviz import embedders
     from protoviz.config import analysis, params
+    from protoviz.models import imagenet, resnet
 
     (names,) = (get_args(hint) for hint in [params.Backbone.model_fields["name"].annotation])
-    assert set(names) == set(backbones.BACKBONES)
+    assert set(names) == set(resnet.BACKBONES)
     assert set(analysis.EMBEDDERS) == set(embedders.EMBEDDERS)
     assert tuple(imagenet.NETWORKS) == analysis.IMAGENET

@@ -5,8 +5,8 @@ import torch
 import torchvision
 from torch import nn
 
-from protoviz import backbones
 from protoviz.errors import StudyError
+from protoviz.models import resnet
 
 
 def perturbed(network: nn.Module) -> nn.Module:
@@ -20,12 +20,12 @@ def perturbed(network: nn.Module) -> nn.Module:
 
 
 @pytest.fixture
-def network() -> backbones.ResNet18:
-    return perturbed(backbones.initial("resnet18", 8, 3))
+def network() -> resnet.ResNet18:
+    return perturbed(resnet.initial("resnet18", 8, 3))
 
 
 def test_equals_torchvision_resnet18_with_the_same_weights():
-    ours = perturbed(backbones.initial("resnet18", 64, 0))
+    ours = perturbed(resnet.initial("resnet18", 64, 0))
     theirs = torchvision.models.resnet18()
     theirs.fc = nn.Identity()
     assert ours.load_state_dict(theirs.state_dict()) == theirs.load_state_dict(ours.state_dict())
@@ -49,30 +49,30 @@ def test_nothing_past_the_layer_is_run(network):
 
 
 def test_units_are_the_paper_s_at_full_width():
-    assert list(backbones.build("resnet18", 64).units.values()) == [64, 128, 256, 512]
+    assert list(resnet.build("resnet18", 64).units.values()) == [64, 128, 256, 512]
 
 
 @pytest.mark.parametrize(("height", "position"), [(24, 11), (12, 5), (6, 2), (3, 1), (1, 0)])
 def test_centre_unit_of_the_paper(height, position):
-    assert backbones.centre_unit(height, height) == (position, position)
+    assert resnet.centre_unit(height, height) == (position, position)
 
 
 def test_initial_weights_depend_on_the_seed_alone():
-    first = backbones.initial("resnet18", 4, 1).conv1.weight
+    first = resnet.initial("resnet18", 4, 1).conv1.weight
     state = torch.random.get_rng_state()
     torch.rand(5)
-    again = backbones.initial("resnet18", 4, 1).conv1.weight
+    again = resnet.initial("resnet18", 4, 1).conv1.weight
     assert torch.equal(first, again)
-    assert not torch.equal(first, backbones.initial("resnet18", 4, 2).conv1.weight)
+    assert not torch.equal(first, resnet.initial("resnet18", 4, 2).conv1.weight)
     torch.random.set_rng_state(state)
-    backbones.initial("resnet18", 4, 1)
+    resnet.initial("resnet18", 4, 1)
     assert torch.equal(torch.random.get_rng_state(), state), "the global generator is as it was"
 
 
 def test_folding_agrees_to_rounding_and_leaves_the_network_alone(network):
     images = torch.randn(2, 3, 48, 48)
     before = [tensor.clone() for tensor in network.state_dict().values()]
-    folded = backbones.fold_batch_norm(network)
+    folded = resnet.fold_batch_norm(network)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     for layer, maps in network.pre_activations(images):
         torch.testing.assert_close(folded.pre_activation(images, layer), maps, rtol=1e-4, atol=1e-4)
@@ -82,11 +82,11 @@ def test_folding_agrees_to_rounding_and_leaves_the_network_alone(network):
 def test_normalise_is_imagenet_s():
     grey = torch.full((1, 3, 2, 2), 0.5)
     expected = torch.tensor([(0.5 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (0.5 - 0.406) / 0.225])
-    torch.testing.assert_close(backbones.normalise(grey)[0, :, 0, 0], expected)
+    torch.testing.assert_close(resnet.normalise(grey)[0, :, 0, 0], expected)
 
 
 def test_unknown_names_are_refused_and_the_known_ones_listed(network):
     with pytest.raises(StudyError, match="expected one of resnet18"):
-        backbones.build("resnet81", 8)
+        resnet.build("resnet81", 8)
     with pytest.raises(StudyError, match="one of layer1, layer2, layer3, layer4"):
         network.pre_activation(torch.zeros(1, 3, 48, 48), "layer5")

@@ -6,15 +6,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from protoviz import backbones, checkpoints
 from protoviz.errors import StudyError
+from protoviz.models import checkpoints, resnet
 
 IDENTITY = checkpoints.Checkpoint("clrjit", 1, 8, "resnet18", 4, "abc")
 
 
 @pytest.fixture
 def network():
-    return backbones.initial("resnet18", 4, 1)
+    return resnet.initial("resnet18", 4, 1)
 
 
 def test_round_trip_gives_a_frozen_network_and_its_identity(tmp_path, network):

@@ -11,8 +11,9 @@ import xarray as xr
 from PIL import Image
 
 import protoviz
-from protoviz import __main__, models
+from protoviz import __main__
 from protoviz.contact_sheet import CAPTION, GAP, contact_sheet
+from protoviz.models import zoo
 from protoviz.store import schema
 
 MODEL = "torchvision:squeezenet1_1"
@@ -122,7 +123,7 @@ def test_what_is_made_is_printed(monkeypatch, capsys, tmp_path):
 
 
 def test_a_state_dict_is_read(monkeypatch, capsys, tmp_path):
-    network = models.load(MODEL).module
+    network = zoo.load(MODEL).module
     torch.save({key: 2 * tensor for key, tensor in network.state_dict().items()}, tmp_path / "w.pt")
     arguments = ["synthesize", MODEL, "features.0:1", *SMALL, "--repeats", "1", "--out", tmp_path / "out"]
     _, _, status = run(monkeypatch, capsys, *arguments, "--state", tmp_path / "w.pt")

@@ -12,10 +12,10 @@ from protoviz.errors import StudyError
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
-    from protoviz import backbones, checkpoints
+    from protoviz.models import checkpoints, resnet
 
     path = tmp_path_factory.mktemp("reference") / "encoder.safetensors"
-    model = backbones.initial("resnet18", 4, 3)
+    model = resnet.initial("resnet18", 4, 3)
     checkpoints.save(path, model, checkpoints.Checkpoint("reference", 0, 1, "resnet18", 4, "none"))
     return path
 
@@ -94,11 +94,11 @@ def test_pixels_are_the_images_row_by_row(encoder, images):
 def test_reference_is_the_pooled_features_of_normalised_images(encoder, images):
     import torch
 
-    from protoviz import backbones, checkpoints
+    from protoviz.models import checkpoints, resnet
 
     model, _ = checkpoints.load(encoder)
     batch = torch.tensor(images).permute(0, 3, 1, 2)
-    mean, std = (torch.tensor(c)[:, None, None] for c in (backbones.IMAGENET_MEAN, backbones.IMAGENET_STD))
+    mean, std = (torch.tensor(c)[:, None, None] for c in (resnet.IMAGENET_MEAN, resnet.IMAGENET_STD))
     expected = model.features((batch - mean) / std).numpy()
     np.testing.assert_allclose(load("reference", encoder)(images), expected, rtol=1e-4, atol=1e-6)
 

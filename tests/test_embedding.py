@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protoviz import backbones, checkpoints, embedders, embedding
+from protoviz import embedders, embedding
 from protoviz.distances import distances, measured
 from protoviz.embedding import Embedding, LayerRows, Place
+from protoviz.models import checkpoints, resnet
 from protoviz.store import cube, schema, zarr_io
 from tests import test_distances
 from tests.reference import prototypes as toy
@@ -19,7 +20,7 @@ SPACES = ("reference", "pixels")
 @pytest.fixture
 def work(tmp_path):
     """A study of toy prototypes at 16 px with masks and an encoder."""
-    model = backbones.initial("resnet18", 4, 3)
+    model = resnet.initial("resnet18", 4, 3)
     encoder = tmp_path / "encoder.safetensors"
     checkpoints.save(encoder, model, checkpoints.Checkpoint("reference", 0, 1, "resnet18", 4, "none"))
     store = toy.write_cube(tmp_path / "cube.zarr", toy.template(size=16))

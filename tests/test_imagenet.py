@@ -9,11 +9,11 @@ import pytest
 import torch
 from torchvision import models
 
-from protoviz import embedders, imagenet
-from protoviz.backbones import IMAGENET_MEAN, IMAGENET_STD
+from protoviz import embedders
 from protoviz.errors import StudyError
-from protoviz.imagenet import NETWORKS
-from protoviz.priors import download
+from protoviz.models import download, imagenet
+from protoviz.models.imagenet import NETWORKS
+from protoviz.models.resnet import IMAGENET_MEAN, IMAGENET_STD
 from tests.reference import weight_files
 
 NAME = "mobilenet_v2"

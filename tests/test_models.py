@@ -4,28 +4,28 @@ import pytest
 import torch
 from torch import nn
 
-from protoviz import backbones, checkpoints, models
 from protoviz.errors import StudyError
-from protoviz.synthesis.network import Network
+from protoviz.models import checkpoints, resnet, zoo
+from protoviz.models.readout.network import Network
 
 
 def test_a_network_of_torchvision():
-    model = models.load("torchvision:squeezenet1_1")
+    model = zoo.load("torchvision:squeezenet1_1")
     assert type(model.module).__name__ == "SqueezeNet"
     assert (model.size, model.mean, model.std) == (224, None, None)
 
 
 def test_a_network_of_timm_says_what_its_images_are():
-    model = models.load("timm:vit_tiny_patch16_224")
+    model = zoo.load("timm:vit_tiny_patch16_224")
     assert (model.size, tuple(model.mean), tuple(model.std)) == (224, (0.5,) * 3, (0.5,) * 3)
-    assert models.load("timm:resnet18.a1_in1k").mean == backbones.IMAGENET_MEAN
+    assert zoo.load("timm:resnet18.a1_in1k").mean == resnet.IMAGENET_MEAN
 
 
 def test_a_checkpoint_of_a_study(tmp_path):
-    network = backbones.initial("resnet18", 4, 0)
+    network = resnet.initial("resnet18", 4, 0)
     identity = checkpoints.Checkpoint("clrjit", 1, 0, "resnet18", 4, "none")
     checkpoints.save(tmp_path / "epoch-0", network, identity)
-    loaded = models.load(str(tmp_path / "epoch-0")).module
+    loaded = zoo.load(str(tmp_path / "epoch-0")).module
     images = torch.randn(1, 3, 32, 32)
     torch.testing.assert_close(loaded(images), network.eval()(images))
 
@@ -40,7 +40,7 @@ class Described(nn.Module):
 @pytest.mark.parametrize(
     ("says", "size", "mean"),
     [
-        ({}, models.DEFAULT_SIZE, None),
+        ({}, zoo.DEFAULT_SIZE, None),
         ({"image_size": 32}, 32, None),
         ({"image_size": (48, 48)}, 48, None),
         ({"pretrained_cfg": {"input_size": (3, 299, 299), "mean": (0.5, 0.4, 0.3)}}, 299, (0.5, 0.4, 0.3)),
@@ -49,12 +49,12 @@ class Described(nn.Module):
     ],
 )
 def test_what_a_module_says_of_its_images(says, size, mean):
-    model = models.described(Described(**says))
+    model = zoo.described(Described(**says))
     assert (model.size, model.mean) == (size, mean)
 
 
 def test_what_is_loaded_can_be_read():
-    model = models.load("torchvision:mobilenet_v2")
+    model = zoo.load("torchvision:mobilenet_v2")
     assert len(Network(model.module, 32).layers) > 100
 
 
@@ -87,10 +87,10 @@ def test_what_is_loaded_can_be_read():
 )
 def test_names_that_are_misspelt(name, message):
     with pytest.raises(StudyError, match=message):
-        models.load(name)
+        zoo.load(name)
 
 
 def test_a_file_that_is_no_checkpoint(tmp_path):
     (tmp_path / "file").write_bytes(b"something else")
     with pytest.raises(StudyError, match="expected a checkpoint"):
-        models.load(str(tmp_path / "file"))
+        zoo.load(str(tmp_path / "file"))

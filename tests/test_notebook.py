@@ -12,8 +12,8 @@ from torch import nn
 import protoviz
 from protoviz.config import synthesis
 from protoviz.errors import StudyError
-from protoviz.priors import generator
-from protoviz.priors.pixels import Pixels
+from protoviz.models.priors import generator
+from protoviz.models.priors.pixels import Pixels
 from protoviz.store import cube, schema
 
 SIZE = 16

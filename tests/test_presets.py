@@ -19,7 +19,7 @@ import stages
 from protoviz import files, layout, verdict_table
 from protoviz.config import params
 from protoviz.data import stl10
-from protoviz.priors import deepsim
+from protoviz.models.priors import deepsim
 from tests.reference import weight_files
 
 ROOT = Path(__file__).parents[1]

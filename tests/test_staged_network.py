@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from protoviz import files, staged_network, state_dicts
+from protoviz import files
 from protoviz.config.finetuning import Pretraining
 from protoviz.errors import StudyError
-from protoviz.staged_network import Identity
+from protoviz.models import finetuned, state_dicts
+from protoviz.models.finetuned import Identity
 
 MODEL = "test_byobnet"
 
@@ -29,35 +30,35 @@ def pretraining(**changes):
 
 
 def test_a_seed_gives_the_same_weights_whatever_was_drawn_before():
-    first = staged_network.initial(MODEL, 10, 1)
+    first = finetuned.initial(MODEL, 10, 1)
     torch.manual_seed(99)
     state = torch.get_rng_state()
-    assert same(staged_network.initial(MODEL, 10, 1), first)
+    assert same(finetuned.initial(MODEL, 10, 1), first)
     assert torch.equal(torch.get_rng_state(), state), "nor is the global generator touched"
-    assert not same(staged_network.initial(MODEL, 10, 2), first)
+    assert not same(finetuned.initial(MODEL, 10, 2), first)
 
 
 def test_a_network_is_read_as_it_was_written(tmp_path):
-    network = staged_network.initial(MODEL, 10, 1)
-    staged_network.with_classes(network, 5, 1)
+    network = finetuned.initial(MODEL, 10, 1)
+    finetuned.with_classes(network, 5, 1)
     with torch.no_grad():
         network.train()(torch.rand(4, 3, 32, 32))  # the statistics of batch normalisation move
     identity = Identity(MODEL, 5, "finetuned", 1)
-    path = staged_network.path(tmp_path, "finetuned")
-    staged_network.save(path, network, identity)
-    found, said = staged_network.load(path)
+    path = finetuned.path(tmp_path, "finetuned")
+    finetuned.save(path, network, identity)
+    found, said = finetuned.load(path)
     assert said == identity
     assert same(found, network)
     assert not found.training
     assert not any(parameter.requires_grad for parameter in found.parameters())
     assert found(torch.rand(1, 3, 32, 32)).shape == (1, 5)
-    staged_network.save(tmp_path / "again", network, identity)
+    finetuned.save(tmp_path / "again", network, identity)
     assert path.read_bytes() == (tmp_path / "again").read_bytes()
 
 
 def test_only_the_classifier_is_new_for_another_task():
-    network, before = (staged_network.initial(MODEL, 10, 1) for _ in range(2))
-    staged_network.with_classes(network, 5, 1)
+    network, before = (finetuned.initial(MODEL, 10, 1) for _ in range(2))
+    finetuned.with_classes(network, 5, 1)
     kept = {name: value for name, value in network.state_dict().items() if not name.startswith("head")}
     assert kept
     assert all(torch.equal(value, before.state_dict()[name]) for name, value in kept.items())
@@ -67,28 +68,28 @@ def test_only_the_classifier_is_new_for_another_task():
 def test_a_file_of_another_kind_or_of_another_network_is_refused(tmp_path):
     (tmp_path / "random.safetensors").write_bytes(b"no weights")
     with pytest.raises(StudyError, match="expected a stage of training written by protoviz"):
-        staged_network.load(tmp_path / "random.safetensors")
-    network = staged_network.initial(MODEL, 10, 1)
-    staged_network.save(tmp_path / "odd", network, Identity(MODEL, 5, "random", 1))
+        finetuned.load(tmp_path / "random.safetensors")
+    network = finetuned.initial(MODEL, 10, 1)
+    finetuned.save(tmp_path / "odd", network, Identity(MODEL, 5, "random", 1))
     with pytest.raises(StudyError, match="expected a stage of training written by protoviz"):
-        staged_network.load(tmp_path / "odd")
+        finetuned.load(tmp_path / "odd")
     with pytest.raises(StudyError, match="model 'resnet1': expected a model of timm"):
-        staged_network.initial("resnet1", 10, 1)
+        finetuned.initial("resnet1", 10, 1)
 
 
 def test_weights_from_elsewhere_are_checked_against_their_digest(tmp_path):
-    donor = staged_network.initial(MODEL, None, 7)
+    donor = finetuned.initial(MODEL, None, 7)
     file = tmp_path / "imagenet.pth"
     torch.save(donor.state_dict(), file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     for sha256 in (None, digest, digest[:8]):
-        assert staged_network.fetched(pretraining(weights=str(file), sha256=sha256)) == file
+        assert finetuned.fetched(pretraining(weights=str(file), sha256=sha256)) == file
     wrong = "0" * 8 if not digest.startswith("0") else "f" * 8
     with pytest.raises(StudyError, match=rf"expected SHA-256 {wrong}\.\.\., found {digest}"):
-        staged_network.fetched(pretraining(weights=str(file), sha256=wrong))
+        finetuned.fetched(pretraining(weights=str(file), sha256=wrong))
     with pytest.raises(StudyError, match="expected a weight file, found nothing"):
-        staged_network.fetched(pretraining(weights=str(tmp_path / "none.pth")))
-    network = staged_network.initial(MODEL, None, 1)
+        finetuned.fetched(pretraining(weights=str(tmp_path / "none.pth")))
+    network = finetuned.initial(MODEL, None, 1)
     state_dicts.load_into(network, file, MODEL)
     assert same(network, donor)
 
@@ -102,10 +103,10 @@ def test_nothing_to_pretrain_with_is_refused():
 
 def three(folder):
     """A network of each stage, and their record."""
-    for seed, stage in enumerate(staged_network.STAGES):
-        network = staged_network.initial(MODEL, 5, seed)
-        staged_network.save(staged_network.path(folder, stage), network, Identity(MODEL, 5, stage, seed))
-    staged_network.record(folder)
+    for seed, stage in enumerate(finetuned.STAGES):
+        network = finetuned.initial(MODEL, 5, seed)
+        finetuned.save(finetuned.path(folder, stage), network, Identity(MODEL, 5, stage, seed))
+    finetuned.record(folder)
     return folder
 
 
@@ -115,7 +116,7 @@ def test_the_record_holds_the_digest_of_every_stage(tmp_path):
         stage: hashlib.sha256((folder / f"{stage}.safetensors").read_bytes()).hexdigest()
         for stage in ("random", "pretrained", "finetuned")
     }
-    assert staged_network.digests(folder) == literal
+    assert finetuned.digests(folder) == literal
     assert json.loads((folder / "networks.json").read_text()) == literal
 
 
@@ -124,7 +125,7 @@ def test_weights_that_are_not_there_are_asked_for_by_the_command_that_makes_them
     folder = three(tmp_path / "seresnext-1")
     (folder / "pretrained.safetensors").unlink()
     with pytest.raises(StudyError) as told:
-        staged_network.digests(folder)
+        finetuned.digests(folder)
     assert told.value.where == str(folder / "pretrained.safetensors")
     assert told.value.found == "none, as they are not published"
     assert "`dvc repro --force --single-item train_stages`" in told.value.remedy
@@ -133,16 +134,16 @@ def test_weights_that_are_not_there_are_asked_for_by_the_command_that_makes_them
 def test_weights_of_another_training_are_not_taken_for_these(tmp_path):
     """As after `git checkout` and `dvc checkout`, which change the record and leave the weights."""
     folder = three(tmp_path / "seresnext-1")
-    others = staged_network.path(folder, "finetuned")
-    staged_network.save(others, staged_network.initial(MODEL, 5, 9), Identity(MODEL, 5, "finetuned", 9))
+    others = finetuned.path(folder, "finetuned")
+    finetuned.save(others, finetuned.initial(MODEL, 5, 9), Identity(MODEL, 5, "finetuned", 9))
     with pytest.raises(StudyError, match=r"finetuned\.safetensors: .* found others, [0-9a-f]{16}") as told:
-        staged_network.digests(folder)
+        finetuned.digests(folder)
     assert files.sha256(others)[:16] in told.value.found
 
 
 def test_without_a_record_the_stages_are_to_be_run(tmp_path):
     with pytest.raises(StudyError, match=r"networks\.json: expected a file made by an earlier stage"):
-        staged_network.digests(tmp_path)
+        finetuned.digests(tmp_path)
 
 
 def test_dvc_keeps_the_record_and_leaves_the_weights(tmp_path):

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 import protoviz
-from protoviz import models, state_dicts
 from protoviz.errors import StudyError
+from protoviz.models import state_dicts, zoo
 
 NAME = "torchvision:squeezenet1_1"
 
@@ -140,14 +140,14 @@ def test_files_of_another_kind_are_refused(tmp_path, name, content):
 
 @pytest.fixture(scope="module")
 def squeezenet():
-    return models.load(NAME).module
+    return zoo.load(NAME).module
 
 
 def test_a_model_by_name_takes_a_state_dict(tmp_path, squeezenet):
     wanted = {key: tensor + 1e-3 for key, tensor in squeezenet.state_dict().items()}
     path = written(tmp_path, wanted, "w.safetensors")
     for state in (path, str(path), path.as_uri()):
-        found = models.load(NAME, state=state).module.state_dict()
+        found = zoo.load(NAME, state=state).module.state_dict()
         assert all(torch.equal(tensor, wanted[key]) for key, tensor in found.items())
 
 
@@ -165,16 +165,16 @@ def test_prototypes_are_those_of_the_given_weights(tmp_path, squeezenet):
 def test_fresh_weights_are_the_same_each_time_and_touch_no_other_randomness(squeezenet):
     torch.rand(3)
     before = torch.get_rng_state()
-    again = models.load(NAME).module.state_dict()
+    again = zoo.load(NAME).module.state_dict()
     assert torch.equal(before, torch.get_rng_state())
     assert all(torch.equal(tensor, again[key]) for key, tensor in squeezenet.state_dict().items())
 
 
 def test_a_state_dict_that_is_not_there_is_said():
     with pytest.raises(StudyError, match=r"no\.pt: expected a weight file, found nothing"):
-        models.load(NAME, state="no.pt")
+        zoo.load(NAME, state="no.pt")
 
 
 def test_a_checkpoint_has_weights_of_its_own(tmp_path):
     with pytest.raises(StudyError, match="expected no state dict, a checkpoint has its own"):
-        models.load(str(tmp_path / "epoch_0001.safetensors"), state="w.pt")
+        zoo.load(str(tmp_path / "epoch_0001.safetensors"), state="w.pt")

@@ -21,10 +21,10 @@ import math
 import torch
 from torch import Tensor
 
-from protoviz.backbones import normalise
 from protoviz.config.params import Augment
 from protoviz.learning.colour import COLOUR_STEPS, Jitter, jitter_colours, to_gray
 from protoviz.learning.resampling import Crops, Turns, blur, crop_and_resize, turn_quarter
+from protoviz.models.resnet import normalise
 
 CROP_TRIES = 10
 ASPECT_RATIOS = (3 / 4, 4 / 3)  # width to height

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from protoviz import backbones, compute, seeding
+from protoviz import compute, seeding
 from protoviz.config.finetuning import Supervised
 from protoviz.data import splits
+from protoviz.models import resnet
 from protoviz.progress import track
 
 Pixels = NDArray[np.uint8]
@@ -184,7 +185,7 @@ def _resized(images: Pixels, size: int) -> Tensor:
     pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div(255)
     if pixels.shape[-1] != size:
         pixels = functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
-    return backbones.normalise(pixels).contiguous(memory_format=torch.channels_last)
+    return resnet.normalise(pixels).contiguous(memory_format=torch.channels_last)
 
 
 def _view(images: Pixels, size: int, rng: np.random.Generator) -> Tensor:

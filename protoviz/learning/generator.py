@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from protoviz import backbones, seeding
+from protoviz import seeding
 from protoviz.config.params import Generator
 from protoviz.errors import StudyError
-from protoviz.priors.generator import Decoder, Shape
+from protoviz.models import resnet
+from protoviz.models.priors.generator import Decoder, Shape
 from protoviz.progress import track
 
 # The encoder's parts of a latent: layer, cells along each side of its pooled map, and their share of the
@@ -33,7 +34,7 @@ LOSSES = ("step", "pixel_loss", "feature_loss")  # columns of the curve
 
 def train(
     images: npt.NDArray[np.uint8],
-    encoder: backbones.ResNet18,
+    encoder: resnet.ResNet18,
     settings: Generator,
     device: torch.device,
 ) -> tuple[Decoder, list[dict[str, float]]]:
@@ -62,7 +63,7 @@ def train(
             found=f"{len(images)}",
             remedy="raise images.reference or lower generator.latent_size in params.yaml",
         )
-    encoder = backbones.fold_batch_norm(encoder)
+    encoder = resnet.fold_batch_norm(encoder)
     pixels = torch.from_numpy(np.array(images)).to(device)
     latents = whiten(describe(pixels, encoder), settings.latent_size)
     with torch.random.fork_rng(devices=[]):
@@ -92,7 +93,7 @@ def train(
     return decoder.eval().requires_grad_(False), history
 
 
-def describe(pixels: Tensor, encoder: backbones.ResNet18) -> Tensor:
+def describe(pixels: Tensor, encoder: resnet.ResNet18) -> Tensor:
     """What the latent is made from: pooled maps of the encoder, and the image at half its size.
 
     Args:
@@ -107,7 +108,7 @@ def describe(pixels: Tensor, encoder: backbones.ResNet18) -> Tensor:
     with torch.no_grad():
         for rows in pixels.split(_BATCH):
             images = _as_images(rows)
-            normal = backbones.normalise(images)
+            normal = resnet.normalise(images)
             maps = dict(encoder.pre_activations(normal))
             for kept, (layer, cells, _) in zip(parts, _PARTS, strict=False):
                 kept.append(functional.adaptive_avg_pool2d(maps[layer], cells).flatten(1))
@@ -142,11 +143,11 @@ def _as_images(rows: Tensor) -> Tensor:
     return rows.permute(0, 3, 1, 2).float().div(255)
 
 
-def _feature_loss(made: Tensor, target: Tensor, encoder: backbones.ResNet18) -> Tensor:
+def _feature_loss(made: Tensor, target: Tensor, encoder: resnet.ResNet18) -> Tensor:
     """Mean absolute difference of the first layers, in units of the target's mean magnitude."""
     with torch.no_grad():
-        wanted = dict(islice(encoder.pre_activations(backbones.normalise(target)), _LOSS_LAYERS))
-    got = islice(encoder.pre_activations(backbones.normalise(made)), _LOSS_LAYERS)
+        wanted = dict(islice(encoder.pre_activations(resnet.normalise(target)), _LOSS_LAYERS))
+    got = islice(encoder.pre_activations(resnet.normalise(made)), _LOSS_LAYERS)
     losses = [functional.l1_loss(maps, wanted[layer]) / wanted[layer].abs().mean() for layer, maps in got]
     return torch.stack(losses).mean()
 

@@ -18,9 +18,9 @@ from sklearn.svm import LinearSVC
 from torch import nn
 from torch.nn import functional
 
-from protoviz.backbones import Backbone, normalise
 from protoviz.config.params import Probe
 from protoviz.errors import StudyError
+from protoviz.models.resnet import Backbone, normalise
 
 Features = NDArray[np.float32]
 Labels = NDArray[np.integer]

@@ -20,10 +20,11 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from protoviz import backbones, files, seeding
+from protoviz import files, seeding
 from protoviz.config.params import Augment, SimClr
 from protoviz.errors import StudyError
 from protoviz.learning.augment import draw_views
+from protoviz.models import resnet
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ OnEpoch = Callable[[int, nn.Module], None]
 
 def train(
     images: npt.NDArray[np.uint8],
-    network: backbones.ResNet18,
+    network: resnet.ResNet18,
     settings: SimClr,
     augment: Augment,
     *,
@@ -139,7 +140,7 @@ class _SimClr(lightning.LightningModule):
     """Two views of every image, pulled together against all others of the batch (NT-Xent)."""
 
     def __init__(
-        self, network: backbones.ResNet18, settings: SimClr, augment: Augment, condition: str, run: int
+        self, network: resnet.ResNet18, settings: SimClr, augment: Augment, condition: str, run: int
     ) -> None:
         super().__init__()
         self.network, self.settings, self.augment = network, settings, augment

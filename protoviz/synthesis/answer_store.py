@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from protoviz import grounding
 from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
+from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.store import schema_responses as names
 from protoviz.synthesis import answers, blocks
-from protoviz.synthesis.network import Network
 
 Image = NDArray[np.uint8]
 _APART = 0.01  # of the layer's greatest activation: more than rounding, less than another network

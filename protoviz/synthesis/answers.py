@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from protoviz.config.synthesis import Objective
+from protoviz.models.readout.network import Network
+from protoviz.models.readout.windows import Window
 from protoviz.synthesis import blocks
-from protoviz.synthesis.network import Network
-from protoviz.synthesis.windows import Window
 
 Images = NDArray[np.uint8]
 Responses = NDArray[np.float32]

@@ -21,12 +21,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from protoviz import backbones
+from protoviz.models import resnet
 from protoviz.synthesis.receptive_field import responder
 
 
 def expected_map(
-    model: backbones.Backbone, layer: str, size: int, position: tuple[int, ...] | None
+    model: resnet.Backbone, layer: str, size: int, position: tuple[int, ...] | None
 ) -> NDArray[np.float64]:
     """The share of the paths to a layer's unit that begin at each pixel, (size, size); sums to 1.
 
@@ -45,7 +45,7 @@ def expected_map(
     return paths / paths.sum()
 
 
-def _counting(model: backbones.Backbone) -> backbones.Backbone:
+def _counting(model: resnet.Backbone) -> resnet.Backbone:
     """The architecture as a network whose gradients count paths."""
     assert isinstance(model, nn.Module)
     counting = copy.deepcopy(model).cpu().double().eval().requires_grad_(False)

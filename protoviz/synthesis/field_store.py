@@ -10,12 +10,13 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import backbones, seeding
+from protoviz import seeding
 from protoviz.config.synthesis import Objective
+from protoviz.models import resnet
+from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.synthesis.expected_field import expected_map
 from protoviz.synthesis.gaussian import MISSING, GaussianFit, fit_gaussian
-from protoviz.synthesis.network import Network
 from protoviz.synthesis.receptive_field import Estimator, layer_map, responder, unit_maps
 
 Position = tuple[int, ...] | None
@@ -49,7 +50,7 @@ class _Fitted:
 
 
 def receptive_fields(
-    models: Iterable[tuple[int, backbones.Backbone]],
+    models: Iterable[tuple[int, resnet.Backbone]],
     condition: str,
     run: int,
     *,
@@ -90,7 +91,7 @@ def receptive_fields(
 
 def _add(
     made: _Fitted,
-    model: backbones.Backbone,
+    model: resnet.Backbone,
     positions: Mapping[str, Position],
     size: int,
     method: Method,
@@ -117,7 +118,7 @@ def _add(
 
 
 def _common(
-    network: Network, model: backbones.Backbone, positions: Mapping[str, Position], method: Method
+    network: Network, model: resnet.Backbone, positions: Mapping[str, Position], method: Method
 ) -> dict[str, NDArray[Any]]:
     """What depends on the architecture alone: the box that a layer can see, and the fixed mask."""
     boxes, masks = [], []
@@ -130,7 +131,7 @@ def _common(
     return {schema.BOX: np.array(boxes), schema.FIXED_MASK: np.array(masks)}
 
 
-def _with_numbers(model: backbones.Backbone) -> torch.nn.Module:
+def _with_numbers(model: resnet.Backbone) -> torch.nn.Module:
     """A copy that can be traced even if the training diverged; only its shapes matter."""
     assert isinstance(model, torch.nn.Module)
     copied = copy.deepcopy(model)

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from protoviz import compute, seeding
 from protoviz.config.synthesis import Objective, Synthesis
-from protoviz.priors.base import ImagePrior
+from protoviz.models.priors.base import ImagePrior
+from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.store.cube import Shard
 from protoviz.synthesis import ascent, blocks, joint, pool, transforms
@@ -24,7 +25,6 @@ from protoviz.synthesis.evolution.base import STRATEGIES, evolve
 from protoviz.synthesis.evolution.draws import Draws
 from protoviz.synthesis.found import Found, joined, status
 from protoviz.synthesis.joint import Unit
-from protoviz.synthesis.network import Network
 from protoviz.synthesis.rendering import Renderer, quantised
 from protoviz.synthesis.response import Response, response
 

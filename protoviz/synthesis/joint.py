@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from protoviz.config.synthesis import Objective
-from protoviz.synthesis.network import Network
-from protoviz.synthesis.readout import Readout
+from protoviz.models.readout.network import Network
+from protoviz.models.readout.readout import Readout
 
 Unit = tuple[str, int]  # layer and channel
 

@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from protoviz import backbones
+from protoviz.models import resnet
 
 NOISE_AT_ONCE = (
     64  # images of noise whose graph is held: their number, not that of the units, sets the memory
@@ -50,7 +50,7 @@ class Estimator:
 
 
 def responder(
-    model: backbones.Backbone,
+    model: resnet.Backbone,
     layer: str,
     position: tuple[int, ...] | None,
     activation: Literal["pre", "post"],
@@ -136,7 +136,7 @@ def _maps(
     for batch in batches:
         noise = torch.from_numpy(batch).to(device)
         pixels = (noise * 2 - 1 if paper else noise).requires_grad_(True)
-        response = respond(pixels if paper else backbones.normalise(pixels))
+        response = respond(pixels if paper else resnet.normalise(pixels))
         for number, mixture in enumerate(mixtures):
             (gradient,) = torch.autograd.grad((response @ mixture).sum(), pixels, retain_graph=True)
             # A response depends on its own image alone: row b is the gradient of image b.

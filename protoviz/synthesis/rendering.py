@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from protoviz.priors.base import ImagePrior
-from protoviz.synthesis.crop import Crop
-from protoviz.synthesis.operations import Graph, prepare
-from protoviz.synthesis.trace import frozen, trace
-from protoviz.synthesis.windows import Span, Window, whole
+from protoviz.models.priors.base import ImagePrior
+from protoviz.models.readout.crop import Crop
+from protoviz.models.readout.operations import Graph, prepare
+from protoviz.models.readout.trace import frozen, trace
+from protoviz.models.readout.windows import Span, Window, whole
 
 Render = Callable[[Tensor], Tensor]
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from protoviz.config.synthesis import Objective
+from protoviz.models.readout.network import Network
+from protoviz.models.readout.readout import Readout
 from protoviz.synthesis import transforms
 from protoviz.synthesis.joint import Joint
-from protoviz.synthesis.network import Network
-from protoviz.synthesis.readout import Readout
 from protoviz.synthesis.rendering import Render, Renderer
 
 

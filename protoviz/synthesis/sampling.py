@@ -1,7 +1,7 @@
 """Which units are visualised: a sample of the channels of every convolution, found by themselves (Q2, Q5)."""
 
 from protoviz import seeding
-from protoviz.synthesis.network import Network
+from protoviz.models.readout.network import Network
 
 
 def convolutions(network: Network, *, squeeze_excite: bool = False) -> dict[str, int]:

@@ -14,10 +14,10 @@ from torch import nn
 from protoviz import compute
 from protoviz.config.synthesis import Synthesis
 from protoviz.errors import StudyError
-from protoviz.priors import base
+from protoviz.models.priors import base
+from protoviz.models.readout.network import Network
 from protoviz.store import cube, schema
 from protoviz.synthesis.hybrid import prototypes
-from protoviz.synthesis.network import Network
 
 Item = tuple[int, int]  # epoch, repeat
 

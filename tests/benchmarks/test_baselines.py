@@ -8,7 +8,7 @@ from torch.nn import functional
 from benchmarks import lucent_style, one_at_a_time, published, smoothness, subjects
 from benchmarks.fc6 import LENGTH, PublishedFc6
 from benchmarks.pipeline import Pipeline, measure, quantized
-from protoviz import backbones
+from protoviz.models import resnet
 from tests.reference import published as oracle
 
 SMALL = published.Budget(generations=3, samples=6, parents=3, steps=4, lr=0.3, block=2)
@@ -24,7 +24,7 @@ def respond_alone(subject, layer, channel):
 
     def respond(latent):
         image = subject.prior.render(latent[None].float())
-        maps = functional.relu(subject.network.pre_activation(backbones.normalise(image), layer))
+        maps = functional.relu(subject.network.pre_activation(resnet.normalise(image), layer))
         row, column = (maps.shape[2] - 1) // 2, (maps.shape[3] - 1) // 2
         return maps[0, channel, row, column]
 
@@ -150,8 +150,8 @@ def test_what_is_measured_is_the_response_to_the_quantised_image(subject):
     exact = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
     assert (exact - images).abs().max() <= 0.5 / 255 + 1e-6
     for i, (layer, channel) in enumerate([("layer1", 3), ("layer1", 0), ("layer4", 7)]):
-        maps = subject.network.pre_activation(backbones.normalise(exact[i : i + 1]), layer)
-        row, column = backbones.centre_unit(*maps.shape[2:])
+        maps = subject.network.pre_activation(resnet.normalise(exact[i : i + 1]), layer)
+        row, column = resnet.centre_unit(*maps.shape[2:])
         assert found[i] == pytest.approx(maps[0, channel, row, column].item(), rel=1e-4, abs=1e-5)
 
 
@@ -165,7 +165,7 @@ def test_published_and_own_fc6_make_the_same_images():
 
 def test_calibrated_network_has_responses_of_order_one(subject):
     latents = torch.randn(32, subject.prior.latent_size, generator=torch.Generator().manual_seed(9))
-    images = backbones.normalise(subject.prior.render(latents))
+    images = resnet.normalise(subject.prior.render(latents))
     for _, maps in subject.network.pre_activations(images):
         assert 0.3 < maps.std() < 5
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks import distances, embedding
-from protoviz import backbones, checkpoints, embedders
+from protoviz import embedders
+from protoviz.models import checkpoints, resnet
 
 
 @pytest.mark.parametrize("damage", [1.0, 1.1])
@@ -28,7 +29,7 @@ def test_vectors_of_neighbouring_epochs_are_near(tmp_path):
 def test_embedding_is_timed_beside_the_same_network(tmp_path):
     encoder = tmp_path / "encoder.safetensors"
     identity = checkpoints.Checkpoint("reference", 0, 0, "resnet18", 4, "none")
-    checkpoints.save(encoder, backbones.initial("resnet18", 4, 0), identity)
+    checkpoints.save(encoder, resnet.initial("resnet18", 4, 0), identity)
     setting = embedders.Setting(encoder, "cpu", 1, 4)
     embedded, bare = embedding.rates("reference", setting, images=6, size=32, rounds=1)
     assert embedded > 0

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from benchmarks import stages
-from protoviz import backbones, staged_network
 from protoviz.config import params, synthesis
+from protoviz.models import finetuned, resnet
 
 UNITS = {"stem.conv": [0, 5], "stages.2.0.conv1_kxk.conv": [3]}
 SIZE = 32
@@ -14,7 +14,7 @@ SIZE = 32
 
 @pytest.fixture(scope="module")
 def module():
-    made = staged_network.initial("test_byobnet", 5, 1)
+    made = finetuned.initial("test_byobnet", 5, 1)
     with torch.no_grad():
         made.train()(
             torch.rand(8, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
@@ -32,7 +32,7 @@ def test_units_are_spread_over_all_layers():
 def test_the_measure_is_the_output_of_the_convolution_at_the_centre(module):
     images = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-    stem = module.stem.conv(backbones.normalise(pixels))
+    stem = module.stem.conv(resnet.normalise(pixels))
     found = stages.respond(module, UNITS, images)
     row, column = ((extent - 1) // 2 for extent in stem.shape[2:])
     np.testing.assert_allclose(found[:2], [stem[0, 0, row, column], stem[1, 5, row, column]], rtol=1e-5)

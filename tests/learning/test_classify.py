@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from protoviz import backbones
 from protoviz.config.finetuning import Supervised
 from protoviz.data.splits import LabelledSet
 from protoviz.learning import classify
+from protoviz.models import resnet
 
 CPU = torch.device("cpu")
 
@@ -65,7 +65,7 @@ def test_accuracy_is_the_share_of_right_answers_on_images_at_the_size_asked_for(
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         right = [
-            int(made(backbones.normalise(pixel[None])).argmax()) == label
+            int(made(resnet.normalise(pixel[None])).argmax()) == label
             for pixel, label in zip(pixels, labels, strict=True)
         ]
     assert classify.accuracy(images, labels, made, 40, CPU) == pytest.approx(100 * np.mean(right))

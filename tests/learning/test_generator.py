@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from protoviz import backbones
 from protoviz.config.params import Generator
 from protoviz.errors import StudyError
 from protoviz.learning import generator
-from protoviz.priors.generator import Decoder, Shape
+from protoviz.models import resnet
+from protoviz.models.priors.generator import Decoder, Shape
 
 CPU = torch.device("cpu")
 SETTINGS = Generator(seed=0, latent_size=12, width=16, steps=30, batch_size=16, lr=2e-3, feature_weight=0.3)
@@ -16,7 +16,7 @@ SETTINGS = Generator(seed=0, latent_size=12, width=16, steps=30, batch_size=16, 
 
 @pytest.fixture(scope="module")
 def encoder():
-    return backbones.initial("resnet18", 4, 0).eval().requires_grad_(False)
+    return resnet.initial("resnet18", 4, 0).eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")

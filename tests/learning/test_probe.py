@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy import optimize, special, stats
 from torch import Tensor, nn
 
-from protoviz import backbones
 from protoviz.config.params import Probe
 from protoviz.errors import StudyError
 from protoviz.learning import probe as subject
+from protoviz.models import resnet
 
 SETTINGS = Probe(max_iter=1000, adam_lr=1e-2, adam_epochs=60, adam_batch_size=128)
 Data = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
@@ -230,7 +230,7 @@ def test_features_are_those_of_the_normalised_images_in_evaluation_mode(training
 
 
 def test_features_of_a_backbone_do_not_depend_on_the_batch() -> None:
-    model = backbones.initial("resnet18", 4, 0)
+    model = resnet.initial("resnet18", 4, 0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     images = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)
     whole = subject.pooled_features(model, images, torch.device("cpu"))

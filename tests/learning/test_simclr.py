@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from protoviz import backbones
 from protoviz.config.params import Augment, SimClr
 from protoviz.errors import StudyError
 from protoviz.learning import simclr
+from protoviz.models import resnet
 
 CPU = torch.device("cpu")
 SETTINGS = SimClr(
@@ -30,7 +30,7 @@ def images():
 
 
 def run(images, augment=COLOUR, seed=1, settings=SETTINGS, on_epoch=lambda _epoch, _network: None):
-    network = backbones.initial("resnet18", 4, seed)
+    network = resnet.initial("resnet18", 4, seed)
     history = simclr.train(
         images, network, settings, augment, condition="clrjit", run=seed, device=CPU, on_epoch=on_epoch
     )
@@ -43,7 +43,7 @@ def test_every_epoch_is_handed_out_the_untrained_network_first(images):
         images, on_epoch=lambda epoch, network: seen.update({epoch: network.conv1.weight.detach().clone()})
     )
     assert list(seen) == [0, 1, 2]
-    assert torch.equal(seen[0], backbones.initial("resnet18", 4, 1).conv1.weight)
+    assert torch.equal(seen[0], resnet.initial("resnet18", 4, 1).conv1.weight)
     assert torch.equal(seen[2], network.conv1.weight)
     assert not torch.equal(seen[1], seen[2])
     assert [past.epoch for past in history] == [1, 2]
@@ -82,7 +82,7 @@ def test_order_of_images_depends_on_run_and_epoch():
 
 def test_head_is_the_paper_s():
     """Linear(no bias)-BN-ReLU-Linear(no bias)-BN (T1)."""
-    module = simclr._SimClr(backbones.initial("resnet18", 4, 1), SETTINGS, COLOUR, "clrjit", 1)
+    module = simclr._SimClr(resnet.initial("resnet18", 4, 1), SETTINGS, COLOUR, "clrjit", 1)
     layers = list(module.head.layers)
     assert [type(layer) for layer in layers] == [
         nn.Linear,
@@ -97,7 +97,7 @@ def test_head_is_the_paper_s():
 
 
 def test_optimiser_is_sgd_over_all_parameters():
-    module = simclr._SimClr(backbones.initial("resnet18", 4, 1), SETTINGS, COLOUR, "clrjit", 1)
+    module = simclr._SimClr(resnet.initial("resnet18", 4, 1), SETTINGS, COLOUR, "clrjit", 1)
     (optimizer,), _ = module.configure_optimizers()
     (group,) = optimizer.param_groups
     assert isinstance(optimizer, torch.optim.SGD)
@@ -107,7 +107,7 @@ def test_optimiser_is_sgd_over_all_parameters():
 
 def test_loss_is_nt_xent():
     """Chen et al. 2020, equation 1, in loops."""
-    module = simclr._SimClr(backbones.initial("resnet18", 4, 1), SETTINGS, COLOUR, "clrjit", 1)
+    module = simclr._SimClr(resnet.initial("resnet18", 4, 1), SETTINGS, COLOUR, "clrjit", 1)
     z = torch.randn(6, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     unit = z / z.norm(dim=1, keepdim=True)
     losses = []

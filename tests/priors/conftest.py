@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from protoviz.priors import deepsim
+from protoviz.models.priors import deepsim
 
 
 @pytest.fixture(scope="session")

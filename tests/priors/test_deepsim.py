@@ -10,7 +10,7 @@ from torch import nn
 
 from protoviz import files
 from protoviz.errors import StudyError
-from protoviz.priors import deepsim
+from protoviz.models.priors import deepsim
 from tests.reference import deepsim as literal
 
 

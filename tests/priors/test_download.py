@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from protoviz.errors import StudyError
-from protoviz.priors import download
+from protoviz.models import download
 
 CONTENT = b"weights" * 400_000  # 2.8 MB
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

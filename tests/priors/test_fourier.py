@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from protoviz.priors.fourier import COLOUR, Fourier, amplitudes, hartley
+from protoviz.models.priors.fourier import COLOUR, Fourier, amplitudes, hartley
 
 SIZES = [2, 7, 16]
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from protoviz.priors.pixels import Pixels
+from protoviz.models.priors.pixels import Pixels
 
 
 def test_every_latent_is_one_colour_of_one_pixel():

@@ -10,7 +10,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from protoviz.errors import StudyError
-from protoviz.priors import base, deepsim, fourier, generator, pixels
+from protoviz.models.priors import base, deepsim, fourier, generator, pixels
 
 SIZE = 32  # px, of the priors that may be of any
 

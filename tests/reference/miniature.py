@@ -11,8 +11,9 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from protoviz import backbones, checkpoints, layout
+from protoviz import layout
 from protoviz.config import params
+from protoviz.models import checkpoints, resnet
 from stages import dataset, generator
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +59,7 @@ def make(folder):
         for stage in (dataset, generator):
             stage.main(params.load(layout.PARAMS))
     for epoch in EPOCHS:
-        network = backbones.initial("resnet18", 4, epoch)
+        network = resnet.initial("resnet18", 4, epoch)
         identity = checkpoints.Checkpoint("clrjit", 1, epoch, "resnet18", 4, initial_weights="")
         target = checkpoints.path(folder / layout.checkpoints("clrjit", 1), epoch)
         checkpoints.save(target, network, identity)

@@ -8,7 +8,7 @@ import torchvision
 from torch import nn
 from torchvision.models.vgg import make_layers
 
-from protoviz import backbones
+from protoviz.models import resnet
 from tests.reference import readout
 from tests.reference.readout import AFTER, BEFORE
 
@@ -48,7 +48,7 @@ def places(name, activation):
 
 
 def resnet18(_size):
-    return backbones.ResNet18(8)
+    return resnet.ResNet18(8)
 
 
 def vgg(_size):

@@ -2,7 +2,7 @@
 
 import torch
 
-from protoviz import backbones
+from protoviz.models import resnet
 
 
 def gradient_map(model, layer, images):
@@ -13,7 +13,7 @@ def gradient_map(model, layer, images):
         gradients = []
         for image in torch.as_tensor(images, dtype=torch.float64):
             pixels = image.clone().requires_grad_(True)
-            maps = model.pre_activation(backbones.normalise(pixels[None]), layer)[0, channel]
+            maps = model.pre_activation(resnet.normalise(pixels[None]), layer)[0, channel]
             height, width = maps.shape
             maps[(height - 1) // 2, (width - 1) // 2].backward()
             gradients.append(pixels.grad)
@@ -48,7 +48,7 @@ def unit_map(model, layer, channel, images, estimate):
     gradients = []
     for image in torch.as_tensor(images, dtype=torch.float64):
         pixels = image.clone().requires_grad_(True)
-        shown = pixels if estimate == "paper" else backbones.normalise(pixels[None])[0]
+        shown = pixels if estimate == "paper" else resnet.normalise(pixels[None])[0]
         _response(model, layer, shown)[channel].backward()
         gradients.append(pixels.grad)
     if estimate == "paper":

@@ -9,7 +9,7 @@ import re
 
 import torch
 
-from protoviz import imagenet
+from protoviz.models import imagenet
 
 
 def write(folder, name):

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protoviz import backbones, checkpoints, layout
+from protoviz import layout
 from protoviz.config import params
 from protoviz.errors import StudyError
+from protoviz.models import checkpoints, resnet
 from protoviz.store import zarr_io
 from protoviz.synthesis.field_store import Method, receptive_fields
 from protoviz.synthesis.receptive_field import Estimator
@@ -39,7 +40,7 @@ def study(tmp_path, monkeypatch, asked):
 
 
 def test_fields_of_all_kept_epochs(study, asked):
-    networks = [(epoch, backbones.initial("resnet18", 4, seed=epoch)) for epoch in (0, 3)]
+    networks = [(epoch, resnet.initial("resnet18", 4, seed=epoch)) for epoch in (0, 3)]
     for epoch, network in networks:
         identity = checkpoints.Checkpoint("clrjit", 1, epoch, "resnet18", 4, initial_weights="")
         checkpoints.save(checkpoints.path(layout.checkpoints("clrjit", 1), epoch), network, identity)

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from protoviz import backbones, checkpoints, layout
+from protoviz import layout
 from protoviz.config import params
 from protoviz.errors import StudyError
+from protoviz.models import checkpoints, resnet
+from protoviz.models.readout.network import Network
 from protoviz.store import cube, schema, zarr_io
 from protoviz.synthesis.answers import OwnUnits, of_all_units
-from protoviz.synthesis.network import Network
 from stages.responses import main
 
 SIZE, EPOCHS, REPEATS = 32, (0, 3), (0, 1)
@@ -33,7 +34,7 @@ def study(tmp_path, monkeypatch):
 
 
 def network(epoch):
-    return backbones.initial("resnet18", 4, seed=epoch).eval().requires_grad_(False)
+    return resnet.initial("resnet18", 4, seed=epoch).eval().requires_grad_(False)
 
 
 def write_inputs(study, change=None, repeats=REPEATS):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from protoviz import backbones, checkpoints, files, layout
+from protoviz import files, layout
 from protoviz.config import params, synthesis
 from protoviz.errors import StudyError
+from protoviz.models import checkpoints, resnet
 from protoviz.store import cube
 from stages import generator, synthesize
 
@@ -17,7 +18,7 @@ FEW = {"repeats": 1, "start": {"pool": 8, "top": 2}, "ascent": {"steps": 2}, "pr
 def study(tmp_path, monkeypatch):
     read = params.load(Path(__file__).parents[2] / "params.yaml")
     monkeypatch.chdir(tmp_path)
-    network = backbones.initial("resnet18", 4, 1)
+    network = resnet.initial("resnet18", 4, 1)
     identity = checkpoints.Checkpoint("clrjit", 1, 0, "resnet18", 4, initial_weights="")
     checkpoints.save(checkpoints.path(layout.checkpoints("clrjit", 1), 0), network, identity)
     return read.model_copy(

@@ -7,10 +7,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from protoviz import backbones, checkpoints, files, layout, staged_network, tasks
+from protoviz import files, layout, tasks
 from protoviz.config import params
 from protoviz.dataset_card import checksum
 from protoviz.errors import StudyError
+from protoviz.models import checkpoints, finetuned, resnet
 from protoviz.store import cube, schema, schema_projection, zarr_io
 from stages import (
     dataset,
@@ -62,7 +63,7 @@ def small() -> params.Params:
 
 
 def write_encoder() -> None:
-    network = backbones.initial("resnet18", 4, 1000)
+    network = resnet.initial("resnet18", 4, 1000)
     identity = checkpoints.Checkpoint("reference", 1000, 1, "resnet18", 4, initial_weights="")
     checkpoints.save(layout.REFERENCE_ENCODER, network, identity)
 
@@ -91,16 +92,16 @@ def study(tmp_path_factory):
 @pytest.mark.usefixtures("study")
 def test_each_stage_has_a_network_and_an_accuracy():
     folder = layout.stages_checkpoints(1)
-    loaded = {stage: staged_network.load(folder / f"{stage}.safetensors") for stage in staged_network.STAGES}
+    loaded = {stage: finetuned.load(folder / f"{stage}.safetensors") for stage in finetuned.STAGES}
     assert [said.classes for _, said in loaded.values()] == [10, 10, 5]
     digests = {checkpoints.weights_digest(network) for network, _ in loaded.values()}
     assert len(digests) == 3
-    assert staged_network.digests(folder) == {
-        stage: files.sha256(folder / f"{stage}.safetensors") for stage in staged_network.STAGES
+    assert finetuned.digests(folder) == {
+        stage: files.sha256(folder / f"{stage}.safetensors") for stage in finetuned.STAGES
     }
     known = files.read_json(layout.STAGES_TRAINING)
-    assert [known[stage]["chance"] for stage in staged_network.STAGES] == [10, 10, 20]
-    assert all(0 <= known[stage]["accuracy"] <= 100 for stage in staged_network.STAGES)
+    assert [known[stage]["chance"] for stage in finetuned.STAGES] == [10, 10, 20]
+    assert all(0 <= known[stage]["accuracy"] <= 100 for stage in finetuned.STAGES)
 
 
 @pytest.mark.usefixtures("study")
@@ -114,7 +115,7 @@ def test_the_cube_has_the_same_units_at_each_stage():
     assert max(layers.count(layer) for layer in set(layers)) == 4
     assert made.sizes["epoch"] == 3
     assert made.attrs["prior"] == {"name": "fourier", "sha256": None}
-    digests = staged_network.digests(layout.stages_checkpoints(1))
+    digests = finetuned.digests(layout.stages_checkpoints(1))
     assert made.attrs["checkpoint_sha256"] == {"seresnext-1": digests}
 
 
@@ -157,12 +158,12 @@ def test_a_frozen_network_passed_as_three_stages_shows_no_difference(study, tmp_
     encoder = layout.REFERENCE_ENCODER.resolve()
     monkeypatch.chdir(tmp_path)
     layout.stages_checkpoints(1).mkdir(parents=True)
-    for stage in staged_network.STAGES:
+    for stage in finetuned.STAGES:
         shutil.copy(folder / "pretrained.safetensors", layout.stages_checkpoints(1) / f"{stage}.safetensors")
-    staged_network.record(layout.stages_checkpoints(1))
+    finetuned.record(layout.stages_checkpoints(1))
     layout.REFERENCE_ENCODER.parent.mkdir(parents=True)
     shutil.copy(encoder, layout.REFERENCE_ENCODER)
-    files.write_json(layout.STAGES_TRAINING, {stage: {} for stage in staged_network.STAGES})
+    files.write_json(layout.STAGES_TRAINING, {stage: {} for stage in finetuned.STAGES})
     analyse(study)
     (claim,) = [each for each in files.read_json(layout.STAGES_FINDINGS)["findings"] if each["id"] == "Q7b"]
     assert claim["verdict"] != "supported"

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from protoviz import backbones
 from protoviz.config.synthesis import PRESETS, Objective, changed
-from protoviz.priors import base
+from protoviz.models import resnet
+from protoviz.models.priors import base
+from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.store.cube import Address
 from protoviz.synthesis.answers import OwnUnits, of_all_units
 from protoviz.synthesis.hybrid import prototypes
-from protoviz.synthesis.network import Network
 
 SIZE, CPU = 32, torch.device("cpu")
 OBJECTIVES = [
@@ -23,7 +23,7 @@ OBJECTIVES = [
 
 @pytest.fixture(scope="module")
 def model():
-    return backbones.initial("resnet18", 4, seed=1).eval().requires_grad_(False)
+    return resnet.initial("resnet18", 4, seed=1).eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +33,17 @@ def images():
 
 def literal(model, images, layer, objective):
     """Image after image through the whole network, in float64: (N, C)."""
-    model = backbones.initial("resnet18", 4, seed=1).eval().double()
+    model = resnet.initial("resnet18", 4, seed=1).eval().double()
     rows = []
     for image in images:
         pixels = torch.from_numpy(image / 255.0).permute(2, 0, 1)[None]
-        maps = model.pre_activation(backbones.normalise(pixels), layer)[0]
+        maps = model.pre_activation(resnet.normalise(pixels), layer)[0]
         maps = maps.relu() if objective.activation == "post" else maps
         if objective.position == "mean":
             rows.append(maps.mean((1, 2)))
         else:
             at = objective.position
-            row, column = backbones.centre_unit(*maps.shape[1:]) if at == "centre" else at
+            row, column = resnet.centre_unit(*maps.shape[1:]) if at == "centre" else at
             rows.append(maps[:, row, column])
     return torch.stack(rows).detach().numpy()
 

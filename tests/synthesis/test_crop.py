@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from protoviz import backbones
 from protoviz.config.synthesis import Objective
-from protoviz.synthesis.network import Network
+from protoviz.models import resnet
+from protoviz.models.readout.network import Network
 from tests.reference import networks
 from tests.reference import readout as literal
 from tests.reference.readout import AFTER, BEFORE
@@ -238,7 +238,7 @@ def test_a_non_linearity_is_read_with_its_slopes(name):
 @pytest.fixture(scope="module")
 def full_width():
     """The paper's network at the paper's size."""
-    plain = networks.drawn(lambda: backbones.ResNet18(64))
+    plain = networks.drawn(lambda: resnet.ResNet18(64))
     return plain, Network(plain, 96)
 
 

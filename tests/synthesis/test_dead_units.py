@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from protoviz.config import synthesis
-from protoviz.priors.pixels import Pixels
+from protoviz.models.priors.pixels import Pixels
+from protoviz.models.readout.network import Network
 from protoviz.store.cube import Address
 from protoviz.store.schema import Status
 from protoviz.synthesis.hybrid import prototypes
-from protoviz.synthesis.network import Network
 from tests.reference import agreeing, optima
 
 SIZE, UNITS = 8, 5

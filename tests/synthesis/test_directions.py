@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 import protoviz
-from protoviz import backbones
 from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
-from protoviz.synthesis.network import Network
+from protoviz.models import resnet
+from protoviz.models.readout.network import Network
 
 CPU = torch.device("cpu")
 SIZE = 40
@@ -33,7 +33,7 @@ def networks():
     torch.manual_seed(0)
     small = Small().eval()
     small.stem[1].running_mean.normal_()
-    return {"resnet": (backbones.initial("resnet18", 4, 1).eval(), "layer2"), "small": (small, "stem")} | {
+    return {"resnet": (resnet.initial("resnet18", 4, 1).eval(), "layer2"), "small": (small, "stem")} | {
         layer: (small, layer) for layer in ("mix", "head")
     }
 

@@ -6,8 +6,8 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from protoviz import backbones
 from protoviz.config.synthesis import Objective
+from protoviz.models import resnet as backbones
 from protoviz.store import schema, zarr_io
 from protoviz.store.gaussian2d import Parameters, mask
 from protoviz.synthesis.expected_field import expected_map

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from protoviz import backbones
 from protoviz.config import synthesis
 from protoviz.errors import StudyError
+from protoviz.models import resnet
+from protoviz.models.readout.network import Network
 from protoviz.store.cube import Address
 from protoviz.synthesis.hybrid import prototypes
-from protoviz.synthesis.network import Network
 from tests.reference import agreeing
 
 SIZE = 32
@@ -34,7 +34,7 @@ class LinearPrior(nn.Module):
 
 @pytest.fixture(scope="module")
 def module():
-    return backbones.initial("resnet18", 4, 1).eval()
+    return resnet.initial("resnet18", 4, 1).eval()
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +83,10 @@ def test_image_latent_and_activation_are_of_one_and_the_same_step(network, modul
     assert difference.mean() < 1e-3, "but for rounding, where the batches differ"
     pixels = torch.from_numpy(shard.image).permute(0, 3, 1, 2).float() / 255
     for rows, layer, channels in ((slice(0, 8), "layer2", range(8)), (slice(8, 10), "layer4", [3, 30])):
-        maps = module.pre_activation(backbones.normalise(pixels[rows]), layer)
+        maps = module.pre_activation(resnet.normalise(pixels[rows]), layer)
         if settings.objective.activation == "post":
             maps = maps.relu()
-        row, column = backbones.centre_unit(*maps.shape[2:])
+        row, column = resnet.centre_unit(*maps.shape[2:])
         read = maps.mean((2, 3)) if settings.objective.position == "mean" else maps[:, :, row, column]
         expected = read[range(len(channels)), list(channels)].detach().numpy()
         np.testing.assert_allclose(shard.activation[rows], expected, rtol=1e-4, atol=1e-4)
@@ -104,7 +104,7 @@ def test_blocks_do_not_matter(network, changes):
 
 
 def test_a_prototype_alone_is_the_one_in_a_batch_of_256():
-    wide = Network(backbones.initial("resnet18", 32, 1).eval(), SIZE)
+    wide = Network(resnet.initial("resnet18", 32, 1).eval(), SIZE)
     batch = make(wide, recipe(batch_size=256), {"layer4": range(256)})
     for channel in (0, 101, 255):
         alone = make(wide, recipe(batch_size=1), {"layer4": [channel]})

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from protoviz import backbones
 from protoviz.config import synthesis
 from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
-from protoviz.priors import base
+from protoviz.models import resnet
+from protoviz.models.priors import base
+from protoviz.models.readout.network import Network
 from protoviz.store.cube import Address
 from protoviz.synthesis.hybrid import prototypes
 from protoviz.synthesis.joint import Joint, groups
-from protoviz.synthesis.network import Network
 
 SIZE, CPU = 32, torch.device("cpu")
 UNITS = {"conv1": [3], "layer1.0.conv1": [0, 2], "layer2.1.conv2": [7, 1], "layer4": [30]}
@@ -20,7 +20,7 @@ UNITS = {"conv1": [3], "layer1.0.conv1": [0, 2], "layer2.1.conv2": [7, 1], "laye
 
 @pytest.fixture(scope="module")
 def network():
-    return Network(backbones.initial("resnet18", 4, 1).eval(), SIZE)
+    return Network(resnet.initial("resnet18", 4, 1).eval(), SIZE)
 
 
 def make(network, layers_at_once, units=UNITS, **changes):
@@ -45,13 +45,13 @@ def test_a_unit_is_read_in_its_own_layer(network):
     numbered = Joint.of(network, layers)
     units = [("conv1", 1), ("layer2.1.conv2", 0), ("layer2.1.conv2", 5), ("conv1", 3)]
     images = torch.rand(4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
-    module = backbones.initial("resnet18", 4, 1).eval()
+    module = resnet.initial("resnet18", 4, 1).eval()
     maps = {}
     for layer in layers:
         keep = lambda _m, _i, out, layer=layer: maps.__setitem__(layer, out)  # noqa: E731
         module.get_submodule(layer).register_forward_hook(keep)
     with torch.no_grad():
-        module(backbones.normalise(images))
+        module(resnet.normalise(images))
     # What is read before the non-linearity of conv1 in a ResNet is the convolution's own output.
     expected = [
         maps[layer][i, c][tuple((n - 1) // 2 for n in maps[layer].shape[2:])]

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from protoviz.backbones import IMAGENET_MEAN, IMAGENET_STD
 from protoviz.config import synthesis
-from protoviz.priors.pixels import Pixels
+from protoviz.models.priors.pixels import Pixels
+from protoviz.models.readout.network import Network
+from protoviz.models.resnet import IMAGENET_MEAN, IMAGENET_STD
 from protoviz.store import schema
 from protoviz.store.cube import Address
 from protoviz.synthesis.hybrid import prototypes
-from protoviz.synthesis.network import Network
 from tests.reference import optima
 
 SIZE = 8

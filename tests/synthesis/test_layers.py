@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from protoviz.errors import StudyError
-from protoviz.synthesis.layers import Layer, centre, layer_of, require_position
+from protoviz.models.readout.layers import Layer, centre, layer_of, require_position
 
 
 def of(kind, *shape):

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from protoviz import backbones
 from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
-from protoviz.synthesis.network import Network
+from protoviz.models import resnet
+from protoviz.models.readout.network import Network
 from tests.reference import networks
 from tests.reference import readout as literal
 from tests.reference.readout import AFTER
@@ -32,7 +32,7 @@ def made(name):
 
 @pytest.fixture(scope="module")
 def network():
-    return Network(backbones.initial("resnet18", 4, 0), 96)
+    return Network(resnet.initial("resnet18", 4, 0), 96)
 
 
 def test_layers_are_found_with_their_channels(network):
@@ -44,7 +44,7 @@ def test_layers_are_found_with_their_channels(network):
         "layer3.0.conv1": ("map", 16, (6, 6)),
         "layer4.1": ("map", 32, (3, 3)),
     }
-    names = [name for name, _ in backbones.ResNet18(4).named_modules() if name in found]
+    names = [name for name, _ in resnet.ResNet18(4).named_modules() if name in found]
     assert list(found) == names, "in the order of the modules"
 
 
@@ -224,7 +224,7 @@ def test_another_way_than_that_of_the_example_is_read_as_far_as_it_goes():
 
 
 def test_gradients_through_hooks_are_those_of_the_network():
-    plain = networks.drawn(lambda: branching(backbones.ResNet18)(4))
+    plain = networks.drawn(lambda: branching(resnet.ResNet18)(4))
     readout = Network(plain, 32).readout("layer2", at("centre", "post"), *HOW)
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
     (ours,) = torch.autograd.grad(readout(images, torch.tensor([1, 5])).sum(), images)
@@ -254,7 +254,7 @@ def test_a_network_that_overwrites_its_images_leaves_ours_alone():
         torch.testing.assert_close(found, expected[range(2), [0, 1], 0, 0].detach())
 
 
-@pytest.mark.parametrize("kind", [backbones.ResNet18, branching(backbones.ResNet18)])
+@pytest.mark.parametrize("kind", [resnet.ResNet18, branching(resnet.ResNet18)])
 def test_the_network_handed_in_stays_as_it_was(kind):
     plain = kind(4).train()
     plain.relu = nn.ReLU(inplace=True)
@@ -289,7 +289,7 @@ def test_normalisation_is_that_of_the_network():
 
 def test_memory_is_estimated_from_the_graph(network):
     assert network.elements > 48 * 48 * 4 * 3, "the first convolution, its normalisation, its ReLU"
-    assert Network(branching(backbones.ResNet18)(4), 32).elements == 0, "not known"
+    assert Network(branching(resnet.ResNet18)(4), 32).elements == 0, "not known"
 
 
 class TestRefusals:
@@ -320,7 +320,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("number", [torch.nan, torch.inf])
     def test_a_weight_that_is_not_finite(self, number):
-        plain = backbones.ResNet18(4)
+        plain = resnet.ResNet18(4)
         plain.layer3[1].bn2.running_var[5:7] = number
         with pytest.raises(StudyError, match=r"network: layer3\.1\.bn2\.running_var: .*found 2 of 16"):
             Network(plain, 96)
@@ -332,8 +332,8 @@ class TestRefusals:
             (lambda: networks.vit(32), 48, "Wrong image height"),
             (lambda: nn.Sequential(nn.Flatten(), nn.Linear(48, 2)), 5, "cannot be multiplied"),
             (lambda: nn.Conv1d(3, 4, 3), 8, "Expected 2D"),
-            (lambda: backbones.ResNet18(4), 0, "no pixels"),
-            (lambda: backbones.ResNet18(4), -5, "no pixels"),
+            (lambda: resnet.ResNet18(4), 0, "no pixels"),
+            (lambda: resnet.ResNet18(4), -5, "no pixels"),
             (lambda: nn.Sequential(nn.Conv2d(3, 2, 1), nn.ZeroPad2d(-2)), 4, "nothing left of them at 1"),
         ],
     )
@@ -360,7 +360,7 @@ class TestRefusals:
 
 def test_images_that_are_smaller_than_the_receptive_field_are_taken():
     """A map of one position is computable, mostly from padding: its unit is read like any other."""
-    plain = networks.drawn(lambda: backbones.ResNet18(4))
+    plain = networks.drawn(lambda: resnet.ResNet18(4))
     network = Network(plain, 3)
     assert network.layers["layer4"].shape == (1, 1)
     literal.assert_same(network, plain, {"layer4": networks.own_pre("layer4")}, "pre")

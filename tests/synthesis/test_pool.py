@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from protoviz import backbones
 from protoviz.config.synthesis import Objective
-from protoviz.priors.fourier import Fourier
+from protoviz.models import resnet
+from protoviz.models.priors.fourier import Fourier
+from protoviz.models.readout.network import Network
 from protoviz.synthesis import pool
-from protoviz.synthesis.network import Network
 from protoviz.synthesis.rendering import Renderer
 
 CENTRE = Objective(position="centre", activation="pre")
@@ -23,7 +23,7 @@ def test_latents_are_standard_normal():
 
 @pytest.mark.parametrize("batch", [3, 64])
 def test_scores_are_the_responses_of_single_units(batch):
-    network = Network(backbones.initial("resnet18", 4, 1).eval(), 32)
+    network = Network(resnet.initial("resnet18", 4, 1).eval(), 32)
     prior = Fourier(32)
     renderer = Renderer(prior, 32, torch.float32, CPU)
     latents = pool.draw(7, prior.latent_size, "a")

@@ -6,12 +6,12 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from protoviz import backbones
+from protoviz.models import resnet
 from protoviz.synthesis import receptive_field
 from protoviz.synthesis.receptive_field import Estimator, layer_map, responder, unit_maps
 from tests.reference import receptive_field as oracle
 
-STD = np.array(backbones.IMAGENET_STD)[:, None, None]
+STD = np.array(resnet.IMAGENET_STD)[:, None, None]
 
 
 class Toy(nn.Module):
@@ -35,7 +35,7 @@ class Toy(nn.Module):
 def centre(model, layer, size, activation="pre"):
     """The responses of a layer's units at the centre of its map."""
     height, width = model.pre_activation(torch.zeros(1, 3, size, size), layer).shape[-2:]
-    return responder(model, layer, backbones.centre_unit(height, width), activation)
+    return responder(model, layer, resnet.centre_unit(height, width), activation)
 
 
 def gradient_map(model, layer, size, noise, probes, generator, estimate="as-written"):
@@ -90,9 +90,9 @@ def test_estimate_agrees_with_the_loop_over_channels_and_images(layer, stride):
 def test_noise_lies_between_zero_and_one():
     """A unit that is silent for pixels within [0, 1] has no gradient; one that is not, has."""
     kernel = np.zeros((1, 3, 1, 1))
-    kernel[0, :, 0, 0] = np.array(backbones.IMAGENET_STD)  # the sum of the pixels, less that of the means
+    kernel[0, :, 0, 0] = np.array(resnet.IMAGENET_STD)  # the sum of the pixels, less that of the means
     model = Toy(kernel).eval().requires_grad_(False)
-    mean = sum(backbones.IMAGENET_MEAN)
+    mean = sum(resnet.IMAGENET_MEAN)
 
     def above(threshold):
         model.pre_activation = lambda images, _: torch.relu(model.first(images) + mean - threshold)
@@ -108,8 +108,8 @@ def test_noise_lies_between_zero_and_one():
 def test_average_is_taken_before_the_square():
     """A unit whose gradient changes sign from image to image has none on average."""
     _, model = toy(1, size=1)
-    mean = torch.tensor(backbones.IMAGENET_MEAN)[:, None, None]
-    std = torch.tensor(backbones.IMAGENET_STD)[:, None, None]
+    mean = torch.tensor(resnet.IMAGENET_MEAN)[:, None, None]
+    std = torch.tensor(resnet.IMAGENET_STD)[:, None, None]
     model.pre_activation = lambda images, _: ((images * std + mean - 0.5).abs()).sum(1, keepdim=True)
     found = gradient_map(model, "linear", 8, 2000, 1, np.random.default_rng(0)).max()
     assert found < 3 * 16 / 2000  # the square of a mean of 2000 signs, for three colours

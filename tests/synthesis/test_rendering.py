@@ -6,9 +6,9 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from protoviz.priors import deepsim, fourier, generator, pixels
+from protoviz.models.priors import deepsim, fourier, generator, pixels
+from protoviz.models.readout.windows import Span, Window, whole
 from protoviz.synthesis.rendering import Renderer, quantised
-from protoviz.synthesis.windows import Span, Window, whole
 
 CPU = torch.device("cpu")
 SIZE = 24

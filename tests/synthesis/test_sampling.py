@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torchvision.ops import SqueezeExcitation
 
-from protoviz.synthesis.layers import gates
-from protoviz.synthesis.network import Network
+from protoviz.models.readout.layers import gates
+from protoviz.models.readout.network import Network
 from protoviz.synthesis.sampling import convolutions, sample
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from protoviz.synthesis.trace import SHAPE, frozen, trace
+from protoviz.models.readout.trace import SHAPE, frozen, trace
 from tests.reference import readout as literal
 from tests.reference.readout import AFTER, BEFORE
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from protoviz.synthesis.windows import Need, Shuffled, Sliding, Span, Transposed, Window, at, need, whole
+from protoviz.models.readout.windows import Need, Shuffled, Sliding, Span, Transposed, Window, at, need, whole
 
 SLIDING = [
     Sliding(kernel, stride, padding, dilation)

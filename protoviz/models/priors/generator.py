@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from protoviz import weights
+from protoviz.models import safetensors_io
 
 _KIND = "generator"
 
@@ -82,7 +82,7 @@ def _bend(x: Tensor) -> Tensor:
 
 def save(target: str | Path, decoder: Decoder) -> None:
     """Write the decoder's weights and shape; the same input gives the same bytes."""
-    weights.write(target, decoder, _KIND, asdict(decoder.shape))
+    safetensors_io.write(target, decoder, _KIND, asdict(decoder.shape))
 
 
 def load(source: str | Path, device: torch.device | str = "cpu") -> Decoder:
@@ -91,10 +91,10 @@ def load(source: str | Path, device: torch.device | str = "cpu") -> Decoder:
     Raises:
         StudyError: no such file, or one that `save` did not write.
     """
-    tensors, about = weights.read(source, _KIND, device)
+    tensors, about = safetensors_io.read(source, _KIND, device)
     try:
         decoder = Decoder(Shape(**about))
         decoder.load_state_dict(tensors)
     except (TypeError, RuntimeError) as error:
-        raise weights.unfit(source, _KIND, error) from error
+        raise safetensors_io.unfit(source, _KIND, error) from error
     return decoder.to(device).eval().requires_grad_(False)

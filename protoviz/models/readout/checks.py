@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from protoviz.errors import StudyError
-from protoviz.synthesis import trace
+from protoviz.models.readout import trace
 
 
 def require_finite(module: nn.Module) -> None:

@@ -13,7 +13,7 @@ from torch import fx, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from protoviz.synthesis.trace import (
+from protoviz.models.readout.trace import (
     ACTIVATION_FUNCTIONS,
     ACTIVATION_METHODS,
     ACTIVATION_MODULES,
@@ -21,7 +21,7 @@ from protoviz.synthesis.trace import (
     SHAPE,
     Traced,
 )
-from protoviz.synthesis.windows import Axis, Need, Shuffled, Sliding, Transposed, Window, need, whole
+from protoviz.models.readout.windows import Axis, Need, Shuffled, Sliding, Transposed, Window, need, whole
 
 _LOCAL_MODULES = (*ACTIVATION_MODULES, *PASSING_MODULES)
 _LOCAL_FUNCTIONS: tuple[Callable[..., Any], ...] = (

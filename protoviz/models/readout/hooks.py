@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from protoviz.synthesis.trace import ACTIVATION_FUNCTIONS, is_in_place
+from protoviz.models.readout.trace import ACTIVATION_FUNCTIONS, is_in_place
 
 _ACTIVATIONS = {function.__name__ for function in ACTIVATION_FUNCTIONS}
 

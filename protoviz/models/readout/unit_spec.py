@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from protoviz.errors import StudyError
-from protoviz.synthesis.network import Network
+from protoviz.models.readout.network import Network
 
 Channels = Any  # text, a number, numbers, directions (K, C), or None for all
 Units = str | Sequence[str] | Mapping[str, Channels]

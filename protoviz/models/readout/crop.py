@@ -14,8 +14,8 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from protoviz.synthesis.operations import Graph, extent_of
-from protoviz.synthesis.windows import Need, Window, at
+from protoviz.models.readout.operations import Graph, extent_of
+from protoviz.models.readout.windows import Need, Window, at
 
 
 @dataclass

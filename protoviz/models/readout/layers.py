@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 from protoviz.errors import StudyError
-from protoviz.synthesis.trace import ACTIVATION_MODULES, PASSING_MODULES
+from protoviz.models.readout.trace import ACTIVATION_MODULES, PASSING_MODULES
 
 Kind = Literal["map", "vector", "tokens"]
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
-from protoviz.synthesis.crop import Crop, Emission
-from protoviz.synthesis.operations import Graph, extent_of
-from protoviz.synthesis.trace import SHAPE
-from protoviz.synthesis.windows import Window, at
+from protoviz.models.readout.crop import Crop, Emission
+from protoviz.models.readout.operations import Graph, extent_of
+from protoviz.models.readout.trace import SHAPE
+from protoviz.models.readout.windows import Window, at
 
 _Emit = Callable[[Emission, fx.Node], fx.Node]
 

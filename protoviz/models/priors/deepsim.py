@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from protoviz import files, state_dicts
+from protoviz import files
 from protoviz.errors import StudyError
-from protoviz.priors import download
+from protoviz.models import download, state_dicts
 
 ADDRESS = "https://huggingface.co/binxu/DeePSim_DosovitskiyBrox2016/resolve/main/upconvGAN_fc6.pt"
 

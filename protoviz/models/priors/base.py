@@ -121,25 +121,26 @@ def load(
 
 
 def _generator(origin: Origin) -> ImagePrior:
-    from protoviz.priors import download, generator
+    from protoviz.models import download
+    from protoviz.models.priors import generator
 
     return generator.load(download.local(origin.file(), sha256=origin.sha256), origin.device)
 
 
 def _deepsim(origin: Origin) -> ImagePrior:
-    from protoviz.priors import deepsim
+    from protoviz.models.priors import deepsim
 
     return deepsim.load(origin.file(), origin.device, sha256=origin.sha256)
 
 
 def _fourier(origin: Origin) -> ImagePrior:
-    from protoviz.priors import fourier
+    from protoviz.models.priors import fourier
 
     return fourier.Fourier(origin.side()).to(origin.device).eval()
 
 
 def _pixels(origin: Origin) -> ImagePrior:
-    from protoviz.priors import pixels
+    from protoviz.models.priors import pixels
 
     return pixels.Pixels(origin.side()).to(origin.device).eval()
 

@@ -9,8 +9,9 @@ from typing import Literal
 import torch
 from torch import nn
 
-from protoviz import backbones, layout, weights
+from protoviz import layout
 from protoviz.errors import StudyError
+from protoviz.models import resnet, safetensors_io
 
 _KIND = "checkpoint"
 
@@ -80,21 +81,21 @@ def save(
                         found="greater ones",
                         remedy="set train.kept_as to float32, or train with a smaller train.lr",
                     )
-    weights.write(target, model, _KIND, asdict(identity))
+    safetensors_io.write(target, model, _KIND, asdict(identity))
 
 
-def load(source: str | Path, device: torch.device | str = "cpu") -> tuple[backbones.ResNet18, Checkpoint]:
+def load(source: str | Path, device: torch.device | str = "cpu") -> tuple[resnet.ResNet18, Checkpoint]:
     """Read a checkpoint as a frozen network in evaluation mode.
 
     Raises:
         StudyError: no such file, a damaged one, one that protoviz did not write, or weights that do
             not fit the network that the file names.
     """
-    tensors, about = weights.read(source, _KIND, device)
+    tensors, about = safetensors_io.read(source, _KIND, device)
     try:
         identity = Checkpoint(**about)
-        model = backbones.build(identity.backbone, identity.width)
+        model = resnet.build(identity.backbone, identity.width)
         model.load_state_dict(tensors)
     except (TypeError, RuntimeError) as error:
-        raise weights.unfit(source, _KIND, error) from error
+        raise safetensors_io.unfit(source, _KIND, error) from error
     return model.to(device).eval().requires_grad_(False), identity

@@ -8,13 +8,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor, fx, nn
 
-from protoviz.backbones import IMAGENET_MEAN, IMAGENET_STD
 from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
-from protoviz.synthesis import checks, crop, hooks, layers, operations, readout, trace
-from protoviz.synthesis.layers import Layer
-from protoviz.synthesis.readout import Readout
-from protoviz.synthesis.windows import Window, whole
+from protoviz.models.readout import checks, crop, hooks, layers, operations, readout, trace
+from protoviz.models.readout.layers import Layer
+from protoviz.models.readout.readout import Readout
+from protoviz.models.readout.windows import Window, whole
+from protoviz.models.resnet import IMAGENET_MEAN, IMAGENET_STD
 
 
 class Network:

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from protoviz import seeding, state_dicts
+from protoviz import seeding
 from protoviz.errors import StudyError
-from protoviz.priors import download
+from protoviz.models import download, state_dicts
 from protoviz.registry import lookup
 
 DEFAULT_SIZE = 224  # px, what most networks were trained on
@@ -75,7 +75,7 @@ def described(module: nn.Module) -> Model:
 
 
 def _checkpoint(path: str) -> Model:
-    from protoviz import checkpoints
+    from protoviz.models import checkpoints
 
     if not Path(path).is_file():
         raise StudyError(

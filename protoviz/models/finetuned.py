@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from protoviz import files, layout, seeding, weights
+from protoviz import files, layout, seeding
 from protoviz.config.finetuning import Pretraining
 from protoviz.errors import StudyError
-from protoviz.priors import download
+from protoviz.models import download, safetensors_io
 
 STAGES = ("random", "pretrained", "finetuned")  # the names of epoch 0, 1, 2
 
@@ -86,7 +86,7 @@ def fetched(settings: Pretraining) -> Path:
 
 def save(target: str | Path, network: nn.Module, identity: Identity) -> None:
     """Write a network's weights and identity; the same input gives the same bytes."""
-    weights.write(target, network, _KIND, asdict(identity))
+    safetensors_io.write(target, network, _KIND, asdict(identity))
 
 
 def record(directory: str | Path) -> None:
@@ -122,14 +122,14 @@ def load(source: str | Path) -> tuple[nn.Module, Identity]:
     Raises:
         StudyError: no such file, a damaged one, or one of another kind.
     """
-    tensors, about = weights.read(source, _KIND, "cpu")
+    tensors, about = safetensors_io.read(source, _KIND, "cpu")
     try:
         identity = Identity(**about)
         with torch.device("meta"):  # no weights are drawn that the file replaces
             network = _built(identity.model, identity.classes)
         network.load_state_dict(tensors, assign=True)
     except (TypeError, RuntimeError) as error:
-        raise weights.unfit(source, _KIND, error) from error
+        raise safetensors_io.unfit(source, _KIND, error) from error
     return network.eval().requires_grad_(False), identity
 
 

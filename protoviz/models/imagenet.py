@@ -20,11 +20,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from protoviz import files, seeding, state_dicts
-from protoviz.backbones import IMAGENET_MEAN, IMAGENET_STD
+from protoviz import files, seeding
 from protoviz.config.analysis import UNTRAINED
 from protoviz.errors import StudyError
-from protoviz.priors import download
+from protoviz.models import download, state_dicts
+from protoviz.models.resnet import IMAGENET_MEAN, IMAGENET_STD
 from protoviz.registry import lookup
 
 

@@ -1,0 +1,1 @@
+"""Networks by name, their checkpoints, the read-out of their units, and image priors."""
