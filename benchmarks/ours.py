@@ -8,7 +8,7 @@ from protoviz.config.synthesis import PRESETS, Synthesis, Transforms
 from protoviz.models.priors import fourier as fourier_basis
 from protoviz.models.priors.base import ImagePrior
 from protoviz.models.readout.network import Network
-from protoviz.synthesis.hybrid import prototypes
+from protoviz.synthesis.search import prototypes
 
 # About what `lucent_style` does to its images.
 LIKE_LUCENT = Transforms(jitter=5, scale=(0.9, 1.1), rotation=10)

@@ -33,7 +33,7 @@ from protoviz.models import finetuned, resnet
 from protoviz.models.priors import base
 from protoviz.models.readout.network import Network
 from protoviz.synthesis import sampling
-from protoviz.synthesis.hybrid import prototypes
+from protoviz.synthesis.search import prototypes
 
 Images = NDArray[np.uint8]
 Units = dict[str, list[int]]

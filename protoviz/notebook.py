@@ -19,7 +19,7 @@ from protoviz.models.readout.network import Network
 from protoviz.models.readout.unit_spec import Units
 from protoviz.store import cube, schema
 from protoviz.store.cube_dataset import dataset
-from protoviz.synthesis.hybrid import prototypes
+from protoviz.synthesis.search import prototypes
 
 LEARNT = ("generator", "deepsim")  # priors with weights
 

@@ -5,8 +5,8 @@ from protoviz.config.params import Params
 from protoviz.models import checkpoints
 from protoviz.progress import track
 from protoviz.store import schema, zarr_io
-from protoviz.synthesis.field_store import Method, receptive_fields
-from protoviz.synthesis.receptive_field import Estimator
+from protoviz.synthesis.receptive_fields.dataset import Method, receptive_fields
+from protoviz.synthesis.receptive_fields.gradients import Estimator
 from stages import run_stage
 
 

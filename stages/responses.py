@@ -7,7 +7,7 @@ from protoviz.models import checkpoints
 from protoviz.models.readout.network import Network
 from protoviz.progress import track
 from protoviz.store import cube, schema_responses, zarr_io
-from protoviz.synthesis.answer_store import Shown, answer_stores
+from protoviz.synthesis.responses.dataset import Shown, answer_stores
 from stages import run_stage
 
 

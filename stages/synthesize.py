@@ -7,7 +7,7 @@ from protoviz.config.params import Params
 from protoviz.models import checkpoints
 from protoviz.models.priors import base
 from protoviz.store import cube
-from protoviz.synthesis.shards import Machine, Shards
+from protoviz.synthesis.shard_tasks import Machine, Shards
 from stages import run_stage
 
 

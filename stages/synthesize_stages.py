@@ -7,7 +7,7 @@ from protoviz.models.priors import base
 from protoviz.models.readout.network import Network
 from protoviz.store import cube
 from protoviz.synthesis import sampling
-from protoviz.synthesis.shards import Machine, Shards
+from protoviz.synthesis.shard_tasks import Machine, Shards
 from stages import run_stage
 
 PRIOR = ("fourier", None, None)

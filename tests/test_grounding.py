@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from protoviz.grounding import (
+from protoviz.synthesis.responses.measures import (
     mean_correlation,
     participation_ratio,
     percentile,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from protoviz.synthesis.capture import captured
+from protoviz.synthesis.cuda_graph import captured
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Kingma & Ba 2015, algorithm 1
 CHECK_EVERY = 8  # steps between measurements without transforms

@@ -14,8 +14,8 @@ from torch import Tensor
 from protoviz import seeding
 from protoviz.config.synthesis import Objective
 from protoviz.models.readout.network import Network
-from protoviz.synthesis.blocks import in_blocks
 from protoviz.synthesis.evolution.weights import log_rank_weights
+from protoviz.synthesis.memory import in_blocks
 from protoviz.synthesis.rendering import Renderer
 
 

@@ -10,7 +10,7 @@ from protoviz.config.synthesis import Objective
 from protoviz.models.readout.network import Network
 from protoviz.models.readout.readout import Readout
 from protoviz.synthesis import transforms
-from protoviz.synthesis.joint import Joint
+from protoviz.synthesis.batching import Joint
 from protoviz.synthesis.rendering import Render, Renderer
 
 

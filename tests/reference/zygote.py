@@ -97,9 +97,9 @@ def _become(stage, output, log):
 
 
 def _note(log):
-    from protoviz.synthesis import shards
+    from protoviz.synthesis import shard_tasks
 
-    search = shards.prototypes
+    search = shard_tasks.prototypes
 
     def noted(*arguments, address, **others):
         for word in ("begin", "end"):
@@ -109,7 +109,7 @@ def _note(log):
                 shard = search(*arguments, address=address, **others)
         return shard
 
-    shards.prototypes = noted
+    shard_tasks.prototypes = noted
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from protoviz.config import params
 from protoviz.errors import StudyError
 from protoviz.models import checkpoints, resnet
 from protoviz.store import zarr_io
-from protoviz.synthesis.field_store import Method, receptive_fields
-from protoviz.synthesis.receptive_field import Estimator
+from protoviz.synthesis.receptive_fields.dataset import Method, receptive_fields
+from protoviz.synthesis.receptive_fields.gradients import Estimator
 from stages.receptive_fields import main
 
 ASKED = {

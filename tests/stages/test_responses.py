@@ -12,7 +12,7 @@ from protoviz.errors import StudyError
 from protoviz.models import checkpoints, resnet
 from protoviz.models.readout.network import Network
 from protoviz.store import cube, schema, zarr_io
-from protoviz.synthesis.answers import OwnUnits, of_all_units
+from protoviz.synthesis.responses.forward import OwnUnits, of_all_units
 from stages.responses import main
 
 SIZE, EPOCHS, REPEATS = 32, (0, 3), (0, 1)

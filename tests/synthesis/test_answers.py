@@ -10,8 +10,8 @@ from protoviz.models.priors import base
 from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.store.cube import Address
-from protoviz.synthesis.answers import OwnUnits, of_all_units
-from protoviz.synthesis.hybrid import prototypes
+from protoviz.synthesis.responses.forward import OwnUnits, of_all_units
+from protoviz.synthesis.search import prototypes
 
 SIZE, CPU = 32, torch.device("cpu")
 OBJECTIVES = [

@@ -9,8 +9,8 @@ import torch
 
 from protoviz import machine
 from protoviz.errors import StudyError
-from protoviz.synthesis import blocks
-from protoviz.synthesis.capture import captured
+from protoviz.synthesis import memory
+from protoviz.synthesis.cuda_graph import captured
 
 CPU = torch.device("cpu")
 GIB = 1 << 30
@@ -31,33 +31,33 @@ def greedy(most, seen):
 @pytest.mark.parametrize("block", [1, 3, 4, 10, 100])
 def test_blocks_cover_all_in_order(block):
     seen = []
-    parts = blocks.in_blocks(10, block, greedy(100, seen))
+    parts = memory.in_blocks(10, block, greedy(100, seen))
     assert list(itertools.chain(*parts)) == list(range(10))
     assert {len(some) for some in seen[:-1]} <= {block}
 
 
 def test_nothing_to_do():
-    assert blocks.in_blocks(0, 4, greedy(0, [])) == []
+    assert memory.in_blocks(0, 4, greedy(0, [])) == []
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 5])
 @pytest.mark.parametrize("count", [1, 7, 16])
 def test_memory_that_runs_out_halves_the_blocks(count, most):
     seen = []
-    parts = blocks.in_blocks(count, 16, greedy(most, seen))
+    parts = memory.in_blocks(count, 16, greedy(most, seen))
     assert list(itertools.chain(*parts)) == list(range(count))
     assert max(map(len, parts)) <= most
 
 
 def test_blocks_larger_than_the_work_are_not_tried_again():
     seen = []
-    blocks.in_blocks(5, 512, greedy(2, seen))
+    memory.in_blocks(5, 512, greedy(2, seen))
     assert [len(some) for some in seen] == [5, 2, 2, 1]
 
 
 def test_blocks_stay_small_once_memory_has_run_out():
     seen = []
-    blocks.in_blocks(12, 8, greedy(2, seen))
+    memory.in_blocks(12, 8, greedy(2, seen))
     assert [len(some) for some in seen] == [8, 4, 2, 2, 2, 2, 2, 2]
 
 
@@ -72,7 +72,7 @@ def test_what_failed_is_let_go_before_it_is_tried_with_fewer():
             torch.empty(1 << 50, dtype=torch.uint8)
         return len(some)
 
-    assert blocks.in_blocks(4, 4, work) == [1, 1, 1, 1]
+    assert memory.in_blocks(4, 4, work) == [1, 1, 1, 1]
     assert len(held) == 6
 
 
@@ -89,7 +89,7 @@ def test_memory_for_not_even_one_is_said(work):
     with pytest.raises(
         StudyError, match=r"expected memory for one image, found .*llocate .*; free some memory"
     ):
-        blocks.in_blocks(4, 4, work)
+        memory.in_blocks(4, 4, work)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("sizes do not match"), ValueError("no"), KeyError("x")])
@@ -101,7 +101,7 @@ def test_other_errors_pass(error):
         raise error
 
     with pytest.raises(type(error)) as raised:
-        blocks.in_blocks(4, 2, work)
+        memory.in_blocks(4, 2, work)
     assert raised.value is error
     assert seen == [range(2)]
 
@@ -113,11 +113,11 @@ def test_an_error_in_the_middle_passes_too():
         return some
 
     with pytest.raises(RuntimeError, match="sizes do not match"):
-        blocks.in_blocks(4, 2, work)
+        memory.in_blocks(4, 2, work)
 
 
 def test_a_wanted_size_is_taken():
-    assert blocks.size(7, 10**12, torch.float32, CPU) == 7
+    assert memory.size(7, 10**12, torch.float32, CPU) == 7
 
 
 def test_the_size_follows_from_the_free_memory(tmp_path, monkeypatch):
@@ -128,11 +128,11 @@ def test_the_size_follows_from_the_free_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "LIMIT", tmp_path / "none")
     assert machine.free_memory() == 8 * GIB
     elements = GIB // 12 // 8  # with 3 * 4 bytes each, an eighth of a GiB
-    assert blocks.size("auto", elements, torch.float32, CPU) == 32
-    assert blocks.size("auto", elements, torch.bfloat16, CPU) == 64
-    assert blocks.size("auto", 1000 * elements, torch.float32, CPU) == 1
-    assert blocks.size("auto", 1, torch.float32, CPU) == 64, "more is not useful"
-    assert blocks.size("auto", 0, torch.float32, CPU) == 64, "not known"
+    assert memory.size("auto", elements, torch.float32, CPU) == 32
+    assert memory.size("auto", elements, torch.bfloat16, CPU) == 64
+    assert memory.size("auto", 1000 * elements, torch.float32, CPU) == 1
+    assert memory.size("auto", 1, torch.float32, CPU) == 64, "more is not useful"
+    assert memory.size("auto", 0, torch.float32, CPU) == 64, "not known"
 
 
 def test_a_container_may_have_less_memory_than_its_machine(tmp_path, monkeypatch):

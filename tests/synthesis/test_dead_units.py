@@ -12,7 +12,7 @@ from protoviz.models.priors.pixels import Pixels
 from protoviz.models.readout.network import Network
 from protoviz.store.cube import Address
 from protoviz.store.schema import Status
-from protoviz.synthesis.hybrid import prototypes
+from protoviz.synthesis.search import prototypes
 from tests.reference import agreeing, optima
 
 SIZE, UNITS = 8, 5

@@ -10,9 +10,9 @@ from protoviz.config.synthesis import Objective
 from protoviz.models import resnet as backbones
 from protoviz.store import schema, zarr_io
 from protoviz.store.gaussian2d import Parameters, mask
-from protoviz.synthesis.expected_field import expected_map
-from protoviz.synthesis.field_store import Method, receptive_fields
-from protoviz.synthesis.receptive_field import Estimator
+from protoviz.synthesis.receptive_fields.dataset import Method, receptive_fields
+from protoviz.synthesis.receptive_fields.expected import expected_map
+from protoviz.synthesis.receptive_fields.gradients import Estimator
 
 
 def method(noise, probes=1, **changed):

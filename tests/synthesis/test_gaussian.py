@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from protoviz.store.schema import GAUSSIAN_PARAMETERS, FitStatus
-from protoviz.synthesis import gaussian as fitting
-from protoviz.synthesis.gaussian import Parameters, fit_gaussian, gaussian, jacobian, mask
+from protoviz.synthesis.receptive_fields import fit as fitting
+from protoviz.synthesis.receptive_fields.fit import Parameters, fit_gaussian, gaussian, jacobian, mask
 
 SHAPE = (64, 64)
 PLANTED = {
@@ -204,7 +204,7 @@ def test_failed_fit_falls_back_on_the_moments(monkeypatch):
         raise ValueError("residuals are not finite in the initial point")
 
     planted = PLANTED["rotated"]
-    monkeypatch.setattr("protoviz.synthesis.gaussian.least_squares", give_up)
+    monkeypatch.setattr("protoviz.synthesis.receptive_fields.fit.least_squares", give_up)
     fit = fit_gaussian(gaussian(planted, SHAPE))
     assert fit.status is FitStatus.MOMENTS
     assert fit.r_squared > 0.9

@@ -10,7 +10,7 @@ from protoviz.errors import StudyError
 from protoviz.models import resnet
 from protoviz.models.readout.network import Network
 from protoviz.store.cube import Address
-from protoviz.synthesis.hybrid import prototypes
+from protoviz.synthesis.search import prototypes
 from tests.reference import agreeing
 
 SIZE = 32

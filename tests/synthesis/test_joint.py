@@ -11,8 +11,8 @@ from protoviz.models import resnet
 from protoviz.models.priors import base
 from protoviz.models.readout.network import Network
 from protoviz.store.cube import Address
-from protoviz.synthesis.hybrid import prototypes
-from protoviz.synthesis.joint import Joint, groups
+from protoviz.synthesis.batching import Joint, groups
+from protoviz.synthesis.search import prototypes
 
 SIZE, CPU = 32, torch.device("cpu")
 UNITS = {"conv1": [3], "layer1.0.conv1": [0, 2], "layer2.1.conv2": [7, 1], "layer4": [30]}

@@ -16,7 +16,7 @@ from protoviz.models.readout.network import Network
 from protoviz.models.resnet import IMAGENET_MEAN, IMAGENET_STD
 from protoviz.store import schema
 from protoviz.store.cube import Address
-from protoviz.synthesis.hybrid import prototypes
+from protoviz.synthesis.search import prototypes
 from tests.reference import optima
 
 SIZE = 8

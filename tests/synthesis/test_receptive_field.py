@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
 from protoviz.models import resnet
-from protoviz.synthesis import receptive_field
-from protoviz.synthesis.receptive_field import Estimator, layer_map, responder, unit_maps
+from protoviz.synthesis.receptive_fields import gradients
+from protoviz.synthesis.receptive_fields.gradients import Estimator, layer_map, responder, unit_maps
 from tests.reference import receptive_field as oracle
 
 STD = np.array(resnet.IMAGENET_STD)[:, None, None]
@@ -178,7 +178,7 @@ def test_noise_in_batches_gives_the_same_maps(monkeypatch):
         return [*made, unit_maps(respond, 5, 8, how["paper"], np.random.default_rng(0))]
 
     together = maps()
-    monkeypatch.setattr(receptive_field, "NOISE_AT_ONCE", 3)
+    monkeypatch.setattr(gradients, "NOISE_AT_ONCE", 3)
     for apart, whole in zip(maps(), together, strict=True):
         assert_allclose(apart, whole, rtol=1e-5, atol=1e-9)
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from protoviz.models import resnet
-from protoviz.synthesis.receptive_field import responder
+from protoviz.synthesis.receptive_fields.gradients import responder
 
 
 def expected_map(

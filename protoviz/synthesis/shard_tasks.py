@@ -17,7 +17,7 @@ from protoviz.errors import StudyError
 from protoviz.models.priors import base
 from protoviz.models.readout.network import Network
 from protoviz.store import cube, schema
-from protoviz.synthesis.hybrid import prototypes
+from protoviz.synthesis.search import prototypes
 
 Item = tuple[int, int]  # epoch, repeat
 

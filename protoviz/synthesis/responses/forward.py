@@ -14,7 +14,7 @@ from torch import Tensor
 from protoviz.config.synthesis import Objective
 from protoviz.models.readout.network import Network
 from protoviz.models.readout.windows import Window
-from protoviz.synthesis import blocks
+from protoviz.synthesis import memory
 
 Images = NDArray[np.uint8]
 Responses = NDArray[np.float32]
@@ -49,7 +49,7 @@ def of_all_units(
         return {layer: column.cpu() for layer, column in columns(shown).items()}
 
     with torch.inference_mode():
-        parts = blocks.in_blocks(len(images), batch, answer)
+        parts = memory.in_blocks(len(images), batch, answer)
     return {layer: torch.cat([part[layer] for part in parts]).numpy() for layer in layers}
 
 
@@ -81,7 +81,7 @@ class OwnUnits:
             return self._readout(shown, torch.arange(some.start, some.stop, device=self._device)).cpu()
 
         with torch.inference_mode():
-            parts = blocks.in_blocks(len(images), self._batch, answer)
+            parts = memory.in_blocks(len(images), self._batch, answer)
         answered: Responses = torch.cat(parts).numpy()
         return answered
 

@@ -20,11 +20,11 @@ from protoviz.models.priors.base import ImagePrior
 from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.store.cube import Shard
-from protoviz.synthesis import ascent, blocks, joint, pool, transforms
+from protoviz.synthesis import ascent, batching, memory, pool, transforms
+from protoviz.synthesis.attempts import Found, joined, status
+from protoviz.synthesis.batching import Unit
 from protoviz.synthesis.evolution.base import STRATEGIES, evolve
 from protoviz.synthesis.evolution.draws import Draws
-from protoviz.synthesis.found import Found, joined, status
-from protoviz.synthesis.joint import Unit
 from protoviz.synthesis.rendering import Renderer, quantised
 from protoviz.synthesis.response import Response, response
 
@@ -73,11 +73,11 @@ def prototypes(
     )
     starts = search.starts(units)
     parts = []
-    for group in joint.groups(units, layers_at_once):
-        layers = joint.layers(group)
+    for group in batching.groups(units, layers_at_once):
+        layers = batching.layers(group)
         start = torch.cat([starts[layer] for layer in layers])
         work = partial(search.of(layers).first, group, start)
-        parts += blocks.in_blocks(len(group), search.block, work)
+        parts += memory.in_blocks(len(group), search.block, work)
     return search.rescued([(layer, c) for layer in units for c in units[layer]], joined(parts))
 
 
@@ -111,7 +111,7 @@ class _Search:
     def block(self) -> int:
         """Units at once."""
         elements = self.fast.elements + self.network.elements
-        return blocks.size(self.recipe.batch_size, elements, self.dtype, self.device)
+        return memory.size(self.recipe.batch_size, elements, self.dtype, self.device)
 
     def starts(self, units: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
         """Layer -> the latents (U, latent_size) from which its units begin."""
@@ -139,7 +139,7 @@ class _Search:
 
     def of(self, layers: Sequence[str]) -> "_Layers":
         """The search for units of some layers."""
-        numbered = joint.Joint.of(self.network, layers)
+        numbered = batching.Joint.of(self.network, layers)
         objective = self.recipe.objective
         waking = Objective(position=objective.position, activation="pre")
 
@@ -165,7 +165,7 @@ class _Search:
             if not rows:
                 break
             again = partial(self._again, units, found, rows, attempt)
-            found = found.but(rows, joined(blocks.in_blocks(len(rows), self.block, again)))
+            found = found.but(rows, joined(memory.in_blocks(len(rows), self.block, again)))
         return found.made
 
     def _again(
@@ -173,7 +173,7 @@ class _Search:
     ) -> Found:
         rows = rows[some.start : some.stop]
         which = [units[i] for i in rows]
-        return self.of(joint.layers(which)).again(which, found.of(rows), attempt)
+        return self.of(batching.layers(which)).again(which, found.of(rows), attempt)
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class _Layers:
     """The search for units of some layers: their responses for the search, for waking, and for the record."""
 
     search: _Search
-    numbered: joint.Joint
+    numbered: batching.Joint
     fast: Response
     waking: Response
     exact: Response
@@ -274,7 +274,7 @@ class _Layers:
     def _respond_all(self, candidates: Tensor, index: Tensor) -> Tensor:
         """Responses (B, lambda) to candidates (B, lambda, n)."""
         numbers, flat = index.repeat_interleave(candidates.shape[1]), candidates.flatten(0, 1)
-        parts = blocks.in_blocks(
+        parts = memory.in_blocks(
             len(flat),
             2 * self.search.block,
             lambda some: self.fast(flat[some.start : some.stop], numbers[some.start : some.stop]),

@@ -14,13 +14,13 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import grounding
 from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
 from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.store import schema_responses as names
-from protoviz.synthesis import answers, blocks
+from protoviz.synthesis import memory
+from protoviz.synthesis.responses import forward, measures
 
 Image = NDArray[np.uint8]
 _APART = 0.01  # of the layer's greatest activation: more than rounding, less than another network
@@ -67,7 +67,7 @@ def answer_stores(
     """
     study = _Study(prototypes, natural, objective)
     for epoch, network in enumerate(networks):
-        block = blocks.size(batch, network.elements, torch.float32, device)
+        block = memory.size(batch, network.elements, torch.float32, device)
         study.add(epoch, network, block, device)
     return study.natural_store(), study.ageing_store()
 
@@ -110,11 +110,11 @@ class _Study:
 
     def add(self, epoch: int, network: Network, batch: int, device: torch.device) -> None:
         """The answers of the network at one epoch."""
-        seen = answers.of_all_units(
+        seen = forward.of_all_units(
             network, list(self.layers), self.objective, self.natural.images, batch=batch, device=device
         )
         for number, (layer, units) in enumerate(self.layers.items()):
-            answer = answers.OwnUnits(network, layer, self.objective, batch=batch, device=device)
+            answer = forward.OwnUnits(network, layer, self.objective, batch=batch, device=device)
             answered = np.array(
                 [[answer(shown.values) for shown in repeat] for repeat in self.images[:, :, units]]
             )
@@ -138,16 +138,16 @@ class _Study:
     def _ground(self, epoch: int, number: int, units: slice, seen: NDArray[np.float32]) -> None:
         """One layer among natural images."""
         store = self.of_natural
-        rows, responses = grounding.strongest(seen, self.natural.top)
+        rows, responses = measures.strongest(seen, self.natural.top)
         store[names.TOP_IMAGE][0, 0, epoch, units] = self.natural.rows[rows]
         store[names.TOP_RESPONSE][0, 0, epoch, units] = responses
         own = np.where(self.live[:, epoch, units], self.activation[:, epoch, units], np.nan)
-        store[names.PERCENTILE][0, 0, :, epoch, units] = grounding.percentile(own, seen)
-        store[names.RATIO_TO_MAXIMUM][0, 0, :, epoch, units] = grounding.ratio_to_maximum(own, seen)
+        store[names.PERCENTILE][0, 0, :, epoch, units] = measures.percentile(own, seen)
+        store[names.RATIO_TO_MAXIMUM][0, 0, :, epoch, units] = measures.ratio_to_maximum(own, seen)
         here = (0, 0, epoch, number)
-        store[names.PARTICIPATION_RATIO][here] = grounding.participation_ratio(seen)
-        store[names.MEAN_CORRELATION][here] = grounding.mean_correlation(seen)
-        store[names.VARYING_UNITS][here] = grounding.varying(seen).sum()
+        store[names.PARTICIPATION_RATIO][here] = measures.participation_ratio(seen)
+        store[names.MEAN_CORRELATION][here] = measures.mean_correlation(seen)
+        store[names.VARYING_UNITS][here] = measures.varying(seen).sum()
 
     def _age(
         self,
@@ -161,7 +161,7 @@ class _Study:
         both = self.live[:, :, units] & self.live[:, epoch, np.newaxis, units]
         own = self.activation[:, epoch, np.newaxis, units]
         relative = np.divide(answered, own, out=np.zeros_like(answered), where=both)
-        percentiles = grounding.percentile(answered, seen)
+        percentiles = measures.percentile(answered, seen)
         for repeat, shown in np.ndindex(both.shape[:2]):
             kept = both[repeat, shown]
             here = (0, 0, repeat, shown, epoch, number)

@@ -15,9 +15,9 @@ from protoviz.config.synthesis import Objective
 from protoviz.models import resnet
 from protoviz.models.readout.network import Network
 from protoviz.store import schema
-from protoviz.synthesis.expected_field import expected_map
-from protoviz.synthesis.gaussian import MISSING, GaussianFit, fit_gaussian
-from protoviz.synthesis.receptive_field import Estimator, layer_map, responder, unit_maps
+from protoviz.synthesis.receptive_fields.expected import expected_map
+from protoviz.synthesis.receptive_fields.fit import MISSING, GaussianFit, fit_gaussian
+from protoviz.synthesis.receptive_fields.gradients import Estimator, layer_map, responder, unit_maps
 
 Position = tuple[int, ...] | None
 

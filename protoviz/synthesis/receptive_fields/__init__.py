@@ -1,0 +1,1 @@
+"""Receptive fields: sensitivity maps, and Gaussians fitted to them."""

@@ -1,0 +1,1 @@
+"""The responses of units to images: natural images and other epochs' prototypes."""
