@@ -19,7 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from protoviz.points import POINTS, PointsOf, mean_between_repeats, mean_to_others, paired, pairwise
+from protoviz.analysis.pairwise import (
+    POINTS,
+    PointsOf,
+    mean_between_repeats,
+    mean_to_others,
+    paired,
+    pairwise,
+)
 
 REPEATS = 2
 CHECKED = 50  # pairs of each matrix that is checked

@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 
 from benchmarks import evidence, subjects
 from benchmarks.process import Result, Task, run_apart
-from protoviz import embedders, layout
-from protoviz.embedders import Embedder
+from protoviz import layout
+from protoviz.analysis import embedders
+from protoviz.analysis.embedders import Embedder
+from protoviz.analysis.pairwise import POINTS, mean_to_others
 from protoviz.errors import StudyError
-from protoviz.points import POINTS, mean_to_others
 from protoviz.store import schema, zarr_io
 
 STUDY = "default"

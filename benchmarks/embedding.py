@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from protoviz import compute, embedders
+from protoviz import compute
+from protoviz.analysis import embedders
 from protoviz.config.analysis import UNTRAINED
 from protoviz.models import checkpoints, imagenet, resnet
 

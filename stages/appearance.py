@@ -1,6 +1,7 @@
 """How the prototypes of one network look in numbers (F10), and when its units settle (F9)."""
 
-from protoviz import appearance, layout, metrics, settling
+from protoviz import layout
+from protoviz.analysis import appearance, metrics, settling
 from protoviz.config.params import Params
 from protoviz.store import cube, zarr_io
 from protoviz.store.schema_appearance import APPEARANCE, SETTLING

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from protoviz import embedders, layout, masking, scratch, tasks
+from protoviz import layout, scratch, tasks
+from protoviz.analysis import embedders
+from protoviz.analysis import masks as masking
+from protoviz.analysis.distances import measured, require_complete
+from protoviz.analysis.embedding import Embedding, circumstances
 from protoviz.config.params import Params
-from protoviz.distances import measured, require_complete
-from protoviz.embedding import Embedding, circumstances
 from protoviz.store import cube, schema, zarr_io
 from stages import run_stage
 

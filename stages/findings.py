@@ -1,6 +1,7 @@
 """The verdicts on the paper's findings, and the curves of all networks for `dvc plots`."""
 
-from protoviz import files, findings, layout, metrics
+from protoviz import files, layout
+from protoviz.analysis import findings, metrics
 from protoviz.config.params import Params
 from protoviz.data import splits
 from protoviz.store import zarr_io

@@ -3,7 +3,9 @@
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from protoviz import embedders, files, layout, projection, stage_findings
+from protoviz import files, layout
+from protoviz.analysis import embedders, umap_maps
+from protoviz.analysis.findings import finetuning
 from protoviz.config.params import Params
 from protoviz.store import cube, schema, schema_projection, zarr_io
 from stages import run_stage
@@ -23,14 +25,14 @@ def main(params: Params) -> None:
         batch_size=settings.batch_size,
     )
     spaces = [
-        stage_findings.Space(name, projection.vectors(made, embed)[0, 0, 0][:, alive])
+        finetuning.Space(name, umap_maps.vectors(made, embed)[0, 0, 0][:, alive])
         for name, embed in embedders.load(settings.embedders, setting).items()
     ]
     maps = zarr_io.open_dataset(layout.projection("stages"))
     places = maps[schema_projection.POSITION_SEEDS].to_numpy()[0, 0, 0][:, alive]
     for k, seed in enumerate(maps[schema_projection.SEED].to_numpy().tolist()):
         name = f"UMAP of {maps.attrs['embedder']}, seed {seed}"
-        spaces.append(stage_findings.Space(name, places[:, :, k]))
+        spaces.append(finetuning.Space(name, places[:, :, k]))
     training = files.read_json(layout.STAGES_TRAINING)
     about = {
         "title": params.training_stages.title,
@@ -41,9 +43,9 @@ def main(params: Params) -> None:
         "training": training,
     }
     stages = made[schema.CHECKPOINT].to_numpy().tolist()
-    found = stage_findings.collect(about, spaces, stages, layers, settings)
+    found = finetuning.collect(about, spaces, stages, layers, settings)
     files.write_json(layout.STAGES_FINDINGS, found)
-    files.write_json(layout.STAGES_METRICS, stage_findings.metrics(found, training))
+    files.write_json(layout.STAGES_METRICS, finetuning.metrics(found, training))
 
 
 if __name__ == "__main__":

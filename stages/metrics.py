@@ -1,6 +1,7 @@
 """The numbers of one condition, means over its runs, for `dvc metrics`."""
 
-from protoviz import files, layout, metrics
+from protoviz import files, layout
+from protoviz.analysis import metrics
 from protoviz.config.params import Params
 from protoviz.store import zarr_io
 from stages import run_stage

@@ -2,7 +2,8 @@
 
 from threadpoolctl import threadpool_limits
 
-from protoviz import embedders, layout, projection
+from protoviz import layout
+from protoviz.analysis import embedders, umap_maps
 from protoviz.config.params import Params
 from protoviz.store import cube, schema, schema_projection, zarr_io
 from stages import run_stage
@@ -22,7 +23,7 @@ def main(params: Params) -> None:
         batch_size=settings.batch_size,
     )
     ((name, embed),) = embedders.load(settings.embedders[:1], setting).items()
-    made = projection.maps(shown, projection.vectors(shown, embed), settings.umap, settings.seeds[:1])
+    made = umap_maps.maps(shown, umap_maps.vectors(shown, embed), settings.umap, settings.seeds[:1])
     made.attrs = {"embedder": name, "umap": settings.umap.model_dump(mode="json")}
     zarr_io.write_dataset(layout.projection("study"), made, schema_projection.PROJECTION)
 

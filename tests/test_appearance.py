@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from protoviz import appearance
+from protoviz.analysis import appearance
 from protoviz.store import schema, zarr_io
 from protoviz.store.schema_appearance import APPEARANCE
 from tests.reference import prototypes as toy

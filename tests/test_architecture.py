@@ -32,7 +32,7 @@ LEAVES = {
         "protoviz.store.schema_appearance",
         "protoviz.store.data_dictionary",
         "protoviz.store.schema_projection",
-        "protoviz.verdicts",
+        "protoviz.analysis.findings.verdicts",
     ),
     *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
 }
@@ -41,10 +41,29 @@ ISLANDS = {
     # protoviz.priors.generator owns the file in which learning and synthesis meet, as checkpoints.py does
     "synthesis": ("protoviz.synthesis", "protoviz.models.priors.base"),
     "analysis": (
-        *("protoviz.distances", "protoviz.metrics", "protoviz.findings", "protoviz.figures"),
-        *("protoviz.points", "protoviz.masking", "protoviz.embedding", "protoviz.atlas"),
-        *("protoviz.statistics", "protoviz.appearance", "protoviz.settling"),
-        *("protoviz.projection", "protoviz.separation", "protoviz.stage_findings", "protoviz.dataset_card"),
+        *(
+            "protoviz.analysis.distances",
+            "protoviz.analysis.metrics",
+            "protoviz.analysis.findings",
+            "protoviz.figures",
+        ),
+        *(
+            "protoviz.analysis.pairwise",
+            "protoviz.analysis.masks",
+            "protoviz.analysis.embedding",
+            "protoviz.atlas",
+        ),
+        *(
+            "protoviz.analysis.findings.statistics",
+            "protoviz.analysis.appearance",
+            "protoviz.analysis.settling",
+        ),
+        *(
+            "protoviz.analysis.umap_maps",
+            "protoviz.analysis.findings.separation",
+            "protoviz.analysis.findings.finetuning",
+            "protoviz.dataset_card",
+        ),
     ),
 }
 # Not `responses`, which asks the networks themselves: it stands with synthesis, to which images are images.
@@ -200,7 +219,7 @@ def test_right_of_the_cube_only_embedders_import_torch() -> None:
         right = within(module, ISLANDS["analysis"]) or module in {
             f"stages.{name}" for name in RIGHT_OF_THE_CUBE
         }
-        if right and "protoviz.embedders" not in reached:
+        if right and "protoviz.analysis.embedders" not in reached:
             assert "torch" not in closure(module), f"{module} reaches torch"
         if right:
             assert "torch" not in imports(module), f"{module} imports torch"
@@ -321,7 +340,7 @@ def test_names_that_params_allow_are_those_of_the_registries() -> None:
     """params.py imports no torch, so it spells the names of the registries once more."""
     from typing import get_args
 
-    from protoviz import embedders
+    from protoviz.analysis import embedders
     from protoviz.config import analysis, params
     from protoviz.models import imagenet, resnet
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from protoviz.distances import distances
+from protoviz.analysis.distances import distances
+from protoviz.analysis.masks import Masks
 from protoviz.errors import StudyError
-from protoviz.masking import Masks
 from protoviz.store import schema, zarr_io
 from tests.reference import distances as oracle
 

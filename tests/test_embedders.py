@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from protoviz import embedders
+from protoviz.analysis import embedders
 from protoviz.errors import StudyError
 
 

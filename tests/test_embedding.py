@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protoviz import embedders, embedding
-from protoviz.distances import distances, measured
-from protoviz.embedding import Embedding, LayerRows, Place
+from protoviz.analysis import embedders, embedding
+from protoviz.analysis.distances import distances, measured
+from protoviz.analysis.embedding import Embedding, LayerRows, Place
 from protoviz.models import checkpoints, resnet
 from protoviz.store import cube, schema, zarr_io
 from tests import test_distances

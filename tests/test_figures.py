@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from protoviz import figures, settling
+from protoviz import figures
+from protoviz.analysis import settling
+from protoviz.analysis.findings import collect
 from protoviz.errors import StudyError
 from protoviz.figures import panels, pictures, style
-from protoviz.findings import collect
 from protoviz.store import schema
 from tests.reference import planted_study
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torchvision import models
 
-from protoviz import embedders
+from protoviz.analysis import embedders
 from protoviz.errors import StudyError
 from protoviz.models import download, imagenet
 from protoviz.models.imagenet import NETWORKS

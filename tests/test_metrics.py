@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from protoviz import files, metrics, settling
+from protoviz import files
+from protoviz.analysis import metrics, settling
 from protoviz.errors import StudyError
 from protoviz.store import schema
 from tests.reference import planted, planted_study

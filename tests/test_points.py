@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from protoviz import points as kernels
-from protoviz.points import (
+from protoviz.analysis import pairwise as kernels
+from protoviz.analysis.pairwise import (
     POINTS,
     PointsOf,
     between,

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from protoviz import projection
+from protoviz.analysis import umap_maps
+from protoviz.analysis.embedders import Setting, pixels
 from protoviz.config.finetuning import Umap
-from protoviz.embedders import Setting, pixels
 from protoviz.errors import StudyError
 from protoviz.store import cube, schema, schema_projection, zarr_io
 from tests.reference import prototypes as toy
@@ -25,18 +25,18 @@ def vectors(epochs=3, units=24, seed=0):
 
 def test_the_same_vectors_and_seed_give_the_same_map_to_the_bit():
     of = vectors()
-    first, again = (projection.together(of, SETTINGS, 3) for _ in range(2))
+    first, again = (umap_maps.together(of, SETTINGS, 3) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert first.shape == (1, 1, 1, 3, 24, 2)
-    assert not np.allclose(first, projection.together(of, SETTINGS, 4))
+    assert not np.allclose(first, umap_maps.together(of, SETTINGS, 4))
     for one, other in zip(
-        projection.by_epoch(of, SETTINGS, 3), projection.by_epoch(of, SETTINGS, 3), strict=True
+        umap_maps.by_epoch(of, SETTINGS, 3), umap_maps.by_epoch(of, SETTINGS, 3), strict=True
     ):
         np.testing.assert_array_equal(one, other)
 
 
 def test_groups_stay_together():
-    places = projection.together(vectors(), SETTINGS, 0)[0, 0, 0].reshape(-1, 2)
+    places = umap_maps.together(vectors(), SETTINGS, 0)[0, 0, 0].reshape(-1, 2)
     group = np.tile(np.arange(24) % 3, 3)
     middle = np.array([places[group == k].mean(0) for k in range(3)])
     nearest = np.linalg.norm(places[:, None] - middle, axis=2).argmin(1)
@@ -48,7 +48,7 @@ def test_aligned_maps_barely_move_where_the_network_is_frozen():
     rng = np.random.default_rng(1)
     frozen = np.repeat(vectors(1), 3, axis=3)
     frozen = frozen + 0.05 * rng.standard_normal(frozen.shape).astype(np.float32)
-    alone, aligned = (places[0, 0, 0] for places in projection.by_epoch(frozen, SETTINGS, 0))
+    alone, aligned = (places[0, 0, 0] for places in umap_maps.by_epoch(frozen, SETTINGS, 0))
     extent = np.linalg.norm(aligned - aligned.mean(1, keepdims=True), axis=2).mean()
 
     def moved(places):
@@ -56,7 +56,7 @@ def test_aligned_maps_barely_move_where_the_network_is_frozen():
 
     assert moved(aligned) < 0.25
     assert moved(aligned) < moved(alone) or moved(alone) < 0.05
-    moving = projection.by_epoch(vectors(), SETTINGS, 0)[1][0, 0, 0]
+    moving = umap_maps.by_epoch(vectors(), SETTINGS, 0)[1][0, 0, 0]
     assert moved(aligned) < moved(moving)
 
 
@@ -64,24 +64,24 @@ def test_dead_prototypes_have_no_place_and_break_no_alignment():
     of = vectors()
     of[0, 0, 0, 1, 5] = np.nan
     of[0, 0, 0, :, 7] = np.nan
-    alone, aligned = projection.by_epoch(of, SETTINGS, 0)
-    for places in (projection.together(of, SETTINGS, 0), alone, aligned):
+    alone, aligned = umap_maps.by_epoch(of, SETTINGS, 0)
+    for places in (umap_maps.together(of, SETTINGS, 0), alone, aligned):
         np.testing.assert_array_equal(np.isnan(places).all(-1), np.isnan(of).all(-1))
 
 
 def test_relations_name_the_rows_of_the_same_unit():
     alive = np.array([[True, False, True, True], [True, True, False, True], [False, True, True, True]])
-    assert projection.relations(alive) == [{0: 0, 2: 2}, {1: 0, 2: 2}]
+    assert umap_maps.relations(alive) == [{0: 0, 2: 2}, {1: 0, 2: 2}]
 
 
 def test_one_epoch_is_its_own_alignment():
-    alone, aligned = projection.by_epoch(vectors(1), SETTINGS, 0)
+    alone, aligned = umap_maps.by_epoch(vectors(1), SETTINGS, 0)
     np.testing.assert_array_equal(alone, aligned)
 
 
 def test_too_few_prototypes_are_refused():
     with pytest.raises(StudyError, match="at least 4 prototypes that converged, found 3"):
-        projection.together(vectors(1, 3), SETTINGS, 0)
+        umap_maps.together(vectors(1, 3), SETTINGS, 0)
 
 
 def test_maps_of_a_cube_follow_the_schema(tmp_path):
@@ -90,13 +90,13 @@ def test_maps_of_a_cube_follow_the_schema(tmp_path):
     dead[0, 0, 1, 2, 3] = schema.Status.DEAD
     made = made.assign({schema.STATUS: (made[schema.STATUS].dims, dead)})
     embed = pixels(Setting(tmp_path, "cpu", 1, 8))
-    of = projection.vectors(made, embed)
+    of = umap_maps.vectors(made, embed)
     assert of.shape == (1, 1, 2, 3, 12, 6 * 6 * 3)
     np.testing.assert_allclose(
         of[0, 0, 1, 0, 4], made[schema.IMAGE].to_numpy()[0, 0, 1, 0, 4].ravel() / 255, rtol=1e-6
     )
     assert np.isnan(of[0, 0, 1, 2, 3]).all()
-    found = projection.maps(made, of, SETTINGS, [0, 5])
+    found = umap_maps.maps(made, of, SETTINGS, [0, 5])
     zarr_io.write_dataset(tmp_path / "study.zarr", found, schema_projection.PROJECTION)
     read = xr.open_zarr(tmp_path / "study.zarr", chunks=None).set_xindex(["layer", "channel"])
     assert read.position.sel(repeat=0, epoch=8, layer="layer2", channel=1).shape == (1, 1, 2)

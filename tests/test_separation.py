@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, silhouette_score
 
-from protoviz import separation
+from protoviz.analysis.findings import separation
 
 UNITS = 24
 STRATA = np.repeat(np.arange(6), 4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from protoviz import settling
+from protoviz.analysis import settling
 from protoviz.store import schema
 from protoviz.store.schema_appearance import SETTLING
 from tests.reference import planted_study as planted

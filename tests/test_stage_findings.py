@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from protoviz import stage_findings
+from protoviz.analysis.findings import finetuning
+from protoviz.analysis.findings.finetuning import Effect, Space
+from protoviz.analysis.findings.separation import Estimate
+from protoviz.analysis.findings.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from protoviz.config.finetuning import Projection, Umap
-from protoviz.separation import Estimate
-from protoviz.stage_findings import Effect, Space
 from protoviz.stage_table import WIDTH, table
-from protoviz.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 
 STAGES = ("random", "pretrained", "finetuned")
 LAYERS = [f"layer{k // 8}.{k // 4 % 2}.conv1" for k in range(32)]
@@ -47,7 +47,7 @@ def space(by_layer=0.0, by_stage=0.0, name="pixels", seed=0):
 
 
 def collected(*spaces):
-    found = stage_findings.collect(ABOUT, spaces, STAGES, LAYERS, SETTINGS)
+    found = finetuning.collect(ABOUT, spaces, STAGES, LAYERS, SETTINGS)
     return {finding["id"]: finding for finding in found["findings"]}, found
 
 
@@ -90,7 +90,7 @@ def effect(value, p, low=np.nan, expected=0.0):
     ],
 )
 def test_a_number_agrees_by_its_test_and_its_interval(effects, expected):
-    assert stage_findings.verdict(effects) == expected
+    assert finetuning.verdict(effects) == expected
 
 
 def test_numbers_are_the_same_whatever_stands_beside_them():
@@ -102,7 +102,7 @@ def test_numbers_are_the_same_whatever_stands_beside_them():
 
 def test_metrics_hold_the_accuracies_and_every_number():
     _, found = collected(space(1.0, 1.0))
-    tree = stage_findings.metrics(found, TRAINING)
+    tree = finetuning.metrics(found, TRAINING)
     assert tree["accuracy"] == {"random": 9.0, "pretrained": None, "finetuned": 81.25}
     assert set(tree["pixels"]["random"]) == {"silhouette of layers", "silhouette of blocks"}
     assert set(tree["pixels"]["random, pretrained"]) == {"energy distance", "AUC of neighbours"}

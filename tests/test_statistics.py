@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from protoviz import statistics
+from protoviz.analysis.findings import statistics
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 7, 30, 200])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from protoviz import findings
+from protoviz.analysis import findings
 from protoviz.verdict_table import table
 from tests.reference import planted, planted_study
 

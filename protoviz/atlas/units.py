@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import metrics
+from protoviz.analysis import metrics
 from protoviz.atlas import neighbours, scripts, sheets
 from protoviz.atlas.sources import Images, Network, Source, labels
 from protoviz.store import schema

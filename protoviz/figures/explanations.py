@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from protoviz import settling
+from protoviz.analysis import settling
 from protoviz.figures.curves import Space, Stores, condition_of, in_space, left_out, n_of
 from protoviz.figures.panels import Curve, epoch_axis, finite_mean, interval_axis, panels
 from protoviz.figures.style import message, styled

@@ -9,8 +9,8 @@ import torch
 
 from benchmarks import comparison, diversity, evidence, ours, process, rates, subjects, synthesis
 from benchmarks.methods import METHODS
+from protoviz.analysis.distances import POINTS
 from protoviz.config.synthesis import PRESETS
-from protoviz.distances import POINTS
 from protoviz.errors import StudyError
 
 UNITS = {"layer1": [0, 1, 2], "layer2": [5]}

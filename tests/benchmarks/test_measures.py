@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import distances, embedding
-from protoviz import embedders
+from protoviz.analysis import embedders
 from protoviz.models import checkpoints, resnet
 
 

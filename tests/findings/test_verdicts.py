@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from protoviz import findings
-from protoviz.findings.collection import CLAIMS
+from protoviz.analysis import findings
+from protoviz.analysis.findings.collection import CLAIMS
 from tests.reference import planted_study as planted
 
 SUPPORTED, NOT, UNDECIDED, NONE = "supported", "not supported", "undecided", "not computed"
@@ -23,7 +23,7 @@ def evaluated(name, **changes):
     """One finding in the main space."""
     study = planted.study(embedders=("pixels",), **changes)
     evidence = CLAIMS[name].compute(study, study.main_space)
-    from protoviz.findings.evidence import estimated, of_claim
+    from protoviz.analysis.findings.evidence import estimated, of_claim
 
     effects = [estimated(effect, name) for effect in evidence.effects]
     verdict = of_claim([effect["verdict"] for effect in effects], whole=not evidence.missing)

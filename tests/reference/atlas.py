@@ -8,12 +8,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz import files, layout
+from protoviz.analysis.distances import distances
+from protoviz.analysis.embedders import Setting, pixels
 from protoviz.atlas import build
 from protoviz.atlas.sources import Network, Source
 from protoviz.config import params
 from protoviz.config.analysis import Atlas
-from protoviz.distances import distances
-from protoviz.embedders import Setting, pixels
 from protoviz.store import cube, schema, zarr_io
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from protoviz.findings import Study
+from protoviz.analysis.findings import Study
 from protoviz.store import schema, schema_appearance
 
 DEEP = ("layer3", "layer4")

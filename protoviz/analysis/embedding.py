@@ -14,11 +14,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import embedders, files
-from protoviz.embedders import Embedder, Mask, Setting, Vectors
+from protoviz import files
+from protoviz.analysis import embedders
+from protoviz.analysis.embedders import Embedder, Mask, Setting, Vectors
+from protoviz.analysis.masks import Masks
+from protoviz.analysis.pairwise import Rows
 from protoviz.errors import StudyError
-from protoviz.masking import Masks
-from protoviz.points import Rows
 from protoviz.store import cube, schema, zarr_io
 
 AT_ONCE = 256  # images in memory

@@ -7,10 +7,9 @@ from typing import Any
 
 import xarray as xr
 
-from protoviz import statistics
-from protoviz.findings import change, content, diversity
-from protoviz.findings.evidence import Evidence, estimated, of_claim
-from protoviz.findings.study import Space, Study
+from protoviz.analysis.findings import change, content, diversity, statistics
+from protoviz.analysis.findings.evidence import Evidence, estimated, of_claim
+from protoviz.analysis.findings.study import Space, Study
 from protoviz.store import schema
 
 Compute = Callable[[Study, Space], Evidence]

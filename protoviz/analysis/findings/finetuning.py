@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from protoviz import seeding, separation
+from protoviz import seeding
+from protoviz.analysis.findings import separation
+from protoviz.analysis.findings.separation import Estimate
+from protoviz.analysis.findings.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from protoviz.config.finetuning import Projection
-from protoviz.separation import Estimate
-from protoviz.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 
 LEVEL = 0.05  # of the tests
 VOTERS = 15  # neighbours that tell the stage of a point

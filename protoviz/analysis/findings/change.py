@@ -2,7 +2,7 @@
 
 import xarray as xr
 
-from protoviz.findings.comparisons import (
+from protoviz.analysis.findings.comparisons import (
     DEEP,
     JITTER,
     KEEP,
@@ -12,8 +12,8 @@ from protoviz.findings.comparisons import (
     log,
     ratio,
 )
-from protoviz.findings.evidence import Effect, Evidence
-from protoviz.findings.study import APART, CHANGE, LEARNING, SETTLED, Space, Study, over_repeats
+from protoviz.analysis.findings.evidence import Effect, Evidence
+from protoviz.analysis.findings.study import APART, CHANGE, LEARNING, SETTLED, Space, Study, over_repeats
 from protoviz.store import schema
 
 SETTLED_BY = 0.3  # of the training: epoch 30 of 100

@@ -4,7 +4,7 @@ import itertools
 
 import xarray as xr
 
-from protoviz.findings.comparisons import (
+from protoviz.analysis.findings.comparisons import (
     DEEP,
     JITTER,
     KEEP,
@@ -15,8 +15,8 @@ from protoviz.findings.comparisons import (
     log_diversity,
     ratio,
 )
-from protoviz.findings.evidence import Effect, Evidence
-from protoviz.findings.study import APART, DIVERSITY, DRAW, Space, Study, over_repeats
+from protoviz.analysis.findings.evidence import Effect, Evidence
+from protoviz.analysis.findings.study import APART, DIVERSITY, DRAW, Space, Study, over_repeats
 from protoviz.store import schema
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from protoviz.findings.study import DIVERSITY, over_repeats
+from protoviz.analysis.findings.study import DIVERSITY, over_repeats
 from protoviz.store import schema
 
 JITTER, KEEP = PAIR = ("clrjit", "keepclr")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from protoviz import settling
+from protoviz.analysis import settling
 from protoviz.errors import StudyError
 from protoviz.store import schema, schema_appearance, schema_responses
 

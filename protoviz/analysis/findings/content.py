@@ -2,9 +2,9 @@
 
 import xarray as xr
 
-from protoviz.findings.comparisons import DEEP, JITTER, KEEP, absent_conditions, absent_layers, ratio
-from protoviz.findings.evidence import Effect, Evidence
-from protoviz.findings.study import Space, Study, over_repeats
+from protoviz.analysis.findings.comparisons import DEEP, JITTER, KEEP, absent_conditions, absent_layers, ratio
+from protoviz.analysis.findings.evidence import Effect, Evidence
+from protoviz.analysis.findings.study import Space, Study, over_repeats
 from protoviz.store import schema, schema_appearance, schema_responses
 
 

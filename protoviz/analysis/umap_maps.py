@@ -16,8 +16,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from protoviz.analysis.embedders import Embedder
 from protoviz.config.finetuning import Umap
-from protoviz.embedders import Embedder
 from protoviz.errors import StudyError
 from protoviz.store import schema, schema_projection
 

@@ -21,10 +21,10 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from protoviz import statistics
-from protoviz.findings.study import DRAW
+from protoviz.analysis.findings import statistics
+from protoviz.analysis.findings.study import DRAW
+from protoviz.analysis.findings.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from protoviz.store import schema
-from protoviz.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 
 VERDICTS = (SUPPORTED, NOT_SUPPORTED, UNDECIDED, NOT_COMPUTED)
 

@@ -12,7 +12,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import settling, statistics
+from protoviz.analysis import settling
+from protoviz.analysis.findings import statistics
 from protoviz.store import schema, schema_appearance, schema_responses
 
 Space = dict[str, str]

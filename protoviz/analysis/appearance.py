@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz import masking
+from protoviz.analysis import masks as masking
 from protoviz.store import schema, schema_appearance
 from protoviz.store.schema_appearance import APPEARANCE, BAND, appearance_name
 

@@ -11,11 +11,19 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz.embedders import Embedder
-from protoviz.embedding import Fresh, Place
+from protoviz.analysis.embedders import Embedder
+from protoviz.analysis.embedding import Fresh, Place
+from protoviz.analysis.masks import Masks
+from protoviz.analysis.pairwise import (
+    POINTS,
+    Live,
+    PointsOf,
+    Rows,
+    mean_between_repeats,
+    mean_to_others,
+    paired,
+)
 from protoviz.errors import StudyError
-from protoviz.masking import Masks
-from protoviz.points import POINTS, Live, PointsOf, Rows, mean_between_repeats, mean_to_others, paired
 from protoviz.progress import track
 from protoviz.store import schema
 

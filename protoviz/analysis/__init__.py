@@ -1,0 +1,1 @@
+"""Distances between prototypes, measures, masks, appearance, settling, maps and findings."""
