@@ -113,7 +113,7 @@ def _synthesize(arguments: argparse.Namespace) -> None:
 
 def _atlas(arguments: argparse.Namespace) -> None:
     from protoviz import layout
-    from protoviz.atlas import serving
+    from protoviz.report.atlas import serving
 
     serving.serve(layout.ATLAS, arguments.port, browser=not arguments.no_browser)
 

@@ -17,11 +17,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from protoviz import files, layout, leftovers, machine, scratch, stage_table, tasks
+from protoviz import files, layout, leftovers, machine, scratch, tasks
 from protoviz.config import params
 from protoviz.errors import StudyError
+from protoviz.report import finetuning_table
+from protoviz.report.findings_table import table
 from protoviz.scheduling import Schedule
-from protoviz.verdict_table import table
 
 # What DVC says of itself around the output of a stage.
 CHATTER = (
@@ -259,7 +260,7 @@ def _report() -> None:
     if layout.FINDINGS.is_file():
         print(f"\n{table(files.read_json(layout.FINDINGS))}")
     if layout.STAGES_FINDINGS.is_file():
-        print(f"\n{stage_table.table(files.read_json(layout.STAGES_FINDINGS))}")
+        print(f"\n{finetuning_table.table(files.read_json(layout.STAGES_FINDINGS))}")
     for folder in (layout.FIGURES, layout.FIGURES_STAGES):
         for figure in sorted(folder.glob("*.png")):
             print(figure)

@@ -5,10 +5,10 @@ from pathlib import Path
 import xarray as xr
 
 from protoviz import files, layout
-from protoviz.atlas import build
-from protoviz.atlas.sources import Network, Source, labels
 from protoviz.config.params import Params
 from protoviz.data import splits
+from protoviz.report.atlas import build
+from protoviz.report.atlas.sources import Network, Source, labels
 from protoviz.store import schema
 from protoviz.store.cube import open_cube
 from protoviz.store.schema_projection import POSITION

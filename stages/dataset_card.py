@@ -2,7 +2,7 @@
 
 from protoviz import files, layout
 from protoviz.config.params import Params
-from protoviz.dataset_card import Part, card, origin
+from protoviz.report.dataset_card import Part, card, origin
 from protoviz.store import cube
 from stages import run_stage
 

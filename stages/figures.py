@@ -1,8 +1,9 @@
 """Stage `figures`: G1..G9, the findings, what explains them; PNG, curves also as PDF, one animation."""
 
-from protoviz import figures, files, layout
+from protoviz import files, layout
 from protoviz.config.params import Params
 from protoviz.data import splits
+from protoviz.report import figures
 from protoviz.store.cube import open_cube
 from protoviz.store.zarr_io import open_dataset
 from stages import run_stage

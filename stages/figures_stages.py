@@ -1,8 +1,9 @@
 """The figures of study B as PNG (Q6, Q7)."""
 
-from protoviz import figures, layout
+from protoviz import layout
 from protoviz.config.params import Params
-from protoviz.figures import stages as drawing
+from protoviz.report import figures
+from protoviz.report.figures import finetuning as drawing
 from protoviz.store import cube, schema_projection, zarr_io
 from stages import run_stage
 

@@ -45,13 +45,13 @@ ISLANDS = {
             "protoviz.analysis.distances",
             "protoviz.analysis.metrics",
             "protoviz.analysis.findings",
-            "protoviz.figures",
+            "protoviz.report.figures",
         ),
         *(
             "protoviz.analysis.pairwise",
             "protoviz.analysis.masks",
             "protoviz.analysis.embedding",
-            "protoviz.atlas",
+            "protoviz.report.atlas",
         ),
         *(
             "protoviz.analysis.findings.statistics",
@@ -62,7 +62,7 @@ ISLANDS = {
             "protoviz.analysis.umap_maps",
             "protoviz.analysis.findings.separation",
             "protoviz.analysis.findings.finetuning",
-            "protoviz.dataset_card",
+            "protoviz.report.dataset_card",
         ),
     ),
 }
@@ -72,7 +72,7 @@ RIGHT_OF_THE_CUBE = (
     *("projection", "projection_stages", "findings_stages", "figures_stages", "dataset_card"),
 )
 
-PAGE = "protoviz/atlas/page"  # what the browser runs
+PAGE = "protoviz/report/atlas/page"  # what the browser runs
 
 # A change of these changes messages, places or the reading of parameters, never a result.
 INFRASTRUCTURE = {

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from protoviz.dataset_card import Part, card, checksum, origin
+from protoviz.report.dataset_card import Part, card, checksum, origin
 from protoviz.store import cube
 from tests.reference import prototypes as toy
 

@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from protoviz import figures
 from protoviz.analysis import settling
 from protoviz.analysis.findings import collect
 from protoviz.errors import StudyError
-from protoviz.figures import panels, pictures, style
+from protoviz.report import figures
+from protoviz.report.figures import panels, pictures, style
 from protoviz.store import schema
 from tests.reference import planted_study
 
@@ -585,6 +585,8 @@ def test_explanations_draw_means_over_live_units() -> None:
 
 
 def test_importing_draws_in_no_pyplot() -> None:
-    code = "import sys, protoviz.figures as f; print({'torch', 'matplotlib.pyplot'} & set(sys.modules))"
+    code = (
+        "import sys, protoviz.report.figures as f; print({'torch', 'matplotlib.pyplot'} & set(sys.modules))"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "set()\n"

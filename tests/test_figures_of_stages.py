@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from protoviz.figures import stages
+from protoviz.report.figures import finetuning
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from protoviz.figures import stages
     ],
 )
 def test_names_of_layers_are_broken_at_their_dots(name, lines):
-    assert stages._lines(name) == lines
+    assert finetuning._lines(name) == lines
 
 
 def test_pictures_on_a_map_do_not_overlap_and_none_is_lost():
@@ -27,11 +27,11 @@ def test_pictures_on_a_map_do_not_overlap_and_none_is_lost():
     axes = Figure().add_subplot()
     axes.set_xlim(0, 1)
     images = rng.integers(0, 256, (80, 8, 8, 3), dtype=np.uint8)
-    stages._pictures(axes, places, images, np.zeros((80, 4)))
+    finetuning._pictures(axes, places, images, np.zeros((80, 4)))
     shown = np.array([picture.get_extent() for picture in axes.get_images()])
     middles = np.stack([shown[:, :2].mean(1), shown[:, 2:].mean(1)], 1)
     apart = np.abs(middles[:, None] - middles).max(2) + np.eye(len(middles))
-    assert apart.min() >= stages.SIDE - 1e-9
+    assert apart.min() >= finetuning.SIDE - 1e-9
     assert len(shown) + len(axes.collections) == 79, "a picture or a point each, without the missing one"
     assert len(axes.collections) > 0
 
@@ -41,7 +41,7 @@ def test_views_hold_every_place_at_one_scale(shared):
     rng = np.random.default_rng(0)
     places = rng.uniform([0, 0], [4, 3], (3, 50, 2)) + np.array([[0, 0], [5, 5], [9, 1]])[:, None]
     places[1, 7] = np.nan
-    middles, halves = stages._views(places, shared)
+    middles, halves = finetuning._views(places, shared)
     outside = np.abs(places - middles[:, None]) / halves
     assert np.nanmax(outside) < 1
     assert np.nanmax(outside, (0, 1)).min() > 0.9, "and no more than that"
@@ -50,7 +50,7 @@ def test_views_hold_every_place_at_one_scale(shared):
 
 def test_a_view_of_places_in_a_line_is_no_line():
     places = np.stack([np.linspace(0, 10, 20), np.zeros(20)], 1)[None]
-    _, halves = stages._views(places, shared=True)
-    assert halves[1] == pytest.approx(stages.FLATTEST * halves[0], rel=1e-3)
-    _, halves = stages._views(np.zeros((2, 5, 2)), shared=False)
+    _, halves = finetuning._views(places, shared=True)
+    assert halves[1] == pytest.approx(finetuning.FLATTEST * halves[0], rel=1e-3)
+    _, halves = finetuning._views(np.zeros((2, 5, 2)), shared=False)
     assert (halves > 0).all()

@@ -6,8 +6,8 @@ import matplotlib.image
 import pytest
 from ruamel.yaml import YAML
 
-from protoviz import figures as drawn
 from protoviz import files, layout
+from protoviz.report import figures as drawn
 from stages import cube, figures
 from tests.reference import analysed
 

@@ -16,10 +16,11 @@ import xarray as xr
 from ruamel.yaml import YAML
 
 import stages
-from protoviz import files, layout, verdict_table
+from protoviz import files, layout
 from protoviz.config import params
 from protoviz.data import stl10
 from protoviz.models.priors import deepsim
+from protoviz.report import findings_table
 from tests.reference import weight_files
 
 ROOT = Path(__file__).parents[1]
@@ -136,7 +137,7 @@ def test_preset_runs_through_every_stage_of_study_a(
     assert [one["id"] for one in found["findings"]] == [f"F{k}" for k in range(1, 12)]
     assert all(one["missing"] for one in found["findings"])  # with one run there is no interval
     assert found["findings"][0]["space"] == "resnet50 mse masked"
-    assert max(map(len, verdict_table.table(found).splitlines())) <= 100
+    assert max(map(len, findings_table.table(found).splitlines())) <= 100
     assert (layout.FIGURES / "g2_diversity.pdf").is_file()
     assert (layout.ATLAS / "index.html").is_file()
 

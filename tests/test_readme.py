@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from protoviz import files, layout, verdict_table
+from protoviz import files, layout
 from protoviz.config import params
+from protoviz.report import findings_table
 from protoviz.store.data_dictionary import data_dictionary
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +26,7 @@ def test_data_dictionary_is_the_schema_s():
 
 
 def test_findings_are_those_of_the_committed_run():
-    table = verdict_table.table(files.read_json(ROOT / layout.FINDINGS))
+    table = findings_table.table(files.read_json(ROOT / layout.FINDINGS))
     assert section("findings") == f"```text\n{table.strip()}\n```", "paste what `make repro` prints"
 
 

@@ -8,7 +8,7 @@ from protoviz.analysis.findings.finetuning import Effect, Space
 from protoviz.analysis.findings.separation import Estimate
 from protoviz.analysis.findings.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from protoviz.config.finetuning import Projection, Umap
-from protoviz.stage_table import WIDTH, table
+from protoviz.report.finetuning_table import WIDTH, table
 
 STAGES = ("random", "pretrained", "finetuned")
 LAYERS = [f"layer{k // 8}.{k // 4 % 2}.conv1" for k in range(32)]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from protoviz.analysis import findings
-from protoviz.verdict_table import table
+from protoviz.report.findings_table import table
 from tests.reference import planted, planted_study
 
 PROBE = {"logistic": 66.61, "svm": 65.0, "adam": 64.1, "untrained_logistic": 41.1}

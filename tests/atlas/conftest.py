@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from protoviz import layout
-from protoviz.atlas import serving
+from protoviz.report.atlas import serving
 from stages import atlas as stage
 from tests.reference import atlas as made_up
 

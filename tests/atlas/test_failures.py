@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from protoviz.atlas import serving
+from protoviz.report.atlas import serving
 from tests.atlas.conftest import Served, Visit, watched
 
 

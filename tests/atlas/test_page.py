@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from protoviz.atlas import sheets
+from protoviz.report.atlas import sheets
 from tests.atlas.conftest import watched
 from tests.reference import atlas as made_up
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from protoviz.atlas import curves, neighbours, projected, scripts
+from protoviz.report.atlas import curves, neighbours, projected, scripts
 
 
 def slow_nearest(images: np.ndarray, masks: np.ndarray, live: np.ndarray, count: int) -> list[list[int]]:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from protoviz import layout
-from protoviz.atlas import serving
 from protoviz.errors import StudyError
+from protoviz.report.atlas import serving
 from tests.atlas.conftest import Served
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from protoviz import files
-from protoviz.atlas import sheets, tally
 from protoviz.errors import StudyError
+from protoviz.report.atlas import sheets, tally
 
 
 def noise(count: int, size: int = 6, channels: int = 3) -> np.ndarray:

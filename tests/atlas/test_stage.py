@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from protoviz import files, layout
-from protoviz.atlas import pieces, sheets
+from protoviz.report.atlas import pieces, sheets
 from stages import atlas as stage
 from tests.reference import atlas as made_up
 

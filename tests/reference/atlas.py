@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from protoviz import files, layout
 from protoviz.analysis.distances import distances
 from protoviz.analysis.embedders import Setting, pixels
-from protoviz.atlas import build
-from protoviz.atlas.sources import Network, Source
 from protoviz.config import params
 from protoviz.config.analysis import Atlas
+from protoviz.report.atlas import build
+from protoviz.report.atlas.sources import Network, Source
 from protoviz.store import cube, schema, zarr_io
 
 ROOT = Path(__file__).parents[2]

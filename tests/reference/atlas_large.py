@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from protoviz.atlas import build, pieces, scripts, sheets
+from protoviz.report.atlas import build, pieces, scripts, sheets
 
 CONDITIONS, RUNS, REPEATS, EPOCHS = ("clrjit", "keepclr"), (1, 2, 3), (0, 1), tuple(range(100))
 LAYERS = {"layer1": 64, "layer2": 128, "layer3": 256, "layer4": 512}

@@ -9,9 +9,9 @@ import pytest
 
 from protoviz import files, layout, tasks
 from protoviz.config import params
-from protoviz.dataset_card import checksum
 from protoviz.errors import StudyError
 from protoviz.models import checkpoints, finetuned, resnet
+from protoviz.report.dataset_card import checksum
 from protoviz.store import cube, schema, schema_projection, zarr_io
 from stages import (
     dataset,

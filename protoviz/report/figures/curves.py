@@ -13,8 +13,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from protoviz.errors import StudyError
-from protoviz.figures.panels import Curve, epoch_axis, finite_mean, interval_axis, panels
-from protoviz.figures.style import count, message, styled
+from protoviz.report.figures.panels import Curve, epoch_axis, finite_mean, interval_axis, panels
+from protoviz.report.figures.style import count, message, styled
 from protoviz.store import schema
 
 Stores = Sequence[xr.Dataset]

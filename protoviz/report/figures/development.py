@@ -7,9 +7,16 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from protoviz.errors import StudyError
-from protoviz.figures.pictures import Blocks, hatched, mosaic
-from protoviz.figures.sample import Drawn, Masks, Sample, check_layer, missing_masks, missing_prototypes
-from protoviz.figures.style import HEADER, MARGIN, SOFT, Page, colours, count, styled
+from protoviz.report.figures.pictures import Blocks, hatched, mosaic
+from protoviz.report.figures.sample import (
+    Drawn,
+    Masks,
+    Sample,
+    check_layer,
+    missing_masks,
+    missing_prototypes,
+)
+from protoviz.report.figures.style import HEADER, MARGIN, SOFT, Page, colours, count, styled
 
 LABELS = 1.3  # inches to the left of the pictures
 EPOCHS = 10  # at most so many columns for a condition

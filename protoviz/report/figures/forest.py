@@ -7,19 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from protoviz.figures.style import (
-    FAINT,
-    FOOTER,
-    HEADER,
-    INK,
-    MARGIN,
-    SOFT,
-    WIDTH,
-    Page,
-    count,
-    styled,
-)
-from protoviz.palette import PALETTE
+from protoviz.report.figures.style import FAINT, FOOTER, HEADER, INK, MARGIN, SOFT, WIDTH, Page, count, styled
+from protoviz.report.palette import PALETTE
 
 ROW, CLAIM = 0.27, 0.36  # inches of an effect, and of a claim above its effects
 TEXT, VERDICT = 5.6, 1.35  # inches for the words at the left, and for the verdict at the right

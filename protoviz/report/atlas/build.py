@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from protoviz import files
-from protoviz.atlas import curves, pieces, scripts
-from protoviz.atlas.sources import Source, labels
-from protoviz.atlas.tally import Tally
 from protoviz.config.analysis import Atlas
-from protoviz.palette import colours
 from protoviz.progress import track
+from protoviz.report.atlas import curves, pieces, scripts
+from protoviz.report.atlas.sources import Source, labels
+from protoviz.report.atlas.tally import Tally
+from protoviz.report.palette import colours
 from protoviz.store import schema
 
 PAGE = Path(__file__).parent / "page"

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz.atlas.sources import Network, labels
+from protoviz.report.atlas.sources import Network, labels
 from protoviz.store import schema
 from protoviz.store.schema_projection import AXIS
 

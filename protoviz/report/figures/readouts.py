@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from protoviz.figures.panels import epoch_axis
-from protoviz.figures.style import (
+from protoviz.report.figures.panels import epoch_axis
+from protoviz.report.figures.style import (
     FAINT,
     FOOTER,
     HEADER,

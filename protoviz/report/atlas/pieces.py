@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoviz import layout
-from protoviz.atlas import projected, scripts, sheets, units
-from protoviz.atlas.sources import Network, Source, labels
-from protoviz.atlas.tally import Tally
+from protoviz.report.atlas import projected, scripts, sheets, units
+from protoviz.report.atlas.sources import Network, Source, labels
+from protoviz.report.atlas.tally import Tally
 from protoviz.store import schema
 
 THUMBNAIL = 32  # px, of the pictures on the map

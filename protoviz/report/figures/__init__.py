@@ -5,16 +5,16 @@ Each function takes what the other stages wrote and returns one figure (`animati
 or changed.
 """
 
-from protoviz.figures.animation import animation, save_animation
-from protoviz.figures.curves import Space, between_repeats, diversity, rate_of_change
-from protoviz.figures.development import development
-from protoviz.figures.explanations import appearance, dimension, learning, settled
-from protoviz.figures.forest import forest
-from protoviz.figures.gallery import Artefacts, Shown, gallery
-from protoviz.figures.grids import prototype_grids
-from protoviz.figures.pictures import mosaic
-from protoviz.figures.readouts import probe
-from protoviz.figures.style import colours, has_pictures, save
+from protoviz.report.figures.animation import animation, save_animation
+from protoviz.report.figures.curves import Space, between_repeats, diversity, rate_of_change
+from protoviz.report.figures.development import development
+from protoviz.report.figures.explanations import appearance, dimension, learning, settled
+from protoviz.report.figures.forest import forest
+from protoviz.report.figures.gallery import Artefacts, Shown, gallery
+from protoviz.report.figures.grids import prototype_grids
+from protoviz.report.figures.pictures import mosaic
+from protoviz.report.figures.readouts import probe
+from protoviz.report.figures.style import colours, has_pictures, save
 
 __all__ = [
     "Artefacts",

@@ -7,8 +7,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz.analysis import metrics
-from protoviz.atlas import neighbours, scripts, sheets
-from protoviz.atlas.sources import Images, Network, Source, labels
+from protoviz.report.atlas import neighbours, scripts, sheets
+from protoviz.report.atlas.sources import Images, Network, Source, labels
 from protoviz.store import schema
 from protoviz.store.schema_appearance import SATURATION, SETTLING_EPOCH
 from protoviz.store.schema_responses import TOP_IMAGE

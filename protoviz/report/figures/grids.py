@@ -4,9 +4,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from protoviz.figures.pictures import BETWEEN, Blocks, enlarged, enlargement, hatched, mosaic
-from protoviz.figures.sample import Drawn, Masks, Sample, missing_masks, missing_prototypes
-from protoviz.figures.style import HEADER, MARGIN, SMALL, SOFT, Page, colours, count, styled
+from protoviz.report.figures.pictures import BETWEEN, Blocks, enlarged, enlargement, hatched, mosaic
+from protoviz.report.figures.sample import Drawn, Masks, Sample, missing_masks, missing_prototypes
+from protoviz.report.figures.style import HEADER, MARGIN, SMALL, SOFT, Page, colours, count, styled
 
 LABELS = 1.6  # inches to the left of the grids
 

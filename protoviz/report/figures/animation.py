@@ -7,10 +7,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from protoviz import files
-from protoviz.figures.grids import LABELS, columns_of, draw_grid, label
-from protoviz.figures.pictures import BETWEEN, Blocks, enlargement
-from protoviz.figures.sample import Masks, Sample, check_layer, missing_masks, missing_prototypes
-from protoviz.figures.style import HEADER, colours, count, raster, styled
+from protoviz.report.figures.grids import LABELS, columns_of, draw_grid, label
+from protoviz.report.figures.pictures import BETWEEN, Blocks, enlargement
+from protoviz.report.figures.sample import Masks, Sample, check_layer, missing_masks, missing_prototypes
+from protoviz.report.figures.style import HEADER, colours, count, raster, styled
 
 DPI = 100  # of an animation: pages on a screen
 SECONDS, LAST = 0.8, 2.4  # that a frame stays, and the last one

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from protoviz.atlas import sheets
-from protoviz.atlas.sheets import Images, Quality
+from protoviz.report.atlas import sheets
+from protoviz.report.atlas.sheets import Images, Quality
 
 MOST = 0.95  # of the values lie within the distance that is stated
 

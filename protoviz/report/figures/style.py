@@ -15,7 +15,7 @@ from matplotlib.image import AxesImage
 from PIL import Image
 
 from protoviz import files
-from protoviz.palette import colours as colours
+from protoviz.report.palette import colours as colours
 
 P = ParamSpec("P")
 R = TypeVar("R")

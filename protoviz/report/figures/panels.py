@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from protoviz.figures.style import (
+from protoviz.report.figures.style import (
     FAINT,
     FOOTER,
     HEADER,

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from protoviz.errors import StudyError
-from protoviz.figures.pictures import Images, Mask, apply_mask
+from protoviz.report.figures.pictures import Images, Mask, apply_mask
 from protoviz.store import schema
 
 Masks = Mapping[str, xr.Dataset | None]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from protoviz.figures.style import FOOTER, MARGIN, WIDTH, Page
+from protoviz.report.figures.style import FOOTER, MARGIN, WIDTH, Page
 
 Images = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.floating]

@@ -10,8 +10,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from protoviz.figures.pictures import Blocks, Images, hatched, mosaic
-from protoviz.figures.style import HEADER, INK, MARGIN, SMALL, SOFT, WIDTH, Page, count, styled
+from protoviz.report.figures.pictures import Blocks, Images, hatched, mosaic
+from protoviz.report.figures.style import HEADER, INK, MARGIN, SMALL, SOFT, WIDTH, Page, count, styled
 from protoviz.store import schema, schema_projection
 
 LABELS = 1.85  # inches to the left of the grid

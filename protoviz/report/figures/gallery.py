@@ -7,13 +7,13 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
-from protoviz.figures import curves, explanations
-from protoviz.figures.curves import Space, Stores
-from protoviz.figures.development import development
-from protoviz.figures.forest import forest
-from protoviz.figures.grids import prototype_grids
-from protoviz.figures.readouts import probe
-from protoviz.figures.sample import Masks
+from protoviz.report.figures import curves, explanations
+from protoviz.report.figures.curves import Space, Stores
+from protoviz.report.figures.development import development
+from protoviz.report.figures.forest import forest
+from protoviz.report.figures.grids import prototype_grids
+from protoviz.report.figures.readouts import probe
+from protoviz.report.figures.sample import Masks
 from protoviz.store import schema
 
 UNMASKED_UNITS = 16  # of each layer: without masks the images are all detail, and the file is large

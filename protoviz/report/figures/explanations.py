@@ -11,9 +11,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from protoviz.analysis import settling
-from protoviz.figures.curves import Space, Stores, condition_of, in_space, left_out, n_of
-from protoviz.figures.panels import Curve, epoch_axis, finite_mean, interval_axis, panels
-from protoviz.figures.style import message, styled
+from protoviz.report.figures.curves import Space, Stores, condition_of, in_space, left_out, n_of
+from protoviz.report.figures.panels import Curve, epoch_axis, finite_mean, interval_axis, panels
+from protoviz.report.figures.style import message, styled
 from protoviz.store import schema, schema_appearance, schema_responses
 
 APPEARANCE = {  # measure -> heading, explanation, label; all in %

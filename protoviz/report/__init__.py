@@ -1,0 +1,1 @@
+"""What people look at: figures, the atlas, tables and the dataset card."""
