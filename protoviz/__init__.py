@@ -13,7 +13,7 @@ __version__ = "0.2.0"
 _HOMES = {
     "synthesize": "protoviz.notebook",
     "units": "protoviz.notebook",
-    "open_published": "protoviz.published",
+    "open_published": "protoviz.pipeline.remote_store",
 }
 
 

@@ -83,7 +83,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _repro(arguments: argparse.Namespace) -> None:
-    from protoviz.repro import repro
+    from protoviz.pipeline.driver import repro
 
     repro(arguments.jobs)
 

@@ -41,14 +41,15 @@ def verify(arguments: Namespace) -> None:
     Raises:
         StudyError: anything is wrong.
     """
-    from protoviz import audit, ledger, whereabouts
+    from protoviz.pipeline import dvc_lock, dvc_storage
+    from protoviz.pipeline import verify as audit
     from protoviz.store import validation
 
-    recorded: ledger.Ledger | None = None
-    if Path(ledger.LOCK_FILE).is_file() or not arguments.paths:
-        recorded = ledger.read()
+    recorded: dvc_lock.Ledger | None = None
+    if Path(dvc_lock.LOCK_FILE).is_file() or not arguments.paths:
+        recorded = dvc_lock.read()
     outputs = recorded.outputs if recorded else {}
-    where = whereabouts.find() if recorded else None
+    where = dvc_storage.find() if recorded else None
     bad, advice = [], []
     for path in [str(Path(path)) for path in arguments.paths] or list(outputs):
         if recorded and where and path in outputs:
@@ -96,8 +97,8 @@ def publish(arguments: Namespace) -> None:
     Raises:
         StudyError: see `publishing.publish`.
     """
-    from protoviz import publishing
     from protoviz.commands import print_table
+    from protoviz.pipeline import publish as publishing
 
     shares = publishing.publish(arguments.limit, arguments.dry_run)
     rows = [(share.path, f"{share.nbytes / 1e6:.2f}", f"{share.added / 1e6:.2f}") for share in shares]

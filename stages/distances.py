@@ -4,12 +4,13 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from protoviz import layout, scratch, tasks
+from protoviz import layout
 from protoviz.analysis import embedders
 from protoviz.analysis import masks as masking
 from protoviz.analysis.distances import measured, require_complete
 from protoviz.analysis.embedding import Embedding, circumstances
 from protoviz.config.params import Params
+from protoviz.pipeline import executor, resume
 from protoviz.store import cube, schema, zarr_io
 from stages import run_stage
 
@@ -32,11 +33,11 @@ def main(params: Params, condition: str, run: int) -> None:
     require_complete(prototypes)
     masking.Masks(prototypes, masks).require_all(list(schema.layer_slices(prototypes[schema.LAYER].values)))
     target = layout.distances(condition, run)
-    with scratch.pieces(target, circumstances(asked.embedders, setting)) as folder:
+    with resume.pieces(target, circumstances(asked.embedders, setting)) as folder:
         # Workers may have another current folder.
         work = Embedding(place.absolute(), fields.absolute(), tuple(asked.embedders), setting, folder)
         title = f"{condition} run {run}: epochs x repeats embedded"
-        tasks.run(work, work.items(), title=title, done=work.done, slots=work.slots())
+        executor.run(work, work.items(), title=title, done=work.done, slots=work.slots())
         zarr_io.write_dataset(target, measured(prototypes, asked.embedders, work.read), schema.DISTANCES)
 
 

@@ -1,10 +1,11 @@
 """The reference encoder: trained on images and from a seed that no analysed network uses."""
 
-from protoviz import compute, layout, scratch
+from protoviz import compute, layout
 from protoviz.config.params import Params
 from protoviz.data import splits
 from protoviz.learning import simclr
 from protoviz.models import checkpoints, resnet
+from protoviz.pipeline import resume
 from stages import run_stage
 
 
@@ -23,7 +24,7 @@ def main(params: Params) -> None:
         initial_weights=checkpoints.weights_digest(network),
     )
     made_with = {"reference": reference.model_dump(mode="json"), "device": device.type}
-    with scratch.pieces(layout.REFERENCE_ENCODER, made_with) as folder:
+    with resume.pieces(layout.REFERENCE_ENCODER, made_with) as folder:
         simclr.train(
             images,
             network,

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from protoviz import compute, files, layout, scratch, tasks
+from protoviz import compute, files, layout
 from protoviz.config.params import Params
 from protoviz.models import checkpoints
 from protoviz.models.priors import base
+from protoviz.pipeline import executor, resume
 from protoviz.store import cube
 from protoviz.synthesis.shard_tasks import Machine, Shards
 from stages import run_stage
@@ -31,7 +32,7 @@ def main(params: Params, condition: str, run: int) -> None:
         components=prior.latent_size,
         trace=recipe.ascent.steps + 1,
     )
-    outcome = tasks.ask(machine.outcome)
+    outcome = executor.ask(machine.outcome)
     attributes = {
         "synthesis": recipe.model_dump(mode="json"),
         "precision": outcome["precision"],
@@ -42,7 +43,7 @@ def main(params: Params, condition: str, run: int) -> None:
         "versions": outcome["versions"],
     }
     out = layout.prototypes(condition, run)
-    with scratch.pieces(out, attributes) as folder:
+    with resume.pieces(out, attributes) as folder:
         store = folder / "store"
         if not store.is_dir():
             with files.complete(store) as partial:
@@ -51,14 +52,14 @@ def main(params: Params, condition: str, run: int) -> None:
         shards = Shards(store, template, checkpoints.load, sources, origin, recipe, machine, outcome)
         left = sum(not shards.done(item) for item in shards.items)
         files.require_space(folder, template.nbytes * left // len(shards.items))
-        tasks.run(
+        executor.run(
             shards,
             shards.items,
             title=f"{condition} run {run}: epochs x repeats",
             done=shards.done,
             slots=compute.slots(machine.device, machine.threads),
         )
-        scratch.publish(store, out)
+        resume.publish(store, out)
 
 
 if __name__ == "__main__":

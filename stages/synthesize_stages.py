@@ -1,10 +1,11 @@
 """The prototypes of study B: a sample of the units of every convolution, at every stage of training."""
 
-from protoviz import compute, files, layout, scratch, tasks
+from protoviz import compute, files, layout
 from protoviz.config.params import Params
 from protoviz.models import finetuned
 from protoviz.models.priors import base
 from protoviz.models.readout.network import Network
+from protoviz.pipeline import executor, resume
 from protoviz.store import cube
 from protoviz.synthesis import sampling
 from protoviz.synthesis.shard_tasks import Machine, Shards
@@ -35,7 +36,7 @@ def main(params: Params) -> None:
         trace=recipe.ascent.steps + 1,
         checkpoints=finetuned.STAGES,
     )
-    outcome = tasks.ask(machine.outcome)
+    outcome = executor.ask(machine.outcome)
     attributes = {
         "network": about.model,
         "synthesis": recipe.model_dump(mode="json"),
@@ -44,7 +45,7 @@ def main(params: Params) -> None:
         "checkpoint_sha256": {layout.item(layout.STAGES_CONDITION, about.seed): digests},
         "versions": outcome["versions"],
     }
-    with scratch.pieces(layout.STAGES_CUBE, attributes) as pieces:
+    with resume.pieces(layout.STAGES_CUBE, attributes) as pieces:
         store = pieces / "store"
         if not store.is_dir():
             with files.complete(store) as partial:
@@ -62,14 +63,14 @@ def main(params: Params) -> None:
         )
         left = sum(not shards.done(item) for item in shards.items)
         files.require_space(pieces, template.nbytes * left // len(shards.items))
-        tasks.run(
+        executor.run(
             shards,
             shards.items,
             title="stages x repeats",
             done=shards.done,
             slots=compute.slots(machine.device, machine.threads),
         )
-        scratch.publish(store, layout.STAGES_CUBE)
+        resume.publish(store, layout.STAGES_CUBE)
     cube.validate(layout.STAGES_CUBE)
 
 

@@ -2,11 +2,12 @@
 
 from torch import nn
 
-from protoviz import compute, files, layout, scratch
+from protoviz import compute, files, layout
 from protoviz.config.params import Params
 from protoviz.data import splits
 from protoviz.learning import simclr
 from protoviz.models import checkpoints, resnet
+from protoviz.pipeline import resume
 from stages import run_stage
 
 
@@ -22,7 +23,7 @@ def main(params: Params, condition: str, run: int) -> None:
         "initial_weights": initial_weights,
         "device": device.type,
     }
-    with scratch.pieces(out, made_with) as folder:
+    with resume.pieces(out, made_with) as folder:
 
         def keep(epoch: int, trained: nn.Module) -> None:
             if epoch in params.train.keep:
@@ -48,7 +49,7 @@ def main(params: Params, condition: str, run: int) -> None:
             for past in history
         ]
         files.write_csv(layout.training_curve(condition, run), curve)
-        scratch.publish(folder / "checkpoints", out)
+        resume.publish(folder / "checkpoints", out)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ LEAVES = {
         "protoviz.store.schema_projection",
         "protoviz.analysis.findings.verdicts",
     ),
-    *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
+    *("protoviz.pipeline.fingerprint", "protoviz.pipeline.resume", "protoviz.pipeline.executor"),
 }
 ISLANDS = {
     "learning": ("protoviz.learning", "protoviz.data.procedural"),
@@ -85,7 +85,7 @@ INFRASTRUCTURE = {
         "protoviz.config.analysis",
         "protoviz.config.finetuning",
     ),
-    *("protoviz.fingerprint", "protoviz.scratch", "protoviz.tasks"),
+    *("protoviz.pipeline.fingerprint", "protoviz.pipeline.resume", "protoviz.pipeline.executor"),
 }
 
 
@@ -232,7 +232,13 @@ def test_torchvision_only_where_data_sets_and_foreign_networks_are_read() -> Non
 
 
 def test_only_stages_and_the_command_line_read_parameters() -> None:
-    allowed = {"stages", "protoviz.__main__", "protoviz.repro", "protoviz.config.params", "protoviz.layout"}
+    allowed = {
+        "stages",
+        "protoviz.__main__",
+        "protoviz.pipeline.driver",
+        "protoviz.config.params",
+        "protoviz.layout",
+    }
     for module in MODULES:
         path = path_of(module)
         assert path is not None

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import protoviz
-from protoviz import ledger
+from protoviz.pipeline import dvc_lock
 from protoviz.store import cube
 from tests.reference import project, servers
 from tests.reference import prototypes as toy
@@ -46,8 +46,8 @@ def pulled(clone):
     """Pull, and see that all is there and clean."""
     project.done(clone, "dvc", "pull")
     assert project.done(clone, "dvc", "status").strip() == "Data and pipelines are up to date."
-    for output in ledger.read(clone).outputs.values():
-        assert ledger.digest(ledger.file_digests(clone / output.path)) == output.digest
+    for output in dvc_lock.read(clone).outputs.values():
+        assert dvc_lock.digest(dvc_lock.file_digests(clone / output.path)) == output.digest
     image = cube.open_cube(clone / "data" / "cube.zarr").image.sel(**ADDRESS._asdict())
     assert_array_equal(image.to_numpy(), toy.shard(ADDRESS).image)
 
@@ -92,7 +92,7 @@ class TestPull:
         assert result.returncode != 0
         digest = target.parent.name + target.name
         for file in (path for path in (clone / "data").rglob("*") if path.is_file()):
-            assert ledger.md5_of(file) != ledger.md5(bytes(content)), f"{file} was damaged by {digest}"
+            assert dvc_lock.md5_of(file) != dvc_lock.md5(bytes(content)), f"{file} was damaged by {digest}"
 
     def test_missing_object_is_an_error(self, clone):
         next((clone / "published").rglob("*.dir")).unlink()
@@ -164,7 +164,7 @@ class TestVerify:
     def test_whole(self, study):
         result = project.protoviz(study, "verify")
         assert result.returncode == 0, result.stdout
-        assert len(result.stdout.splitlines()) == len(ledger.read(study).outputs)
+        assert len(result.stdout.splitlines()) == len(dvc_lock.read(study).outputs)
 
     def test_damage_in_a_link_is_restored_from_the_remote(self, study):
         project.done(study, "dvc", "checkout", "--relink")
@@ -260,7 +260,7 @@ class TestRemoved:
             assert not (study / path).exists()
         assert sorted(project.ran(study)) == ["cube", "curves", "metrics@clrjit"]
         assert cube.open_cube(study / "data" / "cube.zarr").condition.to_numpy().tolist() == ["clrjit"]
-        assert not [name for name in ledger.read(study).stages if "keepclr" in name]
+        assert not [name for name in dvc_lock.read(study).stages if "keepclr" in name]
         assert project.done(study, "dvc", "status").strip() == "Data and pipelines are up to date."
 
         (study / "params.yaml").write_text(text)  # back again, out of the cache

@@ -2,7 +2,7 @@
 
 import pytest
 
-from protoviz.scheduling import Schedule, longest_chains, seconds
+from protoviz.pipeline.scheduler import Schedule, longest_chains, seconds
 
 STUDY = {
     "dataset": [],

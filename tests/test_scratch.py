@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy
 import pytest
 
-from protoviz import files, fingerprint, scratch
+from protoviz import files
 from protoviz.errors import StudyError
+from protoviz.pipeline import fingerprint, resume
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = """
@@ -78,7 +79,7 @@ def project(tmp_path, monkeypatch):
 
 def leave(*names, out=OUT, also=None):
     """A run that is interrupted after these pieces."""
-    with contextlib.suppress(KeyboardInterrupt), scratch.pieces(out, also or {}) as folder:
+    with contextlib.suppress(KeyboardInterrupt), resume.pieces(out, also or {}) as folder:
         for name in names:
             with files.complete(folder / name) as partial:
                 partial.write_text(name)
@@ -87,7 +88,7 @@ def leave(*names, out=OUT, also=None):
 
 def found(out=OUT, also=None):
     """What the next run finds; it is interrupted, too."""
-    with contextlib.suppress(KeyboardInterrupt), scratch.pieces(out, also or {}) as folder:
+    with contextlib.suppress(KeyboardInterrupt), resume.pieces(out, also or {}) as folder:
         names = sorted(path.name for path in folder.iterdir())
         raise KeyboardInterrupt
     return names
@@ -203,7 +204,7 @@ def test_the_versions_of_what_is_installed_count():
 
 def test_a_dependency_that_is_not_there_is_named():
     Path("work.py").unlink()
-    with pytest.raises(StudyError, match=r"work\.py: expected a file"), scratch.pieces(OUT):
+    with pytest.raises(StudyError, match=r"work\.py: expected a file"), resume.pieces(OUT):
         pass
 
 
@@ -219,15 +220,15 @@ def test_unfinished_files_are_removed():
 
 
 def test_publishing_links_what_is_finished():
-    with scratch.pieces(OUT) as folder:
+    with resume.pieces(OUT) as folder:
         store = folder / "store"
         (store / "c").mkdir(parents=True)
         (store / "c" / "0").write_text("shard")
         (store / "c" / "1.x.partial").write_text("half")
         Path(OUT).mkdir(parents=True)
         (Path(OUT) / "old").write_text("old")
-        scratch.publish(store, OUT)
-        scratch.publish(store / "c" / "0", "metrics/one")
+        resume.publish(store, OUT)
+        resume.publish(store / "c" / "0", "metrics/one")
         assert [path.name for path in Path(OUT).rglob("*") if path.is_file()] == ["0"]
         assert (Path(OUT) / "c" / "0").samefile(store / "c" / "0")
         assert Path("metrics/one").samefile(store / "c" / "0")
@@ -242,10 +243,10 @@ def test_another_file_system_gets_copies(project, monkeypatch):
 
     with tempfile.TemporaryDirectory(dir=memory) as elsewhere:
         monkeypatch.setenv("PROTOVIZ_SCRATCH", elsewhere)
-        with scratch.pieces(OUT) as folder:
+        with resume.pieces(OUT) as folder:
             assert folder.is_relative_to(elsewhere)
             (folder / "a").write_text("whole")
-            scratch.publish(folder / "a", "metrics/one")
+            resume.publish(folder / "a", "metrics/one")
         assert Path("metrics/one").read_text() == "whole"
         assert not Path(".scratch").exists()
 
@@ -273,7 +274,7 @@ def holder():
 
 
 def test_a_second_writer_is_told_who_is_at_work(holder):
-    with pytest.raises(StudyError) as caught, scratch.pieces(OUT):
+    with pytest.raises(StudyError) as caught, resume.pieces(OUT):
         pass
     assert re.match(
         r"stage train@clrjit-1: expected no other process at work on it, "
@@ -281,9 +282,9 @@ def test_a_second_writer_is_told_who_is_at_work(holder):
         "wait until that has ended, or end it",
         str(caught.value),
     )
-    with scratch.pieces("data/weights/clrjit-2"):  # another stage is free
+    with resume.pieces("data/weights/clrjit-2"):  # another stage is free
         pass
-    scratch.forget("train@clrjit-1")  # does not disturb it either
+    resume.forget("train@clrjit-1")  # does not disturb it either
     holder.kill()
     holder.wait()
     assert found() == []
@@ -296,7 +297,7 @@ def test_one_of_two_writers_at_the_same_moment_wins():
     def work():
         start.wait()
         try:
-            with scratch.pieces(OUT):
+            with resume.pieces(OUT):
                 outcome.append("worked")
                 ended.wait(10)
         except StudyError:
@@ -320,7 +321,7 @@ def lock_file(stage):
 
 
 def finish():
-    with scratch.pieces(OUT) as folder:
+    with resume.pieces(OUT) as folder:
         (folder / "a").write_text("")
 
 
@@ -343,9 +344,9 @@ def test_what_dvc_has_recorded_of_other_parameters_is_no_reason():
 
 def test_forgotten_when_the_driver_knows_that_it_is_recorded():
     finish()
-    scratch.forget("train@clrjit-1")
+    resume.forget("train@clrjit-1")
     assert found() == []
-    scratch.forget("no-such-stage")
+    resume.forget("no-such-stage")
     assert not Path(".scratch/no-such-stage").exists()
 
 
@@ -355,15 +356,15 @@ def test_outside_a_pipeline_nothing_is_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(elsewhere)
     leave("a")
     assert found() == []
-    with scratch.pieces(OUT) as folder:
+    with resume.pieces(OUT) as folder:
         (folder / "a").write_text("whole")
-        scratch.publish(folder / "a", "one")
+        resume.publish(folder / "a", "one")
     assert Path("one").read_text() == "whole"
     assert [path.name for path in elsewhere.rglob("*") if path.is_file()] == ["one"]
 
 
 def test_a_full_disk_is_the_error_that_users_see():
     leave("a")
-    with pytest.raises(StudyError, match=f"{OUT}: expected a disk with room"), scratch.pieces(OUT):
+    with pytest.raises(StudyError, match=f"{OUT}: expected a disk with room"), resume.pieces(OUT):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert found() == ["a"]

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from protoviz import compute, machine, tasks
+from protoviz import compute, machine
 from protoviz.errors import StudyError
+from protoviz.pipeline import executor
 from tests.reference.chores import Chore, Ears, listening
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +30,7 @@ def unset(monkeypatch):
 
 
 def run(chore, items=range(6), slots=None):
-    tasks.run(chore, items, title="chores", done=chore.done, slots=slots)
+    executor.run(chore, items, title="chores", done=chore.done, slots=slots)
 
 
 def test_one_worker_is_the_stage_itself(tmp_path, monkeypatch):
@@ -81,9 +82,9 @@ def test_a_lost_worker_s_tasks_are_redone_and_each_worker_sees_its_own_device(tm
 
 def test_more_workers_than_devices_share_them(monkeypatch):
     monkeypatch.setenv("PROTOVIZ_WORKERS", "3")
-    assert tasks._places(GPUS) == [GPUS[0], GPUS[1], GPUS[0]]
+    assert executor._places(GPUS) == [GPUS[0], GPUS[1], GPUS[0]]
     monkeypatch.delenv("PROTOVIZ_WORKERS")
-    assert tasks._places(GPUS) == GPUS
+    assert executor._places(GPUS) == GPUS
 
 
 @pytest.mark.parametrize("number", ["0", "two", "-1", "1.5"])
@@ -122,7 +123,7 @@ def test_only_this_machine_can_reach_the_workers(tmp_path, monkeypatch):
     before = listening(os.getpid())
     monkeypatch.setenv("PROTOVIZ_WORKERS", "2")
     ears = Ears(tmp_path, os.getpid())
-    tasks.run(ears, range(4), title="ears", done=ears.done)
+    executor.run(ears, range(4), title="ears", done=ears.done)
     for item in range(4):
         stage, worker = (set(line.split()) for line in (tmp_path / str(item)).read_text().splitlines())
         assert stage - before
@@ -151,12 +152,12 @@ def test_the_tasks_go_to_the_cluster_that_is_named(tmp_path, monkeypatch):
         chore = Chore(tmp_path)
         run(chore)
         assert chore.calls() == [(item, os.getpid()) for item in range(6)]
-        assert tasks.ask(functools.partial(os.path.join, "a", "b")) == "a/b"
+        assert executor.ask(functools.partial(os.path.join, "a", "b")) == "a/b"
 
 
 def test_a_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:9")
-    monkeypatch.setattr(tasks, "SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr(executor, "SECONDS_TO_CONNECT", 1)
     with pytest.raises(
         StudyError, match=r"DASK_SCHEDULER_ADDRESS tcp://127\.0\.0\.1:9: expected a dask scheduler"
     ):
@@ -164,7 +165,7 @@ def test_a_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):
 
 
 def test_without_a_cluster_the_stage_answers_itself():
-    assert tasks.ask(os.getpid) == os.getpid()
+    assert executor.ask(os.getpid) == os.getpid()
 
 
 def test_places_on_this_machine(monkeypatch):

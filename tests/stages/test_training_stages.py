@@ -7,10 +7,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from protoviz import files, layout, tasks
+from protoviz import files, layout
 from protoviz.config import params
 from protoviz.errors import StudyError
 from protoviz.models import checkpoints, finetuned, resnet
+from protoviz.pipeline import executor
 from protoviz.report.dataset_card import checksum
 from protoviz.store import cube, schema, schema_projection, zarr_io
 from stages import (
@@ -77,7 +78,7 @@ def analyse(study: params.Params) -> None:
 def study(tmp_path_factory):
     read = small()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(tasks.WORKERS, "1")
+        patch.setenv(executor.WORKERS, "1")
         patch.chdir(tmp_path_factory.mktemp("stages"))
         write_encoder()
         for stage in (dataset, domain, train_stages):
@@ -135,7 +136,7 @@ def test_without_the_weights_no_prototype_is_made_and_the_old_ones_stay(study):
 def test_prototypes_are_the_same_again_also_of_workers_side_by_side(study, tmp_path, monkeypatch):
     kept = tmp_path / "before.zarr"
     shutil.copytree(layout.STAGES_CUBE, kept)
-    monkeypatch.setenv(tasks.WORKERS, "2")
+    monkeypatch.setenv(executor.WORKERS, "2")
     synthesize_stages.main(study)
     assert checksum(layout.STAGES_CUBE) == checksum(kept)
     before = checksum(layout.projection("stages"))

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from protoviz import audit, ledger, whereabouts
 from protoviz.errors import StudyError
+from protoviz.pipeline import dvc_lock, dvc_storage, verify
 
 LIMIT = 60.0  # MB, of the folder in the repository
 
@@ -42,7 +42,7 @@ def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    recorded, where = ledger.read(), whereabouts.find()
+    recorded, where = dvc_lock.read(), dvc_storage.find()
     try:
         with Repo() as repo:
             if repo.status():
@@ -62,7 +62,7 @@ def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
             if inside:
                 _require_limit(where.remote or Path(), sizes, shares, LIMIT if limit is None else limit)
             for path in pushed:
-                for problem in audit.audit(recorded.outputs[path], recorded, where):
+                for problem in verify.audit(recorded.outputs[path], recorded, where):
                     raise StudyError(
                         path, expected="no damage", found=str(problem), remedy="run `protoviz verify`"
                     )
@@ -87,7 +87,7 @@ def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
 
 
 def _count(
-    outputs: list[ledger.Output], where: whereabouts.Whereabouts
+    outputs: list[dvc_lock.Output], where: dvc_storage.Whereabouts
 ) -> tuple[dict[str, int], list[Share]]:
     """Digest -> bytes of every object to be published, and the share of each output, the first first."""
     sizes: dict[str, int] = {}
@@ -95,7 +95,7 @@ def _count(
     for output in outputs:
         digests = {output.digest, *(where.listing(output) or {}).values()}
         own = {
-            digest: Path(ledger.object_path(str(where.cache), digest)).stat().st_size for digest in digests
+            digest: Path(dvc_lock.object_path(str(where.cache), digest)).stat().st_size for digest in digests
         }
         shares.append(Share(output.path, sum(own.values()), sum(own[d] for d in own if d not in sizes)))
         sizes |= own

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from protoviz import ledger
 from protoviz.errors import StudyError
-from protoviz.ledger import Output
+from protoviz.pipeline import dvc_lock
+from protoviz.pipeline.dvc_lock import Output
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,16 @@ class Whereabouts:
 
     def holds(self, root: Path, digest: str) -> bool:
         """Whether an object is there and undamaged."""
-        path = Path(ledger.object_path(str(root), digest))
-        return path.is_file() and ledger.md5_of(path) == digest.removesuffix(ledger.FOLDER)
+        path = Path(dvc_lock.object_path(str(root), digest))
+        return path.is_file() and dvc_lock.md5_of(path) == digest.removesuffix(dvc_lock.FOLDER)
 
     def listing(self, output: Output) -> dict[str, str] | None:
         """Path -> MD5 of the files of an output, from wherever it is recorded; None where it is nowhere."""
-        if not output.digest.endswith(ledger.FOLDER):
+        if not output.digest.endswith(dvc_lock.FOLDER):
             return {"": output.digest}
         for root in filter(None, (self.cache, self.remote)):
             if self.holds(root, output.digest):
-                return ledger.listing(Path(ledger.object_path(str(root), output.digest)).read_bytes())
+                return dvc_lock.listing(Path(dvc_lock.object_path(str(root), output.digest)).read_bytes())
         return None
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import xarray as xr
 
-from protoviz import files, layout, ledger
+from protoviz import files, layout
 from protoviz.config import synthesis
-from protoviz.ledger import Ledger, Output
+from protoviz.pipeline import dvc_lock
+from protoviz.pipeline.dvc_lock import Ledger, Output
+from protoviz.pipeline.dvc_storage import Whereabouts
 from protoviz.store import schema, validation
 from protoviz.store.validation import Problem
-from protoviz.whereabouts import Whereabouts
 
 
 def audit(output: Output, recorded: Ledger, where: Whereabouts) -> list[Problem]:
@@ -40,7 +41,7 @@ def recovery(output: Output, where: Whereabouts) -> str:
     listed = where.listing(output)
     needed = {output.digest, *(listed or {}).values()}
     bad = sorted(digest for digest in needed if not where.holds(where.cache, digest))
-    inside = [ledger.object_path(str(where.cache), digest) for digest in bad]
+    inside = [dvc_lock.object_path(str(where.cache), digest) for digest in bad]
     doomed = [path for path in inside if Path(path).exists()]
     remove = f"rm -rf {' '.join([output.path, *map(_near, doomed)])}"
     if listed and not bad:
@@ -53,8 +54,8 @@ def recovery(output: Output, where: Whereabouts) -> str:
 
 def _changed(path: Path, output: Output, where: Whereabouts, known: Iterable[Problem]) -> Iterator[Problem]:
     """Files that are not those that the stage made, as far as nothing worse has been said of them."""
-    found = ledger.file_digests(path)
-    if ledger.digest(found) == output.digest:
+    found = dvc_lock.file_digests(path)
+    if dvc_lock.digest(found) == output.digest:
         return
     listed = where.listing(output)
     if listed is None:

@@ -6,10 +6,11 @@ DVC leaves them where they are, and a stage that depends on a whole folder goes 
 from pathlib import Path
 from typing import Any
 
-from protoviz import files, ledger, whereabouts
+from protoviz import files
 from protoviz.errors import StudyError
-from protoviz.ledger import Ledger, Output
-from protoviz.whereabouts import Whereabouts
+from protoviz.pipeline import dvc_lock, dvc_storage
+from protoviz.pipeline.dvc_lock import Ledger, Output
+from protoviz.pipeline.dvc_storage import Whereabouts
 
 
 def remove() -> list[str]:
@@ -24,9 +25,9 @@ def remove() -> list[str]:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    if not Path("dvc.yaml").is_file() or not Path(ledger.LOCK_FILE).is_file():
+    if not Path("dvc.yaml").is_file() or not Path(dvc_lock.LOCK_FILE).is_file():
         return []
-    recorded = ledger.read()
+    recorded = dvc_lock.read()
     try:
         with Repo() as repo:
             outs = [out for out in repo.index.outs if out.is_in_repo]
@@ -37,7 +38,7 @@ def remove() -> list[str]:
     former = {path: out for path, out in recorded.outputs.items() if out.stage not in stages}
     strays = sorted({*former, *_strays(owned)} - set(owned))
     present = [path for path in strays if Path(path).exists()]
-    where = whereabouts.find() if present else None
+    where = dvc_storage.find() if present else None
     for path in present:
         if not _can_be_had_again(path, former.get(path), where):
             raise StudyError(
@@ -67,10 +68,10 @@ def _strays(owned: dict[str, str]) -> set[str]:
 
 
 def _can_be_had_again(path: str, former: Output | None, where: Whereabouts | None) -> bool:
-    digest = ledger.digest(ledger.file_digests(Path(path)))
+    digest = dvc_lock.digest(dvc_lock.file_digests(Path(path)))
     if former is not None and former.digest == digest:
         return True
-    return where is not None and Path(ledger.object_path(str(where.cache), digest)).is_file()
+    return where is not None and Path(dvc_lock.object_path(str(where.cache), digest)).is_file()
 
 
 def _forget(stages: set[str], recorded: Ledger) -> None:
@@ -81,9 +82,9 @@ def _forget(stages: set[str], recorded: Ledger) -> None:
     from dvc.utils.serialize import dump_yaml, load_yaml
 
     with Repo() as repo, repo.lock:
-        lock = load_yaml(ledger.LOCK_FILE)
+        lock = load_yaml(dvc_lock.LOCK_FILE)
         kept = {name: entry for name, entry in lock["stages"].items() if name in stages}
-        with files.complete(ledger.LOCK_FILE) as partial:
+        with files.complete(dvc_lock.LOCK_FILE) as partial:
             dump_yaml(str(partial), {**lock, "stages": kept})
 
 

@@ -23,8 +23,9 @@ import xarray as xr
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 
-from protoviz import layout, ledger
+from protoviz import layout
 from protoviz.errors import StudyError
+from protoviz.pipeline import dvc_lock
 from protoviz.store import schema
 from protoviz.store.zarr_io import METADATA
 
@@ -49,8 +50,8 @@ def open_published(
             it hands out is damaged or incomplete.
     """
     top = str(repo).rstrip("/")
-    lock_file = f"{top}/{ledger.LOCK_FILE}"
-    outs = ledger.parse(_read(lock_file), lock_file).outputs
+    lock_file = f"{top}/{dvc_lock.LOCK_FILE}"
+    outs = dvc_lock.parse(_read(lock_file), lock_file).outputs
     if str(store) not in outs:
         stores = sorted(path for path in outs if path.endswith(".zarr"))
         raise StudyError(
@@ -63,7 +64,7 @@ def open_published(
     objects = Objects(remote.rstrip("/") if apart else f"{top}/{remote}", str(store))
     digest = outs[str(store)].digest
     content = objects.read(digest)
-    files = ledger.listing(content)
+    files = dvc_lock.listing(content)
     objects.require_ranges(digest, len(content))
     published = PublishedStore(objects, files)
     _require_every_shard(json.loads(objects.read(files[METADATA])), files, f"{top}: {store}")
@@ -91,7 +92,7 @@ class Objects:
         Raises:
             StudyError: there is no such object, it is damaged, or more or less came than was asked for.
         """
-        where = ledger.object_path(self.root, digest)
+        where = dvc_lock.object_path(self.root, digest)
         content = _read(where, start, end)
         if content is None:
             raise StudyError(
@@ -101,8 +102,8 @@ class Objects:
                 remedy="publish the study again, or read another commit: of this one a part is missing",
             )
         if start is None:
-            found = ledger.md5(content)
-            if found != digest.removesuffix(ledger.FOLDER):
+            found = dvc_lock.md5(content)
+            if found != digest.removesuffix(dvc_lock.FOLDER):
                 raise StudyError(
                     where,
                     expected=f"an object of {self.of} whose MD5 is its name",

@@ -21,8 +21,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from protoviz import files, fingerprint, layout
+from protoviz import files, layout
 from protoviz.errors import StudyError
+from protoviz.pipeline import fingerprint
 
 PLACE = "PROTOVIZ_SCRATCH"  # environment variable: another folder, on the same file system as the outputs
 UNFINISHED = "*.partial"  # what files.complete and Zarr call a file until it is whole

@@ -17,12 +17,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from protoviz import files, layout, leftovers, machine, scratch, tasks
+from protoviz import files, layout, machine
 from protoviz.config import params
 from protoviz.errors import StudyError
+from protoviz.pipeline import executor, prune, resume
+from protoviz.pipeline.scheduler import Schedule
 from protoviz.report import finetuning_table
 from protoviz.report.findings_table import table
-from protoviz.scheduling import Schedule
 
 # What DVC says of itself around the output of a stage.
 CHATTER = (
@@ -55,7 +56,7 @@ def repro(jobs: int | None) -> None:
         on_cpu = study.compute.device == "cpu"
         jobs = max(1, machine.cores() // study.compute.threads) if on_cpu else 1
     _prepare_environment(study.compute)
-    for path in leftovers.remove():
+    for path in prune.remove():
         print(f"{path}: removed, as no stage makes it any more (DVC's cache keeps it).")
     needs = stale()
     if needs:
@@ -124,7 +125,7 @@ def run(schedule: Schedule, jobs: int) -> None:
     # Processes are forked from one that has loaded DVC once: a second saved for each stage.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["__main__", "protoviz.repro", "dvc.cli", "dvc.repo", "dvc.commands.repro"]
+        ["__main__", "protoviz.pipeline.driver", "dvc.cli", "dvc.repo", "dvc.commands.repro"]
     )
     total = len(schedule.needs)
     print(f"{_count(total, 'stage')} to run, {jobs} side by side.", flush=True)
@@ -147,7 +148,7 @@ def run(schedule: Schedule, jobs: int) -> None:
                     running.remove(ended)
                     if _succeeded(ended):
                         schedule.finish(ended.stage, time.monotonic())
-                        scratch.forget(ended.stage)
+                        resume.forget(ended.stage)
                         print(_progress(ended.stage, schedule, total, jobs), flush=True)
                     else:
                         failed.append(ended.stage)
@@ -181,7 +182,7 @@ def sort_lock_file() -> None:
 def _prepare_environment(compute: params.Compute) -> None:
     """What the processes of the stages inherit."""
     if compute.device == "cpu":  # the stages side by side keep the cores busy
-        os.environ.setdefault(tasks.WORKERS, "1")
+        os.environ.setdefault(executor.WORKERS, "1")
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ[f"{library}_NUM_THREADS"] = str(compute.threads)
     os.environ["PATH"] = (

@@ -1,0 +1,1 @@
+"""Running a study: driver, tasks, resume, dvc.lock, verification, publication, remote reading."""
