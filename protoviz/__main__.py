@@ -4,7 +4,8 @@ import argparse
 import os
 import sys
 
-from protoviz import __version__, data_commands
+from protoviz import __version__
+from protoviz.cli import data
 from protoviz.errors import StudyError
 
 
@@ -27,23 +28,23 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="protoviz", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    networks = parser.add_subparsers(dest="command", required=True)
 
-    repro = commands.add_parser("repro", help="run what is stale in the pipeline, on all cores")
+    repro = networks.add_parser("repro", help="run what is stale in the pipeline, on all cores")
     repro.set_defaults(run=_repro)
     repro.add_argument(
         "-j", "--jobs", type=_positive, help="stages side by side (default: one for each core)"
     )
 
-    presets = commands.add_parser("presets", help="how params.yaml and the studies in presets/ differ")
+    presets = networks.add_parser("presets", help="how params.yaml and the studies in presets/ differ")
     presets.set_defaults(run=_presets)
 
-    units = commands.add_parser("units", help="list the layers of a network and their channels")
+    units = networks.add_parser("units", help="list the layers of a network and their channels")
     units.set_defaults(run=_units)
     _add_model(units)
     units.add_argument("--all", action="store_true", help="also layers without weights of their own")
 
-    synthesize = commands.add_parser("synthesize", help="the image that drives each unit most")
+    synthesize = networks.add_parser("synthesize", help="the image that drives each unit most")
     synthesize.set_defaults(run=_synthesize)
     _add_model(synthesize)
     synthesize.add_argument(
@@ -63,9 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     synthesize.add_argument(
         "--out", metavar="FOLDER", default="prototypes", help="for the images (default: prototypes)"
     )
-    data_commands.add_parsers(commands)
+    data.add_parsers(networks)
 
-    atlas = commands.add_parser("atlas", help="show the atlas in a browser, to this machine alone")
+    atlas = networks.add_parser("atlas", help="show the atlas in a browser, to this machine alone")
     atlas.set_defaults(run=_atlas)
     atlas.add_argument("--port", type=int, default=8765, help="default: 8765; 0: any that is free")
     atlas.add_argument("--no-browser", action="store_true", help="only say the address")
@@ -100,15 +101,15 @@ def _presets(_: argparse.Namespace) -> None:
 
 
 def _units(arguments: argparse.Namespace) -> None:
-    from protoviz import commands
+    from protoviz.cli import networks
 
-    commands.units(arguments)
+    networks.units(arguments)
 
 
 def _synthesize(arguments: argparse.Namespace) -> None:
-    from protoviz import commands
+    from protoviz.cli import networks
 
-    commands.synthesize(arguments)
+    networks.synthesize(arguments)
 
 
 def _atlas(arguments: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 import protoviz
 from protoviz import __main__
-from protoviz.contact_sheet import CAPTION, GAP, contact_sheet
+from protoviz.cli.contact_sheet import CAPTION, GAP, contact_sheet
 from protoviz.models import zoo
 from protoviz.store import schema
 

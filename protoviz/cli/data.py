@@ -81,7 +81,7 @@ def export(arguments: Namespace) -> None:
     Raises:
         StudyError: see `export.export`.
     """
-    from protoviz.commands import require_folder
+    from protoviz.cli.networks import require_folder
     from protoviz.store import export as exporting
 
     require_folder(Path(arguments.out))
@@ -97,7 +97,7 @@ def publish(arguments: Namespace) -> None:
     Raises:
         StudyError: see `publishing.publish`.
     """
-    from protoviz.commands import print_table
+    from protoviz.cli.networks import print_table
     from protoviz.pipeline import publish as publishing
 
     shares = publishing.publish(arguments.limit, arguments.dry_run)

@@ -78,7 +78,7 @@ def _write_pictures(folder: Path, made: "xr.Dataset") -> list[tuple[str, ...]]:
     from PIL import Image
 
     from protoviz import files
-    from protoviz.contact_sheet import contact_sheet
+    from protoviz.cli.contact_sheet import contact_sheet
     from protoviz.store import schema
 
     first = made.isel({schema.CONDITION: 0, schema.RUN: 0, schema.EPOCH: 0})
