@@ -11,8 +11,8 @@ from typing import Any
 
 __version__ = "0.2.0"
 _HOMES = {
-    "synthesize": "protoviz.notebook",
-    "units": "protoviz.notebook",
+    "synthesize": "protoviz.api",
+    "units": "protoviz.api",
     "open_published": "protoviz.pipeline.remote_store",
 }
 

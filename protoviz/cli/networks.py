@@ -20,9 +20,9 @@ def units(arguments: Namespace) -> None:
     Raises:
         StudyError: see `notebook.units`.
     """
-    from protoviz import notebook
+    from protoviz import api
 
-    network = notebook.network(arguments.model, size=arguments.size)
+    network = api.network(arguments.model, size=arguments.size)
     layers = [layer for layer in network.layers.values() if layer.weighted or arguments.all]
     rows = [
         (
@@ -47,7 +47,7 @@ def synthesize(arguments: Namespace) -> None:
     folder = Path(arguments.out)
     require_folder(folder)
 
-    from protoviz import notebook
+    from protoviz import api
     from protoviz.store import schema, zarr_io
 
     changes: dict[str, Any] = {}
@@ -55,7 +55,7 @@ def synthesize(arguments: Namespace) -> None:
         changes["repeats"] = arguments.repeats
     if arguments.steps is not None:
         changes["ascent"] = {"steps": arguments.steps}
-    made = notebook.synthesize(
+    made = api.synthesize(
         arguments.model,
         arguments.units,
         prior=arguments.prior,
