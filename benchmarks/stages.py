@@ -27,7 +27,7 @@ from benchmarks.ours import LIKE_LUCENT
 from benchmarks.pipeline import at_centre, quantized
 from protoviz import compute, layout, seeding
 from protoviz.config import params
-from protoviz.config.finetuning import TrainingStages
+from protoviz.config.finetuning import Finetuning
 from protoviz.config.synthesis import Synthesis
 from protoviz.models import finetuned, resnet
 from protoviz.models.priors import base
@@ -99,7 +99,7 @@ def lucent(module: nn.Module, units: Units, size: int, steps: int, repeat: int) 
     return np.concatenate(images)
 
 
-def ours(module: nn.Module, units: Units, recipe: Synthesis, study: TrainingStages, repeat: int) -> Images:
+def ours(module: nn.Module, units: Units, recipe: Synthesis, study: Finetuning, repeat: int) -> Images:
     """All units in a call, from the plain network on."""
     made = prototypes(
         Network(module, study.network.size),

@@ -66,7 +66,7 @@ def synthesize(
             an array (K, C): directions in the space of the layer's channels).
         prior: what makes images of latents: "fourier", "pixels", "generator", "deepsim", or any object with
             `latent_size`, `image_size` and `render` (`protoviz.models.priors.base.ImagePrior`).
-        preset: "fast", "natural", "paper", "as-written" or "fourier" (`protoviz.config.synthesis.PRESETS`); by default
+        preset: "fast", "natural", "paper", "as-written" or "fourier" (`protoviz.PRESETS`); by default
             "fourier" for priors without weights, "fast" for the others.
         size: height and width of the images, px; by default the model's own.
         weights: of the prior, a path or address, for "generator" and "deepsim".

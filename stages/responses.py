@@ -7,7 +7,7 @@ from protoviz.models import checkpoints
 from protoviz.models.readout.network import Network
 from protoviz.progress import track
 from protoviz.store import cube, schema_responses, zarr_io
-from protoviz.synthesis.responses.dataset import Shown, answer_stores
+from protoviz.synthesis.responses.dataset import Shown, response_datasets
 from stages import run_stage
 
 
@@ -26,7 +26,7 @@ def main(params: Params, condition: str, run: int) -> None:
         Network(checkpoints.load(checkpoints.path(directory, epoch))[0], params.images.size)
         for epoch in track(params.train.keep, "networks asked")
     )
-    natural, ageing = answer_stores(
+    natural, ageing = response_datasets(
         networks,
         cube.open_cube(prototypes),
         Shown(images[rows], rows, min(params.natural.top, count)),

@@ -101,7 +101,7 @@ def reference(setting: Setting) -> Embedder:
 
 
 def imagenet(name: str, setting: Setting) -> Embedder:
-    """The last layer before the classifier of a network trained on ImageNet; see protoviz/models/imagenet.py."""
+    """The last layer before the classifier of a network trained on ImageNet; see models/imagenet.py."""
     from protoviz.models import imagenet as networks
 
     space = networks.NETWORKS[name.removesuffix(UNTRAINED)]

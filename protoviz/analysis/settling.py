@@ -1,7 +1,7 @@
 """What a step of training changes in a prototype, apart from the noise of its synthesis, and when that ends.
 
 Two prototypes of one unit differ even if the network did not change, because each search starts
-elsewhere. All distances are squared Euclidean distances between suitable points (protoviz.analysis.distances), and
+elsewhere. All distances are squared Euclidean distances between suitable points (distances.py), and
 starts are independent, so in expectation
 
     distance between epochs e and f = what was learnt + (N_e + N_f) / 2,

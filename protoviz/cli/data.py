@@ -45,7 +45,7 @@ def verify(arguments: Namespace) -> None:
     from protoviz.pipeline import verify as audit
     from protoviz.store import validation
 
-    recorded: dvc_lock.Ledger | None = None
+    recorded: dvc_lock.DvcLock | None = None
     if Path(dvc_lock.LOCK_FILE).is_file() or not arguments.paths:
         recorded = dvc_lock.read()
     outputs = recorded.outputs if recorded else {}

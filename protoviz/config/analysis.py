@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from protoviz.config.section import Count, Distinct, Section
-from protoviz.config.validation_errors import refusal
+from protoviz.config.validation_errors import invalid
 
 # The ImageNet networks of D2, with the weights that torchvision publishes.
 IMAGENET = (
@@ -20,7 +20,7 @@ EMBEDDERS = ("reference", "pixels", *IMAGENET, *(name + UNTRAINED for name in IM
 def _known(name: str) -> str:
     if name not in EMBEDDERS:
         named = ", ".join(EMBEDDERS[: -len(IMAGENET)])
-        raise refusal(f"one of {named}", repr(name))
+        raise invalid(f"one of {named}", repr(name))
     return name
 
 

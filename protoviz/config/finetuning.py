@@ -6,12 +6,12 @@ from pydantic import Field, model_validator
 
 from protoviz.config.section import Count, Distinct, Natural, Positive, Section
 from protoviz.config.synthesis import Synthesis
-from protoviz.config.validation_errors import refusal
+from protoviz.config.validation_errors import invalid
 
 Embedder = Literal["reference", "pixels"]
 
 
-class StagedNetwork(Section):
+class FinetunedNetwork(Section):
     """The network: a model of timm, the size of its images (px), and the seed of its weights, its run.
 
     `judged`: how many test images its accuracy is taken from at each stage; null: all.
@@ -51,9 +51,9 @@ class Pretraining(Supervised):
     @model_validator(mode="after")
     def _a_digest_has_a_file(self) -> Self:
         if self.weights is None and self.sha256 is not None:
-            raise refusal("null, as nothing is fetched", repr(self.sha256), at="sha256")
+            raise invalid("null, as nothing is fetched", repr(self.sha256), at="sha256")
         if self.weights is None and self.epochs == 0:
-            raise refusal("at least 1, as no weights are given", "0", at="epochs")
+            raise invalid("at least 1, as no weights are given", "0", at="epochs")
         return self
 
 
@@ -67,7 +67,7 @@ class Domain(Section):
     test: Count | None
 
 
-class StagedUnits(Section):
+class SampledUnits(Section):
     """Which channels are visualised: so many of every convolution (null: all), the same at each stage.
 
     `squeeze_excite`: the convolutions inside squeeze-excite blocks as well. `layers_at_once`: how many
@@ -79,15 +79,15 @@ class StagedUnits(Section):
     layers_at_once: Count
 
 
-class TrainingStages(Section):
+class Finetuning(Section):
     """Study B."""
 
     title: str
-    network: StagedNetwork
+    network: FinetunedNetwork
     pretrain: Pretraining
     domain: Domain
     finetune: Supervised
-    units: StagedUnits
+    units: SampledUnits
     synthesis: Synthesis
 
 

@@ -12,10 +12,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from protoviz.config.analysis import Atlas, Distances, NaturalImages, ReceptiveFields
-from protoviz.config.finetuning import Projection, TrainingStages
+from protoviz.config.finetuning import Finetuning, Projection
 from protoviz.config.section import Count, Distinct, Positive, Probability, Section
 from protoviz.config.synthesis import Synthesis
-from protoviz.config.validation_errors import explained, nested, refusal, yaml_problem
+from protoviz.config.validation_errors import explained, invalid, nested, yaml_problem
 from protoviz.errors import StudyError
 
 
@@ -42,14 +42,14 @@ class Images(Section):
     def _path_fits_source(self) -> Self:
         if self.source in ("procedural", "microbes"):
             if self.path is not None:
-                raise refusal(
+                raise invalid(
                     f"null, as source {self.source} makes its own images", repr(self.path), at="path"
                 )
             for name in ("unlabeled", "train", "test"):
                 if getattr(self, name) is None:
-                    raise refusal(f"a number, as source {self.source} has no end", "null", at=name)
+                    raise invalid(f"a number, as source {self.source} has no end", "null", at=name)
         elif self.path is None:
-            raise refusal(f"the folder in which the images of source {self.source} lie", "null", at="path")
+            raise invalid(f"the folder in which the images of source {self.source} lie", "null", at="path")
         return self
 
 
@@ -73,10 +73,10 @@ class Augment(Section):
     @model_validator(mode="after")
     def _sigmas_ascend_and_hue_turns_at_most_half(self) -> Self:
         if self.sigmas[0] > self.sigmas[1]:
-            raise refusal("two numbers in ascending order", str(list(self.sigmas)), at="sigmas")
+            raise invalid("two numbers in ascending order", str(list(self.sigmas)), at="sigmas")
         hue = self.cj_strength * self.cj_hue
         if hue > 0.5:
-            raise refusal("cj_strength times cj_hue of at most 0.5, half a turn", f"{hue:g}", at="cj_hue")
+            raise invalid("cj_strength times cj_hue of at most 0.5, half a turn", f"{hue:g}", at="cj_hue")
         return self
 
 
@@ -109,16 +109,16 @@ class Train(SimClr):
     @model_validator(mode="after")
     def _kept_epochs_exist(self) -> Self:
         if max(self.keep) > self.epochs:
-            raise refusal(
+            raise invalid(
                 f"epochs up to {self.epochs}, the last (train.epochs)",
                 str(max(self.keep)),
                 "remove it or raise train.epochs",
                 at="keep",
             )
         if self.keep != sorted(self.keep):
-            raise refusal("epochs in ascending order", str(self.keep), "sort them", at="keep")
+            raise invalid("epochs in ascending order", str(self.keep), "sort them", at="keep")
         if self.keep[0] != 0:
-            raise refusal(
+            raise invalid(
                 "0 as the first, the untrained network, from which every measure starts",
                 str(self.keep[0]),
                 "add it",
@@ -146,9 +146,9 @@ class Prior(Section):
     @model_validator(mode="after")
     def _weights_fit_name(self) -> Self:
         if self.name == "deepsim" and self.weights is None:
-            raise refusal("a path or URL, as prior deepsim has trained weights", "null", at="weights")
+            raise invalid("a path or URL, as prior deepsim has trained weights", "null", at="weights")
         if self.name != "deepsim" and self.weights is not None:
-            raise refusal(f"null, as prior {self.name} takes none", repr(self.weights), at="weights")
+            raise invalid(f"null, as prior {self.name} takes none", repr(self.weights), at="weights")
         return self
 
 
@@ -211,14 +211,14 @@ class Params(Section):
     natural: NaturalImages
     figures: Figures
     atlas: Atlas
-    training_stages: TrainingStages
+    training_stages: Finetuning
     projection: Projection
 
     @model_validator(mode="after")
     def _conditions_are_augmentations(self) -> Self:
         for name in self.conditions:
             if name in RESERVED:
-                raise refusal("another name, as this one is taken", repr(name), "rename it", at="conditions")
+                raise invalid("another name, as this one is taken", repr(name), "rename it", at="conditions")
             try:
                 self.augmentation(name)
             except ValidationError as error:
@@ -231,14 +231,14 @@ class Params(Section):
         for at, augment in (("augment", self.augment), ("reference.augment", self.reference.augment)):
             for name in Augment.model_fields:
                 if name not in augment.model_fields_set:
-                    raise refusal("a value", "none", "add the parameter", at=f"{at}.{name}")
+                    raise invalid("a value", "none", "add the parameter", at=f"{at}.{name}")
         return self
 
     @model_validator(mode="after")
     def _reference_has_a_seed_of_its_own(self) -> Self:
         if self.reference.seed in self.runs:
             found = f"{self.reference.seed}, one of runs"
-            raise refusal("a seed that no analysed network has", found, at="reference.seed")
+            raise invalid("a seed that no analysed network has", found, at="reference.seed")
         return self
 
     def augmentation(self, condition: str) -> Augment:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from protoviz.config.validation_errors import refusal
+from protoviz.config.validation_errors import invalid
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -15,7 +15,7 @@ Natural = Annotated[int, Field(ge=0)]
 def _distinct(values: list[Any]) -> list[Any]:
     for value in values:
         if values.count(value) > 1:
-            raise refusal("each entry once", f"{value!r} twice", "list it once")
+            raise invalid("each entry once", f"{value!r} twice", "list it once")
     return values
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from protoviz.config.section import Count, Natural, Positive, Section
-from protoviz.config.validation_errors import explained, refusal
+from protoviz.config.validation_errors import explained, invalid
 from protoviz.registry import lookup
 
 
@@ -49,7 +49,7 @@ class Start(Section):
     @model_validator(mode="after")
     def _top_fits_pool(self) -> Self:
         if self.pool and self.top > self.pool:
-            raise refusal(f"at most pool, {self.pool}", str(self.top), at="top")
+            raise invalid(f"at most pool, {self.pool}", str(self.top), at="top")
         return self
 
 
@@ -66,7 +66,7 @@ class Evolution(Section):
     @model_validator(mode="after")
     def _parents_are_samples(self) -> Self:
         if self.parents is not None and self.parents > self.samples:
-            raise refusal(f"at most samples, {self.samples}", str(self.parents), at="parents")
+            raise invalid(f"at most samples, {self.samples}", str(self.parents), at="parents")
         return self
 
 
@@ -80,7 +80,7 @@ class Transforms(Section):
     @model_validator(mode="after")
     def _scale_ascends(self) -> Self:
         if self.scale[0] > self.scale[1]:
-            raise refusal("two numbers in ascending order", str(list(self.scale)), at="scale")
+            raise invalid("two numbers in ascending order", str(list(self.scale)), at="scale")
         return self
 
     @property

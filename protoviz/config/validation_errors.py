@@ -10,7 +10,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from protoviz.errors import StudyError
 
-OWN = "refusal"
+OWN = "invalid"
 LONGEST_VALUE = 60  # characters shown
 
 # Pydantic's own words in the place of an error: for a key, and for each type that a value may have.
@@ -40,7 +40,7 @@ EXPECTED = {
 }
 
 
-def refusal(
+def invalid(
     expected: str, found: str, remedy: str = "correct the value", *, at: str = ""
 ) -> PydanticCustomError:
     """The error for a validator to raise; `at` is the parameter's name below the validated section."""
@@ -52,7 +52,7 @@ def nested(error: ValidationError, at: str, model: type[BaseModel]) -> PydanticC
     """The first problem of a validation within a validation."""
     problem = _problem(error.errors()[0], model)
     inner = ".".join(part for part in (at, problem["at"]) if part)
-    return refusal(problem["expected"], problem["found"], problem["remedy"], at=inner)
+    return invalid(problem["expected"], problem["found"], problem["remedy"], at=inner)
 
 
 def explained(error: ValidationError, where: str, model: type[BaseModel]) -> StudyError:

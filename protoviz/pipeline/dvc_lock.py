@@ -37,7 +37,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class DvcLock:
     """The contents of a dvc.lock."""
 
     stages: Mapping[str, Mapping[str, Any]]
@@ -62,7 +62,7 @@ class Ledger:
         }
 
 
-def parse(content: bytes | None, where: str) -> Ledger:
+def parse(content: bytes | None, where: str) -> DvcLock:
     """Read the contents of a dvc.lock; None stands for a file that is not there.
 
     Raises:
@@ -70,9 +70,9 @@ def parse(content: bytes | None, where: str) -> Ledger:
     """
     try:
         lock = YAML(typ="safe").load((content or b"").decode())
-        ledger = Ledger(lock["stages"])
-        ledger.outputs  # noqa: B018 - that they can be read
-        return ledger
+        lock_file = DvcLock(lock["stages"])
+        lock_file.outputs  # noqa: B018 - that they can be read
+        return lock_file
     except (YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise StudyError(
             where,
@@ -82,8 +82,8 @@ def parse(content: bytes | None, where: str) -> Ledger:
         ) from error
 
 
-def read(top: str | Path = ".") -> Ledger:
-    """The ledger of a repository on this machine.
+def read(top: str | Path = ".") -> DvcLock:
+    """The dvc.lock of a repository on this machine.
 
     Raises:
         StudyError: there is none.

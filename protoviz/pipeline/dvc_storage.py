@@ -9,7 +9,7 @@ from protoviz.pipeline.dvc_lock import Output
 
 
 @dataclass(frozen=True)
-class Whereabouts:
+class DvcStorage:
     """Where the objects of DVC lie on this machine or elsewhere.
 
     Attributes:
@@ -37,7 +37,7 @@ class Whereabouts:
         return None
 
 
-def find() -> Whereabouts:
+def find() -> DvcStorage:
     """Ask DVC for the places of its objects.
 
     Raises:
@@ -53,9 +53,9 @@ def find() -> Whereabouts:
             try:
                 remote = repo.cloud.get_remote_odb()
             except NoRemoteError:
-                return Whereabouts(cache.parents[1], None, elsewhere=False)
+                return DvcStorage(cache.parents[1], None, elsewhere=False)
             local = remote.fs.protocol == "local"
-            return Whereabouts(
+            return DvcStorage(
                 cache.parents[1], Path(remote.path).parents[1] if local else None, elsewhere=not local
             )
     except DvcException as error:

@@ -9,8 +9,8 @@ from typing import Any
 from protoviz import files
 from protoviz.errors import StudyError
 from protoviz.pipeline import dvc_lock, dvc_storage
-from protoviz.pipeline.dvc_lock import Ledger, Output
-from protoviz.pipeline.dvc_storage import Whereabouts
+from protoviz.pipeline.dvc_lock import DvcLock, Output
+from protoviz.pipeline.dvc_storage import DvcStorage
 
 
 def remove() -> list[str]:
@@ -67,14 +67,14 @@ def _strays(owned: dict[str, str]) -> set[str]:
     return found - holders
 
 
-def _can_be_had_again(path: str, former: Output | None, where: Whereabouts | None) -> bool:
+def _can_be_had_again(path: str, former: Output | None, where: DvcStorage | None) -> bool:
     digest = dvc_lock.digest(dvc_lock.file_digests(Path(path)))
     if former is not None and former.digest == digest:
         return True
     return where is not None and Path(dvc_lock.object_path(str(where.cache), digest)).is_file()
 
 
-def _forget(stages: set[str], recorded: Ledger) -> None:
+def _forget(stages: set[str], recorded: DvcLock) -> None:
     """Drop the entries of stages that there are no more from dvc.lock."""
     if set(recorded.stages) <= stages:
         return

@@ -87,7 +87,7 @@ def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
 
 
 def _count(
-    outputs: list[dvc_lock.Output], where: dvc_storage.Whereabouts
+    outputs: list[dvc_lock.Output], where: dvc_storage.DvcStorage
 ) -> tuple[dict[str, int], list[Share]]:
     """Digest -> bytes of every object to be published, and the share of each output, the first first."""
     sizes: dict[str, int] = {}

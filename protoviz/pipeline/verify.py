@@ -14,13 +14,13 @@ import xarray as xr
 from protoviz import files, layout
 from protoviz.config import synthesis
 from protoviz.pipeline import dvc_lock
-from protoviz.pipeline.dvc_lock import Ledger, Output
-from protoviz.pipeline.dvc_storage import Whereabouts
+from protoviz.pipeline.dvc_lock import DvcLock, Output
+from protoviz.pipeline.dvc_storage import DvcStorage
 from protoviz.store import schema, validation
 from protoviz.store.validation import Problem
 
 
-def audit(output: Output, recorded: Ledger, where: Whereabouts) -> list[Problem]:
+def audit(output: Output, recorded: DvcLock, where: DvcStorage) -> list[Problem]:
     """What is wrong with an output: read whole, compared with dvc.lock; nothing is changed."""
     path = Path(output.path)
     if not path.exists():
@@ -32,7 +32,7 @@ def audit(output: Output, recorded: Ledger, where: Whereabouts) -> list[Problem]
     return problems + list(_changed(path, output, where, problems))
 
 
-def recovery(output: Output, where: Whereabouts) -> str:
+def recovery(output: Output, where: DvcStorage) -> str:
     """The commands that bring an output back, first from where it costs least.
 
     What is damaged is removed first: DVC trusts a file whose size and time are unchanged, and files are
@@ -52,7 +52,7 @@ def recovery(output: Output, where: Whereabouts) -> str:
     return f"{remove} && dvc repro --force --single-item {output.stage}"
 
 
-def _changed(path: Path, output: Output, where: Whereabouts, known: Iterable[Problem]) -> Iterator[Problem]:
+def _changed(path: Path, output: Output, where: DvcStorage, known: Iterable[Problem]) -> Iterator[Problem]:
     """Files that are not those that the stage made, as far as nothing worse has been said of them."""
     found = dvc_lock.file_digests(path)
     if dvc_lock.digest(found) == output.digest:
@@ -71,7 +71,7 @@ def _changed(path: Path, output: Output, where: Whereabouts, known: Iterable[Pro
             yield Problem(place, f"{kind} since {output.stage} made it")
 
 
-def _said(path: Path, output: Output, recorded: Ledger) -> Iterator[Problem]:
+def _said(path: Path, output: Output, recorded: DvcLock) -> Iterator[Problem]:
     """What a store says of itself, against the parameters and outputs in dvc.lock."""
     try:
         with xr.open_zarr(path, chunks=None) as dataset:
@@ -98,7 +98,7 @@ def _said(path: Path, output: Output, recorded: Ledger) -> Iterator[Problem]:
 _AXES = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
 
 
-def _expected(output: Output, recorded: Ledger) -> dict[str, list[Any]]:
+def _expected(output: Output, recorded: DvcLock) -> dict[str, list[Any]]:
     """Dimension -> labels, as far as dvc.lock tells them."""
     stage, _, item = output.stage.partition("@")
     used = recorded.parameters(output.stage)
@@ -118,7 +118,7 @@ def _expected(output: Output, recorded: Ledger) -> dict[str, list[Any]]:
     return {name: labels for name, labels in expected.items() if labels}
 
 
-def _recipe(attributes: Mapping[str, Any], item: str, recorded: Ledger) -> Iterator[Problem]:
+def _recipe(attributes: Mapping[str, Any], item: str, recorded: DvcLock) -> Iterator[Problem]:
     """The recipe that a cube names is the one that `synthesize` ran with."""
     ran = recorded.parameters(f"synthesize@{item}").get("synthesis")
     if item.startswith(f"{layout.STAGES_CONDITION}-"):

@@ -14,7 +14,7 @@ from protoviz.store.cube import Shard
 
 
 @dataclass(frozen=True)
-class Found:
+class Attempt:
     """Prototypes, and which of them are still their starts though steps were made, (U,)."""
 
     made: Shard
@@ -26,32 +26,32 @@ class Found:
         status = self.made.status
         return (status == schema.Status.DEAD) | self.astray & (status == schema.Status.CONVERGED)
 
-    def of(self, rows: Sequence[int]) -> "Found":
+    def of(self, rows: Sequence[int]) -> "Attempt":
         """Some of them."""
-        return Found(
+        return Attempt(
             Shard(**{name: values[rows] for name, values in self._arrays.items()}), self.astray[rows]
         )
 
-    def but(self, rows: Sequence[int], better: "Found") -> "Found":
+    def but(self, rows: Sequence[int], better: "Attempt") -> "Attempt":
         """Some of them replaced."""
         arrays = {name: values.copy() for name, values in self._arrays.items()}
         for name, values in arrays.items():
             values[rows] = getattr(better.made, name)
         astray = self.astray.copy()
         astray[rows] = better.astray
-        return Found(Shard(**arrays), astray)
+        return Attempt(Shard(**arrays), astray)
 
     @property
     def _arrays(self) -> dict[str, NDArray[Any]]:
         return {item.name: getattr(self.made, item.name) for item in fields(Shard)}
 
 
-def joined(parts: Sequence[Found]) -> Found:
+def joined(parts: Sequence[Attempt]) -> Attempt:
     """What several attempts have found, one after the other."""
     made = {
         item.name: np.concatenate([getattr(part.made, item.name) for part in parts]) for item in fields(Shard)
     }
-    return Found(Shard(**made), np.concatenate([part.astray for part in parts]))
+    return Attempt(Shard(**made), np.concatenate([part.astray for part in parts]))
 
 
 def status(activation: Tensor, finite: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ Unit = tuple[str, int]  # layer and channel
 
 
 @dataclass(frozen=True)
-class Joint:
+class LayerBatch:
     """Layers whose units are numbered through: the channels of the first, of the second, ...
 
     Attributes:
@@ -29,7 +29,7 @@ class Joint:
     first: Mapping[str, int]
 
     @classmethod
-    def of(cls, network: Network, layers: Sequence[str]) -> "Joint":
+    def of(cls, network: Network, layers: Sequence[str]) -> "LayerBatch":
         """Number the channels of some layers of a network."""
         first, total = {}, 0
         for layer in layers:

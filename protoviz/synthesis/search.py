@@ -21,12 +21,12 @@ from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.store.cube import Shard
 from protoviz.synthesis import ascent, batching, memory, pool, transforms
-from protoviz.synthesis.attempts import Found, joined, status
+from protoviz.synthesis.attempts import Attempt, joined, status
 from protoviz.synthesis.batching import Unit
 from protoviz.synthesis.evolution.base import STRATEGIES, evolve
 from protoviz.synthesis.evolution.draws import Draws
+from protoviz.synthesis.objective import Response, response
 from protoviz.synthesis.rendering import Renderer, quantised
-from protoviz.synthesis.response import Response, response
 
 SHORTER = 4  # times shorter are the steps of each further attempt of a unit that went astray
 
@@ -139,7 +139,7 @@ class _Search:
 
     def of(self, layers: Sequence[str]) -> "_Layers":
         """The search for units of some layers."""
-        numbered = batching.Joint.of(self.network, layers)
+        numbered = batching.LayerBatch.of(self.network, layers)
         objective = self.recipe.objective
         waking = Objective(position=objective.position, activation="pre")
 
@@ -155,7 +155,7 @@ class _Search:
             made(self.exact, objective, torch.float32),
         )
 
-    def rescued(self, units: Sequence[Unit], found: Found) -> Shard:
+    def rescued(self, units: Sequence[Unit], found: Attempt) -> Shard:
         """The prototypes of all units, those that are dead or astray tried again.
 
         They are few: units of all layers share batches, each of which runs as far as its deepest.
@@ -169,8 +169,8 @@ class _Search:
         return found.made
 
     def _again(
-        self, units: Sequence[Unit], found: Found, rows: Sequence[int], attempt: int, some: range
-    ) -> Found:
+        self, units: Sequence[Unit], found: Attempt, rows: Sequence[int], attempt: int, some: range
+    ) -> Attempt:
         rows = rows[some.start : some.stop]
         which = [units[i] for i in rows]
         return self.of(batching.layers(which)).again(which, found.of(rows), attempt)
@@ -181,18 +181,18 @@ class _Layers:
     """The search for units of some layers: their responses for the search, for waking, and for the record."""
 
     search: _Search
-    numbered: batching.Joint
+    numbered: batching.LayerBatch
     fast: Response
     waking: Response
     exact: Response
 
-    def first(self, units: Sequence[Unit], start: Tensor, some: range) -> Found:
+    def first(self, units: Sequence[Unit], start: Tensor, some: range) -> Attempt:
         """The prototypes of some of the units, from their starts (U, latent_size)."""
         units = units[some.start : some.stop]
         start = self._evolved(units, start[some.start : some.stop])
         return self._climb(self.fast, units, start)
 
-    def again(self, units: Sequence[Unit], found: Found, attempt: int) -> Found:
+    def again(self, units: Sequence[Unit], found: Attempt, attempt: int) -> Attempt:
         """A further attempt for units that are dead or astray.
 
         It is longer: the dead climb before the non-linearity, those astray in shorter steps.
@@ -216,7 +216,7 @@ class _Layers:
         start: Tensor,
         effort: int = 1,
         shorter: float | Tensor = 1.0,
-    ) -> Found:
+    ) -> Attempt:
         """What an ascent finds; with more effort, of as many more steps in a ball as much larger.
 
         `shorter`: how many times the steps are, one number or one for each unit, (B, 1).
@@ -238,7 +238,7 @@ class _Layers:
             damping=settings.damping,
             draws=draws,
         )
-        return Found(self._snapshot(units, best), best.astray.cpu().numpy())
+        return Attempt(self._snapshot(units, best), best.astray.cpu().numpy())
 
     def _evolved(self, units: Sequence[Unit], start: Tensor) -> Tensor:
         """Starts after the evolution of the units that need one."""

@@ -12,7 +12,7 @@ from protoviz.errors import StudyError
 from protoviz.models import checkpoints, resnet
 from protoviz.models.readout.network import Network
 from protoviz.store import cube, schema, zarr_io
-from protoviz.synthesis.responses.forward import OwnUnits, of_all_units
+from protoviz.synthesis.responses.forward import OwnResponses, all_responses
 from stages.responses import main
 
 SIZE, EPOCHS, REPEATS = 32, (0, 3), (0, 1)
@@ -67,7 +67,7 @@ def answered(study, epoch, images):
     """The responses of all units of a network to their own images."""
     asked, first, found = Network(network(epoch), SIZE), 0, []
     for layer, count in UNITS.items():
-        own = OwnUnits(asked, layer, study.synthesis.objective, batch=8, device=CPU)
+        own = OwnResponses(asked, layer, study.synthesis.objective, batch=8, device=CPU)
         found.append(own(images[first : first + count]))
         first += count
     return np.concatenate(found)
@@ -95,7 +95,7 @@ def test_natural_images_of_every_unit(study):
     shown = np.unique(top)
     assert len(shown) <= 12
     for number, epoch in enumerate(EPOCHS):
-        seen = of_all_units(
+        seen = all_responses(
             Network(network(epoch), SIZE), list(UNITS), study.synthesis.objective, images, batch=8, device=CPU
         )
         all_units = np.concatenate(list(seen.values()), axis=1)  # (20, 60), of all images

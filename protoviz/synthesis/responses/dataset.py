@@ -43,7 +43,7 @@ class Shown:
     top: int
 
 
-def answer_stores(
+def response_datasets(
     networks: Iterable[Network],
     prototypes: xr.Dataset,
     natural: Shown,
@@ -110,11 +110,11 @@ class _Study:
 
     def add(self, epoch: int, network: Network, batch: int, device: torch.device) -> None:
         """The answers of the network at one epoch."""
-        seen = forward.of_all_units(
+        seen = forward.all_responses(
             network, list(self.layers), self.objective, self.natural.images, batch=batch, device=device
         )
         for number, (layer, units) in enumerate(self.layers.items()):
-            answer = forward.OwnUnits(network, layer, self.objective, batch=batch, device=device)
+            answer = forward.OwnResponses(network, layer, self.objective, batch=batch, device=device)
             answered = np.array(
                 [[answer(shown.values) for shown in repeat] for repeat in self.images[:, :, units]]
             )

@@ -20,7 +20,7 @@ Images = NDArray[np.uint8]
 Responses = NDArray[np.float32]
 
 
-def of_all_units(
+def all_responses(
     network: Network,
     layers: Sequence[str],
     objective: Objective,
@@ -53,7 +53,7 @@ def of_all_units(
     return {layer: torch.cat([part[layer] for part in parts]).numpy() for layer in layers}
 
 
-class OwnUnits:
+class OwnResponses:
     """What gives the units of a layer each its own image: channel k the image k.
 
     Args:

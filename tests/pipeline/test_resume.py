@@ -17,7 +17,7 @@ from protoviz import files
 from protoviz.errors import StudyError
 from protoviz.pipeline import fingerprint, resume
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PIPELINE = """
 stages:
   prepare:

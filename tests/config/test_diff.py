@@ -8,7 +8,7 @@ import pytest
 
 from protoviz.config import diff, params
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ONE = {
     "title": "one",
     "train": {"lr": 0.1, "keep": [0, 1, 2, 3]},

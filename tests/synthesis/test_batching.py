@@ -11,7 +11,7 @@ from protoviz.models import resnet
 from protoviz.models.priors import base
 from protoviz.models.readout.network import Network
 from protoviz.store.cube import Address
-from protoviz.synthesis.batching import Joint, groups
+from protoviz.synthesis.batching import LayerBatch, groups
 from protoviz.synthesis.search import prototypes
 
 SIZE, CPU = 32, torch.device("cpu")
@@ -42,7 +42,7 @@ def test_layers_together_give_what_they_give_alone(network):
 def test_a_unit_is_read_in_its_own_layer(network):
     """Against the plain network: forward hooks, the centre of each map."""
     layers = ["conv1", "layer2.1.conv2"]
-    numbered = Joint.of(network, layers)
+    numbered = LayerBatch.of(network, layers)
     units = [("conv1", 1), ("layer2.1.conv2", 0), ("layer2.1.conv2", 5), ("conv1", 3)]
     images = torch.rand(4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
     module = resnet.initial("resnet18", 4, 1).eval()

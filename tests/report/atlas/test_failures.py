@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from protoviz.report.atlas import serving
-from tests.atlas.conftest import Served, Visit, watched
+from tests.report.atlas.conftest import Served, Visit, watched
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_inceptions_normalisation_is_that_of_its_weights():
 
 
 def test_the_readme_says_layer_size_and_normalisation_of_each():
-    text = (Path(__file__).parents[1] / "README.md").read_text()
+    text = (Path(__file__).parents[2] / "README.md").read_text()
     written = text.split("<!-- embedders -->")[1].split("<!-- /embedders -->")[0].strip()
     rows = ["| embedder | vectors | dimensions | images, px | mean | deviation | weights |", "|---" * 7 + "|"]
     for name, space in NETWORKS.items():

@@ -29,7 +29,7 @@ def load(name, encoder, batch_size=2):
     return embedders.load([name], embedders.Setting(encoder, "cpu", 1, batch_size))[name]
 
 
-# One network for all ten, which run through the same code (tests/test_imagenet.py has the others).
+# One network for all ten, which run through the same code (tests/models/test_imagenet.py has the others).
 NAMES = ["pixels", "reference", "mobilenet_v2:untrained"]
 
 
@@ -44,7 +44,7 @@ def test_every_embedder_gives_one_row_for_each_image_whatever_the_batch(name, en
     np.testing.assert_array_equal(images, before)
 
 
-# One network for all ten, which run through the same code (tests/test_imagenet.py has the others).
+# One network for all ten, which run through the same code (tests/models/test_imagenet.py has the others).
 NAMES = ["pixels", "reference", "mobilenet_v2:untrained"]
 
 

@@ -17,9 +17,9 @@ import pytest
 from protoviz import layout
 from protoviz.errors import StudyError
 from protoviz.report.atlas import serving
-from tests.atlas.conftest import Served
+from tests.report.atlas.conftest import Served
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def fetch(address: str) -> tuple[str, bytes]:

@@ -12,7 +12,7 @@ from protoviz.config import params
 from protoviz.config.synthesis import PRESETS
 from protoviz.errors import StudyError
 
-DEFAULT = Path(__file__).parents[1] / "params.yaml"
+DEFAULT = Path(__file__).parents[2] / "params.yaml"
 MISSING = object()
 
 

@@ -11,7 +11,7 @@ from protoviz.report import figures as drawn
 from stages import cube, figures
 from tests.reference import analysed
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CURVES = [
     *("dimension", "findings", "g2_diversity", "g4_probe", "g5_diversity_cosine", "g6_learning"),
     *("g6_rate_of_change", "g7_between_repeats", "high_frequency", "saturation", "settled_units", "warmth"),

@@ -148,7 +148,7 @@ def test_dvc_ignores_the_pixels_and_nothing_else(made: Path, folder: str) -> Non
     from dvc.ignore import DvcIgnorePatterns
     from dvc.pathspec_math import PatternInfo
 
-    rules = (Path(__file__).parents[1] / ".dvcignore").read_text().splitlines()
+    rules = (Path(__file__).parents[2] / ".dvcignore").read_text().splitlines()
     patterns = DvcIgnorePatterns([PatternInfo(rule, "") for rule in rules], "/top", os.sep)
     kept = [
         path.name

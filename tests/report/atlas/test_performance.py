@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.atlas.conftest import Served, Visit, watched
 from tests.conftest import CHROMIUM, QUIET
 from tests.reference import atlas_large as large
+from tests.report.atlas.conftest import Served, Visit, watched
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,7 @@ from protoviz.models.priors import deepsim
 from protoviz.report import findings_table
 from tests.reference import weight_files
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COUNTS = {"unlabeled": 24, "train": 20, "test": 20}
 EMBEDDERS = ["resnet50", "pixels", "reference"]  # of twelve
 
@@ -45,7 +45,7 @@ OWN: dict[str, dict[str, Any]] = {  # what only one of them reads
     "as-written": {"receptive_fields": {"probes": 2}},
 }
 CONDITIONS = {"paper": ["clrjit", "keepclr"], "as-written": ["keepclr"]}
-# Both have study B as the default has it, small: tests/test_pipeline.py runs it.
+# Both have study B as the default has it, small: tests/pipeline/test_pipeline.py runs it.
 STUDY_B = {"domain", "train_stages", "synthesize_stages", "projection_stages", "findings_stages"}
 STUDY_B |= {"figures_stages", "dataset_card"}  # the card describes both cubes
 

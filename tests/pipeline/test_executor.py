@@ -15,7 +15,7 @@ from protoviz.errors import StudyError
 from protoviz.pipeline import executor
 from tests.reference.chores import Chore, Ears, listening
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LISTED = pytest.mark.skipif(
     not Path("/proc/self/net/tcp").exists(), reason="the system does not list its sockets"
 )

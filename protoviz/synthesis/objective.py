@@ -10,7 +10,7 @@ from protoviz.config.synthesis import Objective
 from protoviz.models.readout.network import Network
 from protoviz.models.readout.readout import Readout
 from protoviz.synthesis import transforms
-from protoviz.synthesis.batching import Joint
+from protoviz.synthesis.batching import LayerBatch
 from protoviz.synthesis.rendering import Render, Renderer
 
 
@@ -60,7 +60,7 @@ class Response:
 def response(
     network: Network,
     renderer: Renderer,
-    layers: Joint,
+    layers: LayerBatch,
     objective: Objective,
     dtype: torch.dtype,
     device: torch.device,

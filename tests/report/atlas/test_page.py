@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from protoviz.report.atlas import sheets
-from tests.atlas.conftest import watched
 from tests.reference import atlas as made_up
+from tests.report.atlas.conftest import watched
 
 # A tile as the page has it, drawn at its own size: what the browser decodes, in [0, 255].
 TILE = """async ([at, channel, unit]) => {

@@ -11,7 +11,7 @@ from protoviz.analysis.distances import distances, measured
 from protoviz.analysis.embedding import Embedding, LayerRows, Place
 from protoviz.models import checkpoints, resnet
 from protoviz.store import cube, schema, zarr_io
-from tests import test_distances
+from tests.analysis import test_distances
 from tests.reference import prototypes as toy
 
 SPACES = ("reference", "pixels")

@@ -10,7 +10,7 @@ from tests.reference import project
 pytestmark = pytest.mark.slow
 
 PATIENCE = 120_000  # ms
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -239,7 +239,7 @@ def test_curves_of_one_repeat_have_no_empty_file():
 
 
 def test_dvc_plots_shows_one_panel_for_each_curve_coloured_by_condition(tmp_path):
-    template = Path(__file__).parents[1] / ".dvc" / "plots" / "by_condition.json"
+    template = Path(__file__).parents[2] / ".dvc" / "plots" / "by_condition.json"
     (tmp_path / ".dvc" / "plots").mkdir(parents=True)
     (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
     shutil.copy(template, tmp_path / ".dvc" / "plots")

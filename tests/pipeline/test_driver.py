@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 # first -> middle@a, middle@b, middle@c -> last; `alone` needs nothing.
 PIPELINE = """

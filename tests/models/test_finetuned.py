@@ -150,7 +150,7 @@ def test_dvc_keeps_the_record_and_leaves_the_weights(tmp_path):
     from dvc.ignore import DvcIgnorePatterns
     from dvc.pathspec_math import PatternInfo
 
-    rules = (Path(__file__).parents[1] / ".dvcignore").read_text().splitlines()
+    rules = (Path(__file__).parents[2] / ".dvcignore").read_text().splitlines()
     patterns = DvcIgnorePatterns([PatternInfo(rule, "") for rule in rules], "/top", os.sep)
     names = [path.name for path in three(tmp_path / "made").iterdir()]
     kept = [name for name in names if not patterns.matches("/top/data/checkpoints/seresnext-1", name, False)]

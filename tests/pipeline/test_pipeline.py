@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 # A few dozen images, narrow networks, few steps: every stage in seconds, most of them for imports.
 MINIATURE: dict[str, Any] = {

@@ -10,7 +10,7 @@ from protoviz.models.priors import base
 from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.store.cube import Address
-from protoviz.synthesis.responses.forward import OwnUnits, of_all_units
+from protoviz.synthesis.responses.forward import OwnResponses, all_responses
 from protoviz.synthesis.search import prototypes
 
 SIZE, CPU = 32, torch.device("cpu")
@@ -51,7 +51,7 @@ def literal(model, images, layer, objective):
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
 def test_all_units_answer_as_in_the_whole_network(objective, model, images):
     layers = ["layer1", "layer3"]
-    found = of_all_units(Network(model, SIZE), layers, objective, images, batch=3, device=CPU)
+    found = all_responses(Network(model, SIZE), layers, objective, images, batch=3, device=CPU)
     for layer in layers:
         np.testing.assert_allclose(
             found[layer], literal(model, images, layer, objective), rtol=1e-3, atol=1e-4
@@ -60,7 +60,7 @@ def test_all_units_answer_as_in_the_whole_network(objective, model, images):
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
 def test_own_units_answer_to_their_own_images(objective, model, images):
-    own = OwnUnits(Network(model, SIZE), "layer2", objective, batch=3, device=CPU)
+    own = OwnResponses(Network(model, SIZE), "layer2", objective, batch=3, device=CPU)
     everything = literal(model, images, "layer2", objective)
     np.testing.assert_allclose(own(images), np.diag(everything), rtol=1e-3, atol=1e-4)
 
@@ -74,12 +74,12 @@ def test_answers_to_prototypes_are_the_stored_activations(preset, model):
     units = {"layer2": range(8)}
     address = Address("clrjit", 1, 0, 0)
     made = prototypes(network, units, prior, recipe, address=address, device=CPU)
-    answered = OwnUnits(network, "layer2", recipe.objective, batch=64, device=CPU)(made.image)
+    answered = OwnResponses(network, "layer2", recipe.objective, batch=64, device=CPU)(made.image)
     np.testing.assert_allclose(answered, made.activation, rtol=1e-5, atol=1e-6)
     assert (made.status != schema.Status.MISSING).all()
 
 
 def test_images_are_left_alone(model, images):
     before = images.copy()
-    of_all_units(Network(model, SIZE), ["layer1"], OBJECTIVES[0], images, batch=2, device=CPU)
+    all_responses(Network(model, SIZE), ["layer1"], OBJECTIVES[0], images, batch=2, device=CPU)
     np.testing.assert_array_equal(images, before)
