@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from protoviz.pipeline import dvc_lock
+from protoviz import digests
 from protoviz.store import cube, schema
 
 LAYERS = {"layer1": 64, "layer2": 128, "layer3": 256, "layer4": 512}  # ResNet18
@@ -140,7 +140,7 @@ def versioning(folder: Path, count: int) -> list[tuple[str, str]]:
 def hashing(path: Path) -> float:
     """Bytes a second of MD5, which `dvc add` takes for every byte once."""
     file = cube.shard_file(path, schema.CUBE[schema.IMAGE], (0, 0, 0, 0))
-    return file.stat().st_size / seconds(lambda: dvc_lock.md5_of(file))
+    return file.stat().st_size / seconds(lambda: digests.of_file(file))
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from protoviz import digests
 from protoviz.errors import StudyError
 from protoviz.pipeline import dvc_lock
 from protoviz.pipeline.dvc_lock import Output
@@ -25,15 +26,15 @@ class DvcStorage:
     def holds(self, root: Path, digest: str) -> bool:
         """Whether an object is there and undamaged."""
         path = Path(dvc_lock.object_path(str(root), digest))
-        return path.is_file() and dvc_lock.md5_of(path) == digest.removesuffix(dvc_lock.FOLDER)
+        return path.is_file() and digests.of_file(path) == digest.removesuffix(digests.FOLDER)
 
     def listing(self, output: Output) -> dict[str, str] | None:
         """Path -> MD5 of the files of an output, from wherever it is recorded; None where it is nowhere."""
-        if not output.digest.endswith(dvc_lock.FOLDER):
+        if not output.digest.endswith(digests.FOLDER):
             return {"": output.digest}
         for root in filter(None, (self.cache, self.remote)):
             if self.holds(root, output.digest):
-                return dvc_lock.listing(Path(dvc_lock.object_path(str(root), output.digest)).read_bytes())
+                return digests.listed(Path(dvc_lock.object_path(str(root), output.digest)).read_bytes())
         return None
 
 

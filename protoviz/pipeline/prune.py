@@ -6,7 +6,7 @@ DVC leaves them where they are, and a stage that depends on a whole folder goes 
 from pathlib import Path
 from typing import Any
 
-from protoviz import files
+from protoviz import digests, files
 from protoviz.errors import StudyError
 from protoviz.pipeline import dvc_lock, dvc_storage
 from protoviz.pipeline.dvc_lock import DvcLock, Output
@@ -68,7 +68,7 @@ def _strays(owned: dict[str, str]) -> set[str]:
 
 
 def _can_be_had_again(path: str, former: Output | None, where: DvcStorage | None) -> bool:
-    digest = dvc_lock.digest(dvc_lock.file_digests(Path(path)))
+    digest = digests.of(path)
     if former is not None and former.digest == digest:
         return True
     return where is not None and Path(dvc_lock.object_path(str(where.cache), digest)).is_file()

@@ -23,7 +23,7 @@ import xarray as xr
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 
-from protoviz import layout
+from protoviz import digests, layout
 from protoviz.errors import StudyError
 from protoviz.pipeline import dvc_lock
 from protoviz.store import schema
@@ -64,7 +64,7 @@ def open_published(
     objects = Objects(remote.rstrip("/") if apart else f"{top}/{remote}", str(store))
     digest = outs[str(store)].digest
     content = objects.read(digest)
-    files = dvc_lock.listing(content)
+    files = digests.listed(content)
     objects.require_ranges(digest, len(content))
     published = PublishedStore(objects, files)
     _require_every_shard(json.loads(objects.read(files[METADATA])), files, f"{top}: {store}")
@@ -102,8 +102,8 @@ class Objects:
                 remedy="publish the study again, or read another commit: of this one a part is missing",
             )
         if start is None:
-            found = dvc_lock.md5(content)
-            if found != digest.removesuffix(dvc_lock.FOLDER):
+            found = digests.md5(content)
+            if found != digest.removesuffix(digests.FOLDER):
                 raise StudyError(
                     where,
                     expected=f"an object of {self.of} whose MD5 is its name",

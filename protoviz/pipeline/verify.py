@@ -11,7 +11,7 @@ from typing import Any
 
 import xarray as xr
 
-from protoviz import files, layout
+from protoviz import digests, files, layout
 from protoviz.config import synthesis
 from protoviz.pipeline import dvc_lock
 from protoviz.pipeline.dvc_lock import DvcLock, Output
@@ -54,8 +54,8 @@ def recovery(output: Output, where: DvcStorage) -> str:
 
 def _changed(path: Path, output: Output, where: DvcStorage, known: Iterable[Problem]) -> Iterator[Problem]:
     """Files that are not those that the stage made, as far as nothing worse has been said of them."""
-    found = dvc_lock.file_digests(path)
-    if dvc_lock.digest(found) == output.digest:
+    found = digests.of_files(path)
+    if digests.of_listed(found) == output.digest:
         return
     listed = where.listing(output)
     if listed is None:

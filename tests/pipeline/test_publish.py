@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import protoviz
+from protoviz import digests
 from protoviz.pipeline import dvc_lock
 from protoviz.store import cube
 from tests.reference import project, servers
@@ -47,7 +48,7 @@ def pulled(clone):
     project.done(clone, "dvc", "pull")
     assert project.done(clone, "dvc", "status").strip() == "Data and pipelines are up to date."
     for output in dvc_lock.read(clone).outputs.values():
-        assert dvc_lock.digest(dvc_lock.file_digests(clone / output.path)) == output.digest
+        assert digests.of(clone / output.path) == output.digest
     image = cube.open_cube(clone / "data" / "cube.zarr").image.sel(**ADDRESS._asdict())
     assert_array_equal(image.to_numpy(), toy.shard(ADDRESS).image)
 
@@ -92,7 +93,7 @@ class TestPull:
         assert result.returncode != 0
         digest = target.parent.name + target.name
         for file in (path for path in (clone / "data").rglob("*") if path.is_file()):
-            assert dvc_lock.md5_of(file) != dvc_lock.md5(bytes(content)), f"{file} was damaged by {digest}"
+            assert digests.of_file(file) != digests.md5(bytes(content)), f"{file} was damaged by {digest}"
 
     def test_missing_object_is_an_error(self, clone):
         next((clone / "published").rglob("*.dir")).unlink()

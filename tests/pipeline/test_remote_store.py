@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import protoviz
+from protoviz import digests
 from protoviz.errors import StudyError
 from protoviz.pipeline import dvc_lock
 from protoviz.store import cube, schema
@@ -24,18 +25,18 @@ def publish(top, store, path, remote="published"):
     objects = top / remote
 
     def put(content, suffix=""):
-        digest = dvc_lock.md5(content) + suffix
+        digest = digests.md5(content) + suffix
         target = objects / "files" / "md5" / digest[:2] / digest[2:]
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
         return digest
 
-    files = dvc_lock.file_digests(store)
+    files = digests.of_files(store)
     for name in files:
         put((store / name).read_bytes())
     listing = [{"md5": files[name], "relpath": name} for name in sorted(files)]
-    digest = put(json.dumps(listing, sort_keys=True).encode(), dvc_lock.FOLDER)
-    assert digest == dvc_lock.digest(files)
+    digest = put(json.dumps(listing, sort_keys=True).encode(), digests.FOLDER)
+    assert digest == digests.of_listed(files)
     (top / "dvc.lock").write_text(
         f"schema: '2.0'\nstages:\n  cube:\n    cmd: x\n    outs:\n    - path: {path}\n      md5: {digest}\n"
     )
@@ -71,7 +72,7 @@ def prototype(read, address=ADDRESS):
 def stored(top, name):
     """The file of the object of a file of the cube."""
     digest = dvc_lock.read(top).outputs["data/cube.zarr"].digest
-    lists = dvc_lock.listing((top / "published" / "files" / "md5" / digest[:2] / digest[2:]).read_bytes())
+    lists = digests.listed((top / "published" / "files" / "md5" / digest[:2] / digest[2:]).read_bytes())
     return top / "published" / "files" / "md5" / lists[name][:2] / lists[name][2:]
 
 
