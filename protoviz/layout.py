@@ -5,7 +5,6 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 PRESETS = Path("presets")
 PIPELINE = Path("dvc.yaml")
-RECORD = Path("dvc.lock")
 LOCK_FILE = Path("requirements.lock")
 SCRATCH = Path(".scratch")  # finished pieces of stages that were interrupted
 
