@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from protoviz import __main__
+from protoviz.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 KEEP = "keep: [0, 1, 2, 4, 6]"  # whatever the default study keeps
@@ -154,7 +154,7 @@ def protoviz(folder, *arguments):
         patch.setattr(sys, "argv", ["protoviz", *arguments])
         status = 0
         try:
-            __main__.main()
+            main()
         except SystemExit as exit_:
             status = exit_.code
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
