@@ -13,6 +13,7 @@ from protoviz.report import findings_table
 from protoviz.store.data_dictionary import data_dictionary
 
 ROOT = Path(__file__).parents[1]
+TIMES = "\N{MULTIPLICATION SIGN}"
 README = (ROOT / "README.md").read_text()
 
 
@@ -38,14 +39,16 @@ def test_recipes_are_the_presets():
     assert rows.keys() == PRESETS.keys()
     for name, recipe in PRESETS.items():
         start, search, ascent = rows[name].split("|")
-        assert f"Adam {recipe.ascent.lr:g} × {recipe.ascent.steps}" in ascent, name
+        assert f"Adam {recipe.ascent.lr:g} {TIMES} {recipe.ascent.steps}" in ascent, name
         if recipe.start.pool:
             assert ("2,048" in start) == (recipe.start.top == 1), name
             assert recipe.start.pool == 2048, name
         if recipe.ascent.longest and recipe.ascent.longest != 2:
             assert f"ball of {recipe.ascent.longest:g} times" in ascent, name
         if recipe.evolution.strategy != "none":
-            assert f"{recipe.evolution.generations} × {recipe.evolution.samples} samples" in search, name
+            assert f"{recipe.evolution.generations} {TIMES} {recipe.evolution.samples} samples" in search, (
+                name
+            )
         else:
             assert search.strip() == "none", name
         assert ("jittered" in ascent) == recipe.transforms.active, name

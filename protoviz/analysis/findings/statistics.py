@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special  # `scipy.stats` takes three times as long to import
 
 from protoviz import seeding
 
@@ -108,7 +109,7 @@ def interval(values: Floats, *address: seeding.Part) -> Interval:
     within = (drawn - drawn.mean(0))[row, picked].mean(1)
     error, estimate = float((between + within).std()), float(observed.mean())
     degrees = freedom(float(between.var()), float(within.var()), runs)
-    quantile = student_quantile(0.5 + CONFIDENCE / 2, degrees)
+    quantile = float(special.stdtrit(degrees, 0.5 + CONFIDENCE / 2))
     return Interval(estimate, error, estimate - quantile * error, estimate + quantile * error)
 
 
@@ -133,13 +134,12 @@ def error_rate(runs: int, studies: int = 4000) -> float:
     """
     rng = seeding.generator("error rate", runs)
     draws = rng.normal(size=(studies, runs))
-    quantiles = np.array([np.nan, *(student_quantile(0.5 + CONFIDENCE / 2, k) for k in range(1, MANY + 1))])
     rates = []
     for within in (0.0, 0.01, 0.03, 0.05, 0.1, 0.3, 1.0):
         values = draws * math.sqrt(1 + within)
         between = values.var(1, ddof=1)
         degrees = np.minimum((runs - 1) * (1 + within / between) ** 2 + 1e-9, MANY).astype(int)
-        reach = quantiles[degrees] * np.sqrt((between + within) / runs)
+        reach = special.stdtrit(degrees, 0.5 + CONFIDENCE / 2) * np.sqrt((between + within) / runs)
         rates.append(float((np.abs(values.mean(1)) > reach).mean()))
     return max(rates)
 
@@ -189,35 +189,3 @@ def permutation_floor(first: int, second: int) -> float:
     """The smallest two-sided p that so many unmatched runs of two conditions allow."""
     mirrored = 2 if first == second else 1  # with equal numbers every split has its mirror image
     return min(1.0, mirrored / math.comb(first + second, first))
-
-
-def student_quantile(probability: float, freedom: int) -> float:
-    """Quantile of Student's t for a whole number of degrees of freedom, by bisection.
-
-    Args:
-        probability: above 0.5.
-        freedom: degrees of freedom, at least 1.
-    """
-    low, high = 0.0, 1.0
-    while student_probability(high, freedom) < probability:
-        low, high = high, 2 * high
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if student_probability(middle, freedom) < probability else (low, middle)
-    return (low + high) / 2
-
-
-def student_probability(t: float, freedom: int) -> float:
-    """P(T <= t) of Student's t; the finite series in the angle arctan(t / sqrt(freedom))."""
-    angle = math.atan(t / math.sqrt(freedom))
-    square = math.cos(angle) ** 2
-    odd = freedom % 2
-    total = term = math.cos(angle) if odd else 1.0
-    for k in range(2 + odd, freedom - 1, 2):
-        term *= square * (k - 1) / k
-        total += term
-    if not odd:
-        return 0.5 + math.sin(angle) * total / 2
-    if freedom == 1:
-        total = 0.0
-    return 0.5 + (angle + math.sin(angle) * total) / math.pi

@@ -9,15 +9,6 @@ from scipy import stats
 from protoviz.analysis.findings import statistics
 
 
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 7, 30, 200])
-def test_student_is_that_of_scipy(freedom):
-    for t in (-3.0, -0.2, 0.0, 0.7, 2.5, 40.0):
-        assert statistics.student_probability(t, freedom) == pytest.approx(stats.t.cdf(t, freedom), abs=1e-12)
-    for probability in (0.6, 0.975, 0.999):
-        found = statistics.student_quantile(probability, freedom)
-        assert found == pytest.approx(stats.t.ppf(probability, freedom), rel=1e-9)
-
-
 def test_draws_hold_the_sample_first_and_as_many_as_it_has():
     counts = statistics.draw_counts(7, "here", 1, draws=500)
     assert counts.shape == (501, 7)
