@@ -67,11 +67,6 @@ def natural(condition: str, run: int) -> Path:
     return DATA / "natural" / f"{item(condition, run)}.zarr"
 
 
-def ageing(condition: str, run: int) -> Path:
-    """The store of what one network, at every kept epoch, makes of the prototypes of all of them."""
-    return DATA / "ageing" / f"{item(condition, run)}.zarr"
-
-
 def appearance(condition: str, run: int) -> Path:
     """The store of how the prototypes of one network look, in numbers."""
     return DATA / "appearance" / f"{item(condition, run)}.zarr"

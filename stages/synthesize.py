@@ -30,7 +30,7 @@ def main(params: Params, condition: str, run: int) -> None:
         layers=checkpoints.load(sources[0])[0].units,
         size=size,
         components=prior.latent_size,
-        trace=recipe.ascent.steps + 1,
+        trace=recipe.trace_length,
     )
     outcome = executor.ask(machine.outcome)
     attributes = {

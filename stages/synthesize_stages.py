@@ -33,7 +33,7 @@ def main(params: Params) -> None:
         layers=sampling.sample(layers, chosen.per_layer, about.seed),
         size=about.size,
         components=base.load(PRIOR[0], size=about.size).latent_size,
-        trace=recipe.ascent.steps + 1,
+        trace=recipe.trace_length,
         checkpoints=finetuned.STAGES,
     )
     outcome = executor.ask(machine.outcome)

@@ -1,6 +1,8 @@
 """protoviz.units and protoviz.synthesize: the cube's schema, the same numbers, errors before any work."""
 
 import re
+import subprocess
+import sys
 from collections import OrderedDict
 
 import numpy as np
@@ -416,3 +418,17 @@ def test_an_image_that_is_too_small_is_refused():
 def test_an_attribute_that_does_not_exist_is_none_of_ours():
     with pytest.raises(AttributeError, match="module 'protoviz' has no attribute 'synthesise'"):
         _ = protoviz.synthesise
+
+
+def test_the_public_border():
+    assert sorted(protoviz.__all__) == ["ImagePrior", "PRESETS", "open_published", "synthesize", "units"]
+    assert set(protoviz.__all__) <= set(dir(protoviz))
+    assert all(getattr(protoviz, name) is not None for name in protoviz.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'prototypes'"):
+        protoviz.prototypes  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["PRESETS", "open_published"])
+def test_what_needs_no_torch_does_not_import_it(name):
+    code = f"import sys, protoviz; protoviz.{name}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -318,7 +318,7 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
     condition, run = "${item.condition}", "${item.run}"
     functions = (
         *(layout.checkpoints, layout.prototypes, layout.receptive_fields, layout.distances),
-        *(layout.natural, layout.ageing, layout.appearance, layout.units),
+        *(layout.natural, layout.appearance, layout.units),
         *(layout.training_curve, layout.probe_metrics, layout.probe_curve),
     )
     items = [function(condition, run) for function in functions]

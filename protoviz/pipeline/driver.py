@@ -90,10 +90,10 @@ def stale() -> dict[str, list[str]]:
             graph = repo.index.graph  # edges go from a stage to those it needs
             changed = repo.status()
     except DvcException as error:
-        raise StudyError(
+        raise StudyError.of(
+            error,
             "dvc.yaml",
             expected="a pipeline that DVC can run",
-            found=" ".join(str(error).split()),
             remedy="correct it",
         ) from error
     dirty = {stage for stage in graph if stage.addressing in changed}

@@ -26,7 +26,7 @@ UNIT_LABELS = (LAYER, CHANNEL)
 EMBEDDER, DISTANCE, MASKING = "embedder", "distance", "masking"
 EPOCH_FROM, EPOCH_TO = "epoch_from", "epoch_to"
 SIDE, UNIT_LAYER = "side", "unit_layer"
-RANK, PROTOTYPE_EPOCH, NETWORK_EPOCH = "rank", "prototype_epoch", "network_epoch"
+RANK = "rank"
 
 IMAGE, LATENT, ACTIVATION = "image", "latent", "activation"
 ACTIVATION_TRACE, STATUS = "activation_trace", "status"

@@ -295,6 +295,6 @@ class _Layers:
             image=pixels.permute(0, 2, 3, 1).cpu().numpy(),
             latent=latent.cpu().numpy(),
             activation=activation.cpu().numpy(),
-            activation_trace=best.trace[:, : self.search.recipe.ascent.steps + 1].cpu().numpy(),
+            activation_trace=best.trace[:, : self.search.recipe.trace_length].cpu().numpy(),
             status=status(activation, best.finite).cpu().numpy(),
         )
