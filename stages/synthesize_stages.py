@@ -1,4 +1,4 @@
-"""The prototypes of study B: a sample of the units of every convolution, at every stage of training."""
+"""The prototypes of study B: a sample of the units of every convolution, at every training state."""
 
 from protoviz import layout
 from protoviz.config.params import Params
@@ -15,13 +15,13 @@ PRIOR = ("fourier", None, None)
 
 
 def main(params: Params) -> None:
-    """Read the network of every stage, lay out the cube, have it filled shard by shard."""
+    """Read the network of every training state, lay out the cube, have it filled shard by shard."""
     about, recipe = params.training_stages.network, params.training_stages.synthesis
     chosen = params.training_stages.units
     machine = Machine(params.compute.device, params.compute.threads, recipe.precision)
     folder = layout.stages_checkpoints(about.seed).absolute()
     digests = finetuned.digests(folder)
-    sources = {epoch: finetuned.path(folder, stage) for epoch, stage in enumerate(finetuned.STAGES)}
+    sources = {epoch: finetuned.path(folder, state) for epoch, state in enumerate(finetuned.STATES)}
     layers = sampling.convolutions(
         Network(finetuned.load(sources[0])[0], about.size), squeeze_excite=chosen.squeeze_excite
     )
@@ -34,7 +34,7 @@ def main(params: Params) -> None:
         size=about.size,
         components=base.load(PRIOR[0], size=about.size).latent_size,
         trace=recipe.trace_length,
-        checkpoints=finetuned.STAGES,
+        checkpoints=finetuned.STATES,
     )
     outcome = executor.ask(machine.outcome)
     attributes = {

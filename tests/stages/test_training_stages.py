@@ -93,16 +93,16 @@ def study(tmp_path_factory):
 @pytest.mark.usefixtures("study")
 def test_each_stage_has_a_network_and_an_accuracy():
     folder = layout.stages_checkpoints(1)
-    loaded = {stage: finetuned.load(folder / f"{stage}.safetensors") for stage in finetuned.STAGES}
+    loaded = {stage: finetuned.load(folder / f"{stage}.safetensors") for stage in finetuned.STATES}
     assert [said.classes for _, said in loaded.values()] == [10, 10, 5]
     digests = {checkpoints.weights_digest(network) for network, _ in loaded.values()}
     assert len(digests) == 3
     assert finetuned.digests(folder) == {
-        stage: files.sha256(folder / f"{stage}.safetensors") for stage in finetuned.STAGES
+        stage: files.sha256(folder / f"{stage}.safetensors") for stage in finetuned.STATES
     }
     known = files.read_json(layout.STAGES_TRAINING)
-    assert [known[stage]["chance"] for stage in finetuned.STAGES] == [10, 10, 20]
-    assert all(0 <= known[stage]["accuracy"] <= 100 for stage in finetuned.STAGES)
+    assert [known[stage]["chance"] for stage in finetuned.STATES] == [10, 10, 20]
+    assert all(0 <= known[stage]["accuracy"] <= 100 for stage in finetuned.STATES)
 
 
 @pytest.mark.usefixtures("study")
@@ -159,12 +159,12 @@ def test_a_frozen_network_passed_as_three_stages_shows_no_difference(study, tmp_
     encoder = layout.REFERENCE_ENCODER.resolve()
     monkeypatch.chdir(tmp_path)
     layout.stages_checkpoints(1).mkdir(parents=True)
-    for stage in finetuned.STAGES:
+    for stage in finetuned.STATES:
         shutil.copy(folder / "pretrained.safetensors", layout.stages_checkpoints(1) / f"{stage}.safetensors")
     finetuned.record(layout.stages_checkpoints(1))
     layout.REFERENCE_ENCODER.parent.mkdir(parents=True)
     shutil.copy(encoder, layout.REFERENCE_ENCODER)
-    files.write_json(layout.STAGES_TRAINING, {stage: {} for stage in finetuned.STAGES})
+    files.write_json(layout.STAGES_TRAINING, {stage: {} for stage in finetuned.STATES})
     analyse(study)
     (claim,) = [each for each in files.read_json(layout.STAGES_FINDINGS)["findings"] if each["id"] == "Q7b"]
     assert claim["verdict"] != "supported"
