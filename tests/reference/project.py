@@ -130,7 +130,7 @@ def environment(folder):
 def call(folder, *command):
     """A command in a folder, with `python` and `dvc` of the environment that runs this test."""
     return subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=120
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=1200
     )
 
 
