@@ -67,8 +67,9 @@ def open_published(
     published = PublishedStore(objects, files)
     _require_whole(objects, files, f"{top}: {store}")
     dataset: xr.Dataset = xr.open_zarr(published, chunks=None)
-    if {schema.LAYER, schema.CHANNEL} <= set(dataset.coords) and schema.UNIT in dataset.dims:
-        dataset = dataset.set_xindex([schema.LAYER, schema.CHANNEL])
+    labels = [dataset.coords.get(name) for name in schema.UNIT_LABELS]
+    if all(label is not None and label.dims == (schema.UNIT,) for label in labels):
+        dataset = dataset.set_xindex(schema.UNIT_LABELS)
     return dataset
 
 
