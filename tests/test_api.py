@@ -16,7 +16,7 @@ from protoviz.config import synthesis
 from protoviz.errors import StudyError
 from protoviz.models.priors import generator
 from protoviz.models.priors.pixels import Pixels
-from protoviz.store import cube, schema
+from protoviz.store import attributes, cube, schema
 
 SIZE = 16
 FEW = {"size": SIZE, "prior": "pixels", "precision": "float32", "repeats": 1, "ascent": {"steps": 3}}
@@ -197,7 +197,7 @@ def test_parts_of_the_recipe_can_be_changed(model):
     found = protoviz.synthesize(model, "stem:0", preset="fast", **{**FEW, **changes})
     assert found.sizes[schema.REPEAT] == 3
     assert found.sizes[schema.STEP] == 6
-    assert found.attrs["synthesis"] == synthesis.changed(
+    assert attributes.read(found)["synthesis"] == synthesis.changed(
         "fast", {**changes, "precision": "float32"}
     ).model_dump(mode="json")
     assert found.attrs["precision"] == "float32"
@@ -214,7 +214,8 @@ def test_parts_of_the_recipe_can_be_changed(model):
 def test_every_preset_is_known_by_its_name(model, preset):
     few = {"evolution": {"generations": 2}, "ascent": {"steps": 1}, "start": {"pool": 0}, "repeats": 1}
     found = protoviz.synthesize(model, "stem:0", prior="pixels", size=SIZE, preset=preset, **few)
-    assert found.attrs["synthesis"]["evolution"]["strategy"] == synthesis.PRESETS[preset].evolution.strategy
+    recipe = attributes.read(found)["synthesis"]
+    assert recipe["evolution"]["strategy"] == synthesis.PRESETS[preset].evolution.strategy
 
 
 class Painted(nn.Module):
@@ -253,8 +254,8 @@ def test_any_object_that_renders_is_a_prior(model, prior, preset):
     found = protoviz.synthesize(model, "stem:0-1", **{**FEW, **start, "prior": prior})
     assert found.sizes[schema.COMPONENT] == prior.latent_size
     assert found.image.shape[-3:] == (SIZE, SIZE, 3)
-    assert found.attrs["synthesis"]["start"]["sigma"] == synthesis.PRESETS[preset].start.sigma
-    assert found.attrs["prior"] == {"name": type(prior).__name__, "sha256": None}
+    assert attributes.read(found)["synthesis"]["start"]["sigma"] == synthesis.PRESETS[preset].start.sigma
+    assert attributes.read(found)["prior"] == {"name": type(prior).__name__, "sha256": None}
 
 
 def test_the_generator_of_a_study_is_read_from_its_file(model, tmp_path):
@@ -304,6 +305,7 @@ def test_a_dataset_is_written_and_read_again(made, tmp_path):
     )
     xr.testing.assert_equal(again.load(), made)
     assert again.attrs == made.attrs
+    assert all(again[name].dtype == made[name].dtype for name in again.variables)
     assert again.image.sel(layer="block", channel=5).dtype == np.uint8
 
 

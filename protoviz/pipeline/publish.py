@@ -62,7 +62,7 @@ def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
             if inside:
                 _require_limit(where.remote or Path(), sizes, shares, LIMIT if limit is None else limit)
             for path in pushed:
-                for problem in verify.audit(recorded.outputs[path], recorded, where):
+                for problem in verify.output_problems(recorded.outputs[path], recorded, where):
                     raise StudyError(
                         path, expected="no damage", found=str(problem), remedy="run `protoviz verify`"
                     )

@@ -155,7 +155,7 @@ def test_prototypes_of_another_network_are_refused(study):
 def test_a_gap_is_no_dead_unit(study):
     write_inputs(study)
     (layout.prototypes("clrjit", 1) / "status" / "c" / "0" / "0" / "1" / "0" / "0").unlink()
-    with pytest.raises(StudyError, match="expected all its prototypes, found no shard of status"):
+    with pytest.raises(StudyError, match="expected a whole store, found no shard of status"):
         main(study, "clrjit", 1)
 
 

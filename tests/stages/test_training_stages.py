@@ -13,7 +13,7 @@ from protoviz.errors import StudyError
 from protoviz.models import checkpoints, finetuned, resnet
 from protoviz.pipeline import executor
 from protoviz.report.dataset_card import checksum
-from protoviz.store import cube, schema, schema_projection, zarr_io
+from protoviz.store import attributes, cube, schema, schema_projection, zarr_io
 from stages import (
     dataset,
     dataset_card,
@@ -115,9 +115,9 @@ def test_the_cube_has_the_same_units_at_each_stage():
     assert not any("attn" in layer for layer in layers)
     assert max(layers.count(layer) for layer in set(layers)) == 4
     assert made.sizes["epoch"] == 3
-    assert made.attrs["prior"] == {"name": "fourier", "sha256": None}
+    assert attributes.read(made)["prior"] == {"name": "fourier", "sha256": None}
     digests = finetuned.digests(layout.stages_checkpoints(1))
-    assert made.attrs["checkpoint_sha256"] == {"seresnext-1": digests}
+    assert attributes.read(made)["checkpoint_sha256"] == {"seresnext-1": digests}
 
 
 def test_without_the_weights_no_prototype_is_made_and_the_old_ones_stay(study):
@@ -200,7 +200,7 @@ def test_the_card_tells_what_the_stores_hold_and_their_checksums():
     assert f"{total:,} images" in text
     for store in (layout.CUBE, layout.STAGES_CUBE):
         assert checksum(store)[2] in text
-    for digest in made.attrs["checkpoint_sha256"]["seresnext-1"].values():
+    for digest in attributes.read(made)["checkpoint_sha256"]["seresnext-1"].values():
         assert digest in text
     assert "MIT" in text
     assert text.count("not published") == 1, "the weights of study B"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from protoviz.report.figures.pictures import Blocks, Images, hatched, mosaic
 from protoviz.report.figures.style import HEADER, INK, MARGIN, SMALL, SOFT, WIDTH, Page, count, styled
-from protoviz.store import schema, schema_projection
+from protoviz.store import attributes, schema, schema_projection
 
 LABELS = 1.85  # inches to the left of the grid
 FEET = 0.75  # inches under a map, for the scale of depth
@@ -142,7 +142,7 @@ def stage_maps(
         [
             title,
             f"{count(places.shape[1], 'unit')} of {count(len(layers), 'convolution')}",
-            f"UMAP of their embedding by `{maps.attrs['embedder']}`",
+            f"UMAP of their embedding by `{attributes.read(maps)['embedder']}`",
             f"{missing} without a prototype" if missing else "",
             "points: pictures would overlap" if pictures else "",
         ],
