@@ -77,10 +77,10 @@ def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
                         remedy="publish again",
                     )
     except DvcException as error:
-        raise StudyError(
+        raise StudyError.of(
+            error,
             "the default remote of DVC",
             expected="one that can be written to",
-            found=" ".join(str(error).split()),
             remedy="correct .dvc/config, or `dvc remote modify`",
         ) from error
     return shares

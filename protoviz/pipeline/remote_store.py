@@ -217,10 +217,10 @@ def _read(where: str, start: int | None = None, end: int | None = None) -> bytes
     except FileNotFoundError:
         return None
     except (OSError, ValueError, ImportError, TimeoutError, aiohttp.ClientError) as error:
-        raise StudyError(
+        raise StudyError.of(
+            error,
             where,
             expected="a file that can be read",
-            found=" ".join(str(error).split()) or type(error).__name__,
             remedy="check the address, and that the server is there",
         ) from error
 

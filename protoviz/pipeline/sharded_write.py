@@ -60,4 +60,5 @@ def write(
         executor.run(
             shards, shards.items, title=title, done=shards.done, slots=compute.slots(device, threads)
         )
+        cube.finish(store)
         resume.publish(store, out)

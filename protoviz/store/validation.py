@@ -19,7 +19,7 @@ import xarray as xr
 import zarr
 
 from protoviz import digests
-from protoviz.errors import StudyError
+from protoviz.errors import StudyError, said
 from protoviz.store import manifest, schema
 
 _OUTER = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
@@ -277,4 +277,4 @@ def _extent(array: Any, position: Iterable[int]) -> tuple[slice, ...]:
 
 
 def _said(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return said(error) or type(error).__name__

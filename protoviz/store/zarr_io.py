@@ -66,10 +66,10 @@ def open_dataset(path: str | Path) -> xr.Dataset:
         dataset: xr.Dataset = xr.open_zarr(path, chunks=None).load()
         _require_shards(Path(path))
     except (OSError, ValueError, RuntimeError) as error:
-        raise StudyError(
+        raise StudyError.of(
+            error,
             str(path),
             expected="a complete store",
-            found=" ".join(str(error).split()) or type(error).__name__,
             remedy="run the stage that writes it again, or `dvc checkout` it",
         ) from error
     dataset.encoding = {}
