@@ -182,7 +182,7 @@ def _timed(work: Callable[[], Images]) -> tuple[Images, float]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__.split("\n")[0])
-    parser.add_argument("--stage", choices=finetuned.STAGES, default="pretrained")
+    parser.add_argument("--stage", choices=finetuned.STATES, default="pretrained")
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=3)

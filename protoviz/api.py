@@ -10,7 +10,7 @@ from torch import nn
 
 from protoviz import compute
 from protoviz.config import synthesis
-from protoviz.errors import StudyError
+from protoviz.errors import StudyError, said
 from protoviz.models import resnet, zoo
 from protoviz.models.priors import base
 from protoviz.models.readout import trace, unit_spec
@@ -219,7 +219,7 @@ def _require_prior(prior: base.ImagePrior, device: torch.device) -> None:
                 else:
                     images = prior.render(latents.to(device))
         except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as error:
-            found = " ".join(str(error).split())[:200]
+            found = said(error)
         else:
             if tuple(images.shape) == (2, 3, side, side) and images.min() >= 0 and images.max() <= 1:
                 return

@@ -1,7 +1,9 @@
 """The one error that users see: what was expected, what was found, where, and what to do."""
 
 from functools import partial
-from typing import Any
+from typing import Any, Self
+
+LONGEST = 300  # characters of what a library says
 
 
 class StudyError(Exception):
@@ -21,7 +23,17 @@ class StudyError(Exception):
         self.where, self.expected, self.found, self.remedy = where, expected, found, remedy
         super().__init__(f"{where}: expected {expected}, found {found}; {remedy}")
 
+    @classmethod
+    def of(cls, error: BaseException, where: str, *, expected: str, remedy: str) -> Self:
+        """The error for one of a library: what it says, in one line, is what was found."""
+        return cls(where, expected=expected, found=said(error), remedy=remedy)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """How to rebuild it in another process; exceptions otherwise know positional arguments only."""
         rebuild = partial(StudyError, expected=self.expected, found=self.found, remedy=self.remedy)
         return rebuild, (self.where,)
+
+
+def said(error: BaseException) -> str:
+    """What an error of a library says, in one line of at most 300 characters; its type if it says nothing."""
+    return " ".join(str(error).split())[:LONGEST] or type(error).__name__

@@ -5,7 +5,6 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 PRESETS = Path("presets")
 PIPELINE = Path("dvc.yaml")
-RECORD = Path("dvc.lock")
 LOCK_FILE = Path("requirements.lock")
 SCRATCH = Path(".scratch")  # finished pieces of stages that were interrupted
 
@@ -66,11 +65,6 @@ def distances(condition: str, run: int) -> Path:
 def natural(condition: str, run: int) -> Path:
     """The store of what the units of one network respond to among natural images."""
     return DATA / "natural" / f"{item(condition, run)}.zarr"
-
-
-def ageing(condition: str, run: int) -> Path:
-    """The store of what one network, at every kept epoch, makes of the prototypes of all of them."""
-    return DATA / "ageing" / f"{item(condition, run)}.zarr"
 
 
 def appearance(condition: str, run: int) -> Path:

@@ -7,11 +7,13 @@ import inspect
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from protoviz import layout
 from protoviz.config import params
 from protoviz.errors import StudyError
+from protoviz.pipeline import fingerprint, resume
 
 
 def run_stage(main: Callable[..., None]) -> None:
@@ -31,8 +33,12 @@ def run_stage(main: Callable[..., None]) -> None:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, interrupt)
     try:
-        study = params.load(layout.PARAMS)
-        main(study, *item(main, study, sys.argv[1:]))
+        values = params.read(layout.PARAMS)
+        study = params.parse(values, str(layout.PARAMS))
+        axes = item(main, study, sys.argv[1:])
+        name = Path(inspect.getfile(main)).stem
+        with resume.running(fingerprint.find(name, axes, values)):
+            main(study, **axes)
     except (Exception, KeyboardInterrupt) as error:
         if told:  # whatever it has become on its way: torch, for one, turns it into an error of its own
             sys.exit(130)
@@ -42,8 +48,8 @@ def run_stage(main: Callable[..., None]) -> None:
         sys.exit(1)
 
 
-def item(main: Callable[..., None], study: params.Params, arguments: list[str]) -> list[Any]:
-    """The typed arguments of `main` after the parameters, checked against the study.
+def item(main: Callable[..., None], study: params.Params, arguments: list[str]) -> dict[str, Any]:
+    """The typed arguments of `main` after the parameters, by name, checked against the study.
 
     Raises:
         StudyError: too few or too many, or a condition or a run that params.yaml does not have.
@@ -56,7 +62,7 @@ def item(main: Callable[..., None], study: params.Params, arguments: list[str]) 
             found=" ".join(arguments) or "none",
             remedy="give the item of the matrix, as dvc.yaml does",
         )
-    return [_value(name, text, study) for name, text in zip(names, arguments, strict=True)]
+    return {name: _value(name, text, study) for name, text in zip(names, arguments, strict=True)}
 
 
 def _value(name: str, text: str, study: params.Params) -> str | int:

@@ -7,7 +7,7 @@ from protoviz import files, layout
 from protoviz.analysis import embedders, umap_maps
 from protoviz.analysis.findings import finetuning
 from protoviz.config.params import Params
-from protoviz.store import cube, schema, schema_projection, zarr_io
+from protoviz.store import attributes, cube, schema, schema_projection, zarr_io
 from stages import run_stage
 
 
@@ -31,7 +31,7 @@ def main(params: Params) -> None:
     maps = zarr_io.open_dataset(layout.projection("stages"))
     places = maps[schema_projection.POSITION_SEEDS].to_numpy()[0, 0, 0][:, alive]
     for k, seed in enumerate(maps[schema_projection.SEED].to_numpy().tolist()):
-        name = f"UMAP of {maps.attrs['embedder']}, seed {seed}"
+        name = f"UMAP of {attributes.read(maps)['embedder']}, seed {seed}"
         spaces.append(finetuning.Space(name, places[:, :, k]))
     training = files.read_json(layout.STAGES_TRAINING)
     about = {

@@ -1,4 +1,4 @@
-"""What one network's checkpoints respond to: natural images, and the prototypes of all epochs."""
+"""What one network's checkpoints respond to among natural images."""
 
 from protoviz import compute, layout, seeding
 from protoviz.config.params import Params
@@ -7,12 +7,12 @@ from protoviz.models import checkpoints
 from protoviz.models.readout.network import Network
 from protoviz.progress import track
 from protoviz.store import cube, schema_responses, zarr_io
-from protoviz.synthesis.responses.dataset import Shown, response_datasets
+from protoviz.synthesis.responses.dataset import Shown, natural_responses
 from stages import run_stage
 
 
 def main(params: Params, condition: str, run: int) -> None:
-    """Read checkpoints, prototypes and held-out images, ask, write two stores."""
+    """Read checkpoints, prototypes and held-out images, ask, write one store."""
     device = compute.prepare(params.compute.device, params.compute.threads)
     prototypes = layout.prototypes(condition, run)
     cube.validate(prototypes)
@@ -26,7 +26,7 @@ def main(params: Params, condition: str, run: int) -> None:
         Network(checkpoints.load(checkpoints.path(directory, epoch))[0], params.images.size)
         for epoch in track(params.train.keep, "networks asked")
     )
-    natural, ageing = response_datasets(
+    natural = natural_responses(
         networks,
         cube.open_cube(prototypes),
         Shown(images[rows], rows, min(params.natural.top, count)),
@@ -35,7 +35,6 @@ def main(params: Params, condition: str, run: int) -> None:
         device=device,
     )
     zarr_io.write_dataset(layout.natural(condition, run), natural, schema_responses.NATURAL)
-    zarr_io.write_dataset(layout.ageing(condition, run), ageing, schema_responses.AGEING)
 
 
 if __name__ == "__main__":

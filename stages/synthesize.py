@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from protoviz import compute, files, layout
+from protoviz import files, layout
 from protoviz.config.params import Params
 from protoviz.models import checkpoints
 from protoviz.models.priors import base
-from protoviz.pipeline import executor, resume
+from protoviz.pipeline import executor, sharded_write
 from protoviz.store import cube
 from protoviz.synthesis.shard_tasks import Machine, Shards
 from stages import run_stage
@@ -30,7 +30,7 @@ def main(params: Params, condition: str, run: int) -> None:
         layers=checkpoints.load(sources[0])[0].units,
         size=size,
         components=prior.latent_size,
-        trace=recipe.ascent.steps + 1,
+        trace=recipe.trace_length,
     )
     outcome = executor.ask(machine.outcome)
     attributes = {
@@ -42,24 +42,16 @@ def main(params: Params, condition: str, run: int) -> None:
         },
         "versions": outcome["versions"],
     }
-    out = layout.prototypes(condition, run)
-    with resume.pieces(out, attributes) as folder:
-        store = folder / "store"
-        if not store.is_dir():
-            with files.complete(store) as partial:
-                cube.create(partial, template, attributes)
-        origin = (named["name"], weights, named["sha256"])
-        shards = Shards(store, template, checkpoints.load, sources, origin, recipe, machine, outcome)
-        left = sum(not shards.done(item) for item in shards.items)
-        files.require_space(folder, template.nbytes * left // len(shards.items))
-        executor.run(
-            shards,
-            shards.items,
-            title=f"{condition} run {run}: epochs x repeats",
-            done=shards.done,
-            slots=compute.slots(machine.device, machine.threads),
-        )
-        resume.publish(store, out)
+    origin = (named["name"], weights, named["sha256"])
+    sharded_write.write(
+        layout.prototypes(condition, run),
+        template,
+        attributes,
+        lambda store: Shards(store, template, checkpoints.load, sources, origin, recipe, machine, outcome),
+        title=f"{condition} run {run}: epochs x repeats",
+        device=machine.device,
+        threads=machine.threads,
+    )
 
 
 if __name__ == "__main__":

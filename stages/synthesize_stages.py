@@ -1,11 +1,11 @@
-"""The prototypes of study B: a sample of the units of every convolution, at every stage of training."""
+"""The prototypes of study B: a sample of the units of every convolution, at every training state."""
 
-from protoviz import compute, files, layout
+from protoviz import layout
 from protoviz.config.params import Params
 from protoviz.models import finetuned
 from protoviz.models.priors import base
 from protoviz.models.readout.network import Network
-from protoviz.pipeline import executor, resume
+from protoviz.pipeline import executor, sharded_write
 from protoviz.store import cube
 from protoviz.synthesis import sampling
 from protoviz.synthesis.shard_tasks import Machine, Shards
@@ -15,13 +15,13 @@ PRIOR = ("fourier", None, None)
 
 
 def main(params: Params) -> None:
-    """Read the network of every stage, lay out the cube, have it filled shard by shard."""
+    """Read the network of every training state, lay out the cube, have it filled shard by shard."""
     about, recipe = params.training_stages.network, params.training_stages.synthesis
     chosen = params.training_stages.units
     machine = Machine(params.compute.device, params.compute.threads, recipe.precision)
     folder = layout.stages_checkpoints(about.seed).absolute()
     digests = finetuned.digests(folder)
-    sources = {epoch: finetuned.path(folder, stage) for epoch, stage in enumerate(finetuned.STAGES)}
+    sources = {epoch: finetuned.path(folder, state) for epoch, state in enumerate(finetuned.STATES)}
     layers = sampling.convolutions(
         Network(finetuned.load(sources[0])[0], about.size), squeeze_excite=chosen.squeeze_excite
     )
@@ -33,8 +33,8 @@ def main(params: Params) -> None:
         layers=sampling.sample(layers, chosen.per_layer, about.seed),
         size=about.size,
         components=base.load(PRIOR[0], size=about.size).latent_size,
-        trace=recipe.ascent.steps + 1,
-        checkpoints=finetuned.STAGES,
+        trace=recipe.trace_length,
+        checkpoints=finetuned.STATES,
     )
     outcome = executor.ask(machine.outcome)
     attributes = {
@@ -45,12 +45,11 @@ def main(params: Params) -> None:
         "checkpoint_sha256": {layout.item(layout.STAGES_CONDITION, about.seed): digests},
         "versions": outcome["versions"],
     }
-    with resume.pieces(layout.STAGES_CUBE, attributes) as pieces:
-        store = pieces / "store"
-        if not store.is_dir():
-            with files.complete(store) as partial:
-                cube.create(partial, template, attributes)
-        shards = Shards(
+    sharded_write.write(
+        layout.STAGES_CUBE,
+        template,
+        attributes,
+        lambda store: Shards(
             store,
             template,
             finetuned.load,
@@ -60,17 +59,11 @@ def main(params: Params) -> None:
             machine,
             outcome,
             layers_at_once=chosen.layers_at_once,
-        )
-        left = sum(not shards.done(item) for item in shards.items)
-        files.require_space(pieces, template.nbytes * left // len(shards.items))
-        executor.run(
-            shards,
-            shards.items,
-            title="stages x repeats",
-            done=shards.done,
-            slots=compute.slots(machine.device, machine.threads),
-        )
-        resume.publish(store, layout.STAGES_CUBE)
+        ),
+        title="stages x repeats",
+        device=machine.device,
+        threads=machine.threads,
+    )
     cube.validate(layout.STAGES_CUBE)
 
 

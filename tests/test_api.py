@@ -1,6 +1,8 @@
 """protoviz.units and protoviz.synthesize: the cube's schema, the same numbers, errors before any work."""
 
 import re
+import subprocess
+import sys
 from collections import OrderedDict
 
 import numpy as np
@@ -14,7 +16,7 @@ from protoviz.config import synthesis
 from protoviz.errors import StudyError
 from protoviz.models.priors import generator
 from protoviz.models.priors.pixels import Pixels
-from protoviz.store import cube, schema
+from protoviz.store import attributes, cube, schema
 
 SIZE = 16
 FEW = {"size": SIZE, "prior": "pixels", "precision": "float32", "repeats": 1, "ascent": {"steps": 3}}
@@ -195,7 +197,7 @@ def test_parts_of_the_recipe_can_be_changed(model):
     found = protoviz.synthesize(model, "stem:0", preset="fast", **{**FEW, **changes})
     assert found.sizes[schema.REPEAT] == 3
     assert found.sizes[schema.STEP] == 6
-    assert found.attrs["synthesis"] == synthesis.changed(
+    assert attributes.read(found)["synthesis"] == synthesis.changed(
         "fast", {**changes, "precision": "float32"}
     ).model_dump(mode="json")
     assert found.attrs["precision"] == "float32"
@@ -212,7 +214,8 @@ def test_parts_of_the_recipe_can_be_changed(model):
 def test_every_preset_is_known_by_its_name(model, preset):
     few = {"evolution": {"generations": 2}, "ascent": {"steps": 1}, "start": {"pool": 0}, "repeats": 1}
     found = protoviz.synthesize(model, "stem:0", prior="pixels", size=SIZE, preset=preset, **few)
-    assert found.attrs["synthesis"]["evolution"]["strategy"] == synthesis.PRESETS[preset].evolution.strategy
+    recipe = attributes.read(found)["synthesis"]
+    assert recipe["evolution"]["strategy"] == synthesis.PRESETS[preset].evolution.strategy
 
 
 class Painted(nn.Module):
@@ -251,8 +254,8 @@ def test_any_object_that_renders_is_a_prior(model, prior, preset):
     found = protoviz.synthesize(model, "stem:0-1", **{**FEW, **start, "prior": prior})
     assert found.sizes[schema.COMPONENT] == prior.latent_size
     assert found.image.shape[-3:] == (SIZE, SIZE, 3)
-    assert found.attrs["synthesis"]["start"]["sigma"] == synthesis.PRESETS[preset].start.sigma
-    assert found.attrs["prior"] == {"name": type(prior).__name__, "sha256": None}
+    assert attributes.read(found)["synthesis"]["start"]["sigma"] == synthesis.PRESETS[preset].start.sigma
+    assert attributes.read(found)["prior"] == {"name": type(prior).__name__, "sha256": None}
 
 
 def test_the_generator_of_a_study_is_read_from_its_file(model, tmp_path):
@@ -302,6 +305,7 @@ def test_a_dataset_is_written_and_read_again(made, tmp_path):
     )
     xr.testing.assert_equal(again.load(), made)
     assert again.attrs == made.attrs
+    assert all(again[name].dtype == made[name].dtype for name in again.variables)
     assert again.image.sel(layer="block", channel=5).dtype == np.uint8
 
 
@@ -416,3 +420,17 @@ def test_an_image_that_is_too_small_is_refused():
 def test_an_attribute_that_does_not_exist_is_none_of_ours():
     with pytest.raises(AttributeError, match="module 'protoviz' has no attribute 'synthesise'"):
         _ = protoviz.synthesise
+
+
+def test_the_public_border():
+    assert sorted(protoviz.__all__) == ["ImagePrior", "PRESETS", "open_published", "synthesize", "units"]
+    assert set(protoviz.__all__) <= set(dir(protoviz))
+    assert all(getattr(protoviz, name) is not None for name in protoviz.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'prototypes'"):
+        protoviz.prototypes  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["PRESETS", "open_published"])
+def test_what_needs_no_torch_does_not_import_it(name):
+    code = f"import sys, protoviz; protoviz.{name}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,10 +8,12 @@ from ruamel.yaml import YAML
 
 from protoviz import files, layout
 from protoviz.config import params
+from protoviz.config.synthesis import PRESETS
 from protoviz.report import findings_table
 from protoviz.store.data_dictionary import data_dictionary
 
 ROOT = Path(__file__).parents[1]
+TIMES = "\N{MULTIPLICATION SIGN}"
 README = (ROOT / "README.md").read_text()
 
 
@@ -30,8 +32,26 @@ def test_findings_are_those_of_the_committed_run():
     assert section("findings") == f"```text\n{table.strip()}\n```", "paste what `make repro` prints"
 
 
-def test_the_check_on_photographs_is_there():
-    assert "keepclr run 2" in section("photographs")
+def test_recipes_are_the_presets():
+    """Every number of the table of presets that the code knows."""
+    table = README.split("| preset | start | search | ascent |")[1].split("\n\n")[0]
+    rows = dict(re.findall(r"\n\| `([\w-]+)`[^|]*\|(.*)\|", table))
+    assert rows.keys() == PRESETS.keys()
+    for name, recipe in PRESETS.items():
+        start, search, ascent = rows[name].split("|")
+        assert f"Adam {recipe.ascent.lr:g} {TIMES} {recipe.ascent.steps}" in ascent, name
+        if recipe.start.pool:
+            assert ("2,048" in start) == (recipe.start.top == 1), name
+            assert recipe.start.pool == 2048, name
+        if recipe.ascent.longest and recipe.ascent.longest != 2:
+            assert f"ball of {recipe.ascent.longest:g} times" in ascent, name
+        if recipe.evolution.strategy != "none":
+            assert f"{recipe.evolution.generations} {TIMES} {recipe.evolution.samples} samples" in search, (
+                name
+            )
+        else:
+            assert search.strip() == "none", name
+        assert ("jittered" in ascent) == recipe.transforms.active, name
 
 
 @pytest.mark.parametrize("target", re.findall(r"`?make (\w+)", README))
@@ -56,6 +76,12 @@ def test_parameters_that_are_named_exist():
     for name in re.findall(r"`((?:images|train|backbone|compute|figures)\.\w+)`", README):
         section_name, key = name.split(".")
         assert key in study[section_name], name
+
+
+def test_what_the_default_study_is_said_to_be():
+    study = params.load(ROOT / layout.PARAMS)
+    assert f"{study.train.epochs} epochs, {len(study.runs)} runs." in README
+    assert study.backbone.width * 8 == 64 and "of an eighth of the usual width" in README  # noqa: PT018
 
 
 def test_example_condition_is_accepted():

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz.errors import StudyError
-from protoviz.store import schema
+from protoviz.store import attributes, schema
 from protoviz.store.gaussian2d import Parameters, mask
 
 Mask = NDArray[np.float32]
@@ -97,7 +97,7 @@ class Masks:
         states = fields[schema.UNIT_FIT_STATUS].values[here]
         if (states == schema.FitStatus.MISSING).any():
             raise self._refusal(where, f"none of its own for {(states == 0).sum()} units")
-        keep_offset = fields.attrs.get("offset") == "kept"
+        keep_offset = attributes.read(fields).get("offset") == "kept"
         masks = np.ones((len(here), *self._shape), np.float32)
         for number, numbers in enumerate(fields[schema.UNIT_GAUSSIAN].values[here].astype(float)):
             if np.isfinite(numbers).all():

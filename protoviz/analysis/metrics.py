@@ -118,10 +118,10 @@ def combine(means: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:
         ]
         return xr.concat(conditions, schema.CONDITION, **{**options, "data_vars": _of_network(conditions[0])})
     except ValueError as error:
-        raise StudyError(
+        raise StudyError.of(
+            error,
             "distance stores",
             expected="the same epochs, layers, repeats and spaces in all conditions and runs",
-            found=" ".join(str(error).split())[:200],
             remedy="run the stage `distances` of all conditions and runs again",
         ) from error
 

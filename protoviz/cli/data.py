@@ -42,8 +42,8 @@ def verify(arguments: Namespace) -> None:
         StudyError: anything is wrong.
     """
     from protoviz.pipeline import dvc_lock, dvc_storage
-    from protoviz.pipeline import verify as audit
-    from protoviz.store import validation
+    from protoviz.pipeline import verify as verifying
+    from protoviz.store import kinds, validation
 
     recorded: dvc_lock.DvcLock | None = None
     if Path(dvc_lock.LOCK_FILE).is_file() or not arguments.paths:
@@ -53,11 +53,11 @@ def verify(arguments: Namespace) -> None:
     bad, advice = [], []
     for path in [str(Path(path)) for path in arguments.paths] or list(outputs):
         if recorded and where and path in outputs:
-            problems = audit.audit(outputs[path], recorded, where)
-            advice += [audit.recovery(outputs[path], where)] if problems else []
+            problems = verifying.output_problems(outputs[path], recorded, where)
+            advice += [verifying.recovery(outputs[path], where)] if problems else []
         else:
             _require_store(path)
-            problems = validation.check(path)
+            problems = validation.problems(path, kinds.kind_of(path))
         print(f"{path}: {'damaged' if problems else 'whole'}", flush=True)
         for problem in problems:
             print(f"  {problem}")

@@ -1,4 +1,4 @@
-"""The parameters of study B: one network at three stages of training, and the maps of both studies."""
+"""The parameters of study B: one network at three training states, and the maps of both studies."""
 
 from typing import Annotated, Literal, Self
 
@@ -14,7 +14,7 @@ Embedder = Literal["reference", "pixels"]
 class FinetunedNetwork(Section):
     """The network: a model of timm, the size of its images (px), and the seed of its weights, its run.
 
-    `judged`: how many test images its accuracy is taken from at each stage; null: all.
+    `judged`: how many test images its accuracy is taken from at each state; null: all.
     """
 
     model: str
@@ -40,7 +40,7 @@ class Supervised(Section):
 
 
 class Pretraining(Supervised):
-    """The second stage: trained here on the ten classes of `images`, or weights from elsewhere.
+    """The second state: trained here on the ten classes of `images`, or weights from elsewhere.
 
     `weights`: null, or a path or an address of a state dict; `sha256`: all of its hex digits or the first.
     """
@@ -58,7 +58,7 @@ class Pretraining(Supervised):
 
 
 class Domain(Section):
-    """The images of the third stage: five classes of another kind, made here or from a folder."""
+    """The images of the third state: five classes of another kind, made here or from a folder."""
 
     source: Literal["microbes", "folder"]
     path: str | None
@@ -68,7 +68,7 @@ class Domain(Section):
 
 
 class SampledUnits(Section):
-    """Which channels are visualised: so many of every convolution (null: all), the same at each stage.
+    """Which channels are visualised: so many of every convolution (null: all), the same at each state.
 
     `squeeze_excite`: the convolutions inside squeeze-excite blocks as well. `layers_at_once`: how many
     layers share batches.

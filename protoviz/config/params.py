@@ -253,9 +253,18 @@ def load(path: str | Path) -> Params:
         StudyError: the file is missing, is not YAML, or holds an unknown key, a missing key, a wrong
             type or a value that cannot be; the message names the first of them.
     """
+    return parse(read(path), str(path))
+
+
+def read(path: str | Path) -> Any:
+    """The contents of params.yaml as they stand there, unchecked.
+
+    Raises:
+        StudyError: the file is missing or is not YAML.
+    """
     try:
         # YAML 1.2, as DVC reads it: to YAML 1.1 parsers 1e-4 is a string and `on` a truth value.
-        raw = YAML(typ="safe").load(Path(path))
+        return YAML(typ="safe").load(Path(path))
     except FileNotFoundError as error:
         raise StudyError(
             str(path),
@@ -267,7 +276,6 @@ def load(path: str | Path) -> Params:
         raise StudyError(
             str(path), expected="YAML", found=yaml_problem(error), remedy="correct the line"
         ) from error
-    return parse(raw, str(path))
 
 
 def parse(raw: Any, where: str) -> Params:

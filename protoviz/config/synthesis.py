@@ -124,6 +124,11 @@ class Synthesis(Section):
     batch_size: Count | Literal["auto"]
     levels: Annotated[int, Field(ge=2, le=256)]
 
+    @property
+    def trace_length(self) -> int:
+        """Values in an activation trace: at the start of the ascent and after every step."""
+        return self.ascent.steps + 1
+
 
 _STILL = Transforms(jitter=0, scale=(1, 1), rotation=0)
 _NO_EVOLUTION = Evolution(strategy="none", generations=20, samples=30, parents=15, sigma=2.0, only="silent")

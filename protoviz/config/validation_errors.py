@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from protoviz.errors import StudyError
+from protoviz.errors import StudyError, said
 
 OWN = "invalid"
 LONGEST_VALUE = 60  # characters shown
@@ -82,7 +82,7 @@ def yaml_problem(error: YAMLError) -> str:
     """What the parser stumbled over, and the line."""
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
         return f"{error.problem} in line {error.problem_mark.line + 1}"
-    return " ".join(str(error).split())
+    return said(error)
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from protoviz import progress, seeding
 from protoviz.data.base import BLOCK, Indices, Pixels, Source, square
 from protoviz.data.stl10 import process_pool
-from protoviz.errors import StudyError
+from protoviz.errors import StudyError, said
 
 SUFFIXES = frozenset(
     f".{name}"
@@ -138,7 +138,7 @@ def _reason(path: Path, error: Exception) -> str:
         return error.strerror.lower()
     if path.stat().st_size == 0:
         return "an empty file"
-    return " ".join(str(error).replace(f" {str(path)!r}", "").split()) or type(error).__name__
+    return said(error).replace(f" {str(path)!r}", "")
 
 
 def _classes(folder: Path) -> dict[str, list[Path]]:

@@ -1,4 +1,4 @@
-"""Training with labels, for the stages of study B: AdamW, one cycle, cross-entropy."""
+"""Training with labels, for the states of study B: AdamW, one cycle, cross-entropy."""
 
 import math
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ class Task:
 
     @classmethod
     def read(cls, directory: Path) -> "Task":
-        """What a stage has written.
+        """What a stage of the pipeline has written.
 
         Raises:
             StudyError: it is missing or damaged.

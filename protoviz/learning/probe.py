@@ -40,22 +40,6 @@ class Readout:
     converged: bool | None
 
 
-def accuracies(
-    train_features: Features,
-    train_labels: Labels,
-    test_features: Features,
-    test_labels: Labels,
-    settings: Probe,
-    seed: int,
-) -> dict[str, float]:
-    """Accuracy in percent of each read-out: `logistic`, `svm`, `adam`.
-
-    Arguments and errors are those of `readouts`.
-    """
-    fitted = readouts(train_features, train_labels, test_features, test_labels, settings, seed)
-    return {name: readout.accuracy for name, readout in fitted.items()}
-
-
 def readouts(
     train_features: Features,
     train_labels: Labels,

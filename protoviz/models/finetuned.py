@@ -1,7 +1,7 @@
-"""The network of study B at its stages of training: built, given weights, kept and read again.
+"""The network of study B at its training states: built, given weights, kept and read again.
 
-Its weights, 100 MB a stage, are not kept by DVC (.dvcignore names them), which would store and publish them
-all: what it keeps is their digests. The one stage that reads them, `synthesize_stages`, asks `digests`
+Its weights, 100 MB a state, are not kept by DVC (.dvcignore names them), which would store and publish them
+all: what it keeps is their digests. The one DVC stage that reads them, `synthesize_stages`, asks `digests`
 whether those that are there are those of the record. In a fresh clone they are not there until they are
 needed, which is when prototypes are made again.
 """
@@ -17,9 +17,9 @@ from protoviz.config.finetuning import Pretraining
 from protoviz.errors import StudyError
 from protoviz.models import download, safetensors_io
 
-STAGES = ("random", "pretrained", "finetuned")  # the names of epoch 0, 1, 2
+STATES = ("random", "pretrained", "finetuned")  # the names of epoch 0, 1, 2
 
-RECORD = "networks.json"  # stage -> SHA-256 of its file of weights; kept by DVC
+RECORD = "networks.json"  # state -> SHA-256 of its file of weights; kept by DVC
 
 _KIND = "stage of training"
 _TRAIN = "dvc repro --force --single-item train_stages"
@@ -27,12 +27,12 @@ _TRAIN = "dvc repro --force --single-item train_stages"
 
 @dataclass(frozen=True)
 class Identity:
-    """What identifies the network of a stage.
+    """What identifies the network of a state.
 
     Attributes:
         model: its name in timm.
         classes: outputs of its classifier.
-        stage: one of `STAGES`.
+        stage: one of `STATES`, under the name that the files of weights have for it.
         seed: of the weights that it started from.
     """
 
@@ -42,9 +42,9 @@ class Identity:
     seed: int
 
 
-def path(directory: str | Path, stage: str) -> Path:
-    """Where the network of a stage lies."""
-    return Path(directory) / layout.stage_checkpoint(stage)
+def path(directory: str | Path, state: str) -> Path:
+    """Where the network of a state lies."""
+    return Path(directory) / layout.stage_checkpoint(state)
 
 
 def initial(model: str, classes: int | None, seed: int) -> nn.Module:
@@ -90,9 +90,9 @@ def save(target: str | Path, network: nn.Module, identity: Identity) -> None:
 
 
 def record(directory: str | Path) -> None:
-    """Write down the digests of the networks of all stages, once they are saved."""
+    """Write down the digests of the networks of all states, once they are saved."""
     files.write_json(
-        Path(directory) / RECORD, {stage: files.sha256(path(directory, stage)) for stage in STAGES}
+        Path(directory) / RECORD, {state: files.sha256(path(directory, state)) for state in STATES}
     )
 
 
@@ -103,8 +103,8 @@ def digests(directory: str | Path) -> dict[str, str]:
         StudyError: there is no record, weights are not there, or are of another training.
     """
     recorded = dict(files.read_json(Path(directory) / RECORD))
-    for stage, expected in recorded.items():
-        source = path(directory, stage)
+    for state, expected in recorded.items():
+        source = path(directory, state)
         found = files.sha256(source) if source.is_file() else None
         if found != expected:
             raise StudyError(
@@ -117,7 +117,7 @@ def digests(directory: str | Path) -> dict[str, str]:
 
 
 def load(source: str | Path) -> tuple[nn.Module, Identity]:
-    """Read the network of a stage, frozen, in evaluation mode.
+    """Read the network of a state, frozen, in evaluation mode.
 
     Raises:
         StudyError: no such file, a damaged one, or one of another kind.

@@ -53,9 +53,9 @@ def read(
 
 def unfit(source: str | Path, kind: str, error: Exception) -> StudyError:
     """The error for a file that is not what its reader expected."""
-    return StudyError(
+    return StudyError.of(
+        error,
         str(source),
         expected=f"a {kind} written by protoviz",
-        found=" ".join(str(error).split())[:200] or type(error).__name__,
         remedy="run its stage again",
     )

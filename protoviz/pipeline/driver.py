@@ -20,7 +20,7 @@ from pathlib import Path
 from protoviz import files, layout, machine
 from protoviz.config import params
 from protoviz.errors import StudyError
-from protoviz.pipeline import executor, prune, resume
+from protoviz.pipeline import dvc_lock, executor, prune, resume
 from protoviz.pipeline.scheduler import Schedule
 from protoviz.report import finetuning_table
 from protoviz.report.findings_table import table
@@ -61,7 +61,7 @@ def repro(jobs: int | None) -> None:
     needs = stale()
     if needs:
         run(Schedule(needs), min(jobs, len(needs)))
-        sort_lock_file()
+        dvc_lock.sort()
         print(f"\nThe study is up to date after {_duration(time.monotonic() - started)}.")
     else:
         print("Nothing to run: the study is up to date.")
@@ -90,10 +90,10 @@ def stale() -> dict[str, list[str]]:
             graph = repo.index.graph  # edges go from a stage to those it needs
             changed = repo.status()
     except DvcException as error:
-        raise StudyError(
+        raise StudyError.of(
+            error,
             "dvc.yaml",
             expected="a pipeline that DVC can run",
-            found=" ".join(str(error).split()),
             remedy="correct it",
         ) from error
     dirty = {stage for stage in graph if stage.addressing in changed}
@@ -163,20 +163,6 @@ def run(schedule: Schedule, jobs: int) -> None:
             found="the error printed above",
             remedy="correct its cause and run `make repro` again; what is done is kept",
         )
-
-
-def sort_lock_file() -> None:
-    """Bring dvc.lock into the order of dvc.yaml, so that it does not depend on which stage ended first."""
-    from dvc.repo import Repo
-    from dvc.utils.serialize import dump_yaml, load_yaml
-
-    with Repo() as repo, repo.lock:
-        lock = load_yaml("dvc.lock")
-        place = {stage.addressing: at for at, stage in enumerate(repo.index.stages)}
-        entries = sorted(lock["stages"].items(), key=lambda entry: place.get(entry[0], len(place)))
-        if entries != list(lock["stages"].items()):
-            with files.complete("dvc.lock") as partial:
-                dump_yaml(str(partial), {**lock, "stages": dict(entries)})
 
 
 def _prepare_environment(compute: params.Compute) -> None:

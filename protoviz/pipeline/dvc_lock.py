@@ -1,6 +1,6 @@
-"""dvc.lock: what every stage made, of what and with which parameters; read without DVC."""
+"""dvc.lock: what every stage made, of what and with which parameters; read without DVC, changed with it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from protoviz import files
 from protoviz.errors import StudyError
 
 LOCK_FILE = "dvc.lock"
@@ -87,3 +88,30 @@ def read(top: str | Path = ".") -> DvcLock:
 def object_path(root: str, digest: str) -> str:
     """Where an object lies in a remote or in the cache: in a folder named after the first two digits."""
     return f"{root}/files/md5/{digest[:2]}/{digest[2:]}"
+
+
+def sort() -> None:
+    """Bring the entries into the order of dvc.yaml, so that it does not depend on which stage ended first."""
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        place = {stage.addressing: at for at, stage in enumerate(repo.index.stages)}
+    _rewrite(lambda entries: dict(sorted(entries.items(), key=lambda one: place.get(one[0], len(place)))))
+
+
+def keep(stages: Collection[str]) -> None:
+    """Drop the entries of all other stages."""
+    _rewrite(lambda entries: {name: entry for name, entry in entries.items() if name in stages})
+
+
+def _rewrite(changed: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Write the file anew with its entries changed, in DVC's own form, while DVC leaves it alone."""
+    from dvc.repo import Repo
+    from dvc.utils.serialize import dump_yaml, load_yaml
+
+    with Repo() as repo, repo.lock:
+        lock = load_yaml(LOCK_FILE)
+        entries = changed(lock["stages"])
+        if list(entries) != list(lock["stages"]):
+            with files.complete(LOCK_FILE) as partial:
+                dump_yaml(str(partial), {**lock, "stages": entries})

@@ -60,9 +60,9 @@ def find() -> DvcStorage:
                 cache.parents[1], Path(remote.path).parents[1] if local else None, elsewhere=not local
             )
     except DvcException as error:
-        raise StudyError(
+        raise StudyError.of(
+            error,
             str(Path.cwd()),
             expected="the top of the repository, with .dvc",
-            found=" ".join(str(error).split()),
             remedy="change to it and run again",
         ) from error

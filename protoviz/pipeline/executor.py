@@ -133,10 +133,10 @@ def _cluster(places: Sequence[Slot]) -> Iterator[Any]:
         try:
             client = distributed.Client(address, set_as_default=False, timeout=SECONDS_TO_CONNECT)
         except (OSError, ValueError) as error:
-            raise StudyError(
+            raise StudyError.of(
+                error,
                 f"{SCHEDULER} {address}",
                 expected="a dask scheduler",
-                found=" ".join(str(error).split()) or type(error).__name__,
                 remedy="start it (`dask scheduler`), or unset the variable to work on this machine alone",
             ) from error
         with client:

@@ -9,7 +9,7 @@ from typing import Any
 from protoviz import digests, files
 from protoviz.errors import StudyError
 from protoviz.pipeline import dvc_lock, dvc_storage
-from protoviz.pipeline.dvc_lock import DvcLock, Output
+from protoviz.pipeline.dvc_lock import Output
 from protoviz.pipeline.dvc_storage import DvcStorage
 
 
@@ -49,7 +49,8 @@ def remove() -> list[str]:
             )
     for path in present:
         files.remove(Path(path))
-    _forget(stages, recorded)
+    if not set(recorded.stages) <= stages:
+        dvc_lock.keep(stages)
     return present
 
 
@@ -72,20 +73,6 @@ def _can_be_had_again(path: str, former: Output | None, where: DvcStorage | None
     if former is not None and former.digest == digest:
         return True
     return where is not None and Path(dvc_lock.object_path(str(where.cache), digest)).is_file()
-
-
-def _forget(stages: set[str], recorded: DvcLock) -> None:
-    """Drop the entries of stages that there are no more from dvc.lock."""
-    if set(recorded.stages) <= stages:
-        return
-    from dvc.repo import Repo
-    from dvc.utils.serialize import dump_yaml, load_yaml
-
-    with Repo() as repo, repo.lock:
-        lock = load_yaml(dvc_lock.LOCK_FILE)
-        kept = {name: entry for name, entry in lock["stages"].items() if name in stages}
-        with files.complete(dvc_lock.LOCK_FILE) as partial:
-            dump_yaml(str(partial), {**lock, "stages": kept})
 
 
 def _inside(out: Any) -> str:

@@ -62,7 +62,7 @@ def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
             if inside:
                 _require_limit(where.remote or Path(), sizes, shares, LIMIT if limit is None else limit)
             for path in pushed:
-                for problem in verify.audit(recorded.outputs[path], recorded, where):
+                for problem in verify.output_problems(recorded.outputs[path], recorded, where):
                     raise StudyError(
                         path, expected="no damage", found=str(problem), remedy="run `protoviz verify`"
                     )
@@ -77,10 +77,10 @@ def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
                         remedy="publish again",
                     )
     except DvcException as error:
-        raise StudyError(
+        raise StudyError.of(
+            error,
             "the default remote of DVC",
             expected="one that can be written to",
-            found=" ".join(str(error).split()),
             remedy="correct .dvc/config, or `dvc remote modify`",
         ) from error
     return shares

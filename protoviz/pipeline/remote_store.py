@@ -10,14 +10,11 @@ store, and a file that is in the list but not on the server is an error: nothing
 """
 
 import asyncio
-import json
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import product
-from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import xarray as xr
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
@@ -26,8 +23,9 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from protoviz import digests, layout
 from protoviz.errors import StudyError
 from protoviz.pipeline import dvc_lock
-from protoviz.store import schema
-from protoviz.store.zarr_io import METADATA
+from protoviz.store import manifest, schema
+
+Parsed = TypeVar("Parsed")
 
 
 def open_published(
@@ -67,10 +65,11 @@ def open_published(
     files = digests.listed(content)
     objects.require_ranges(digest, len(content))
     published = PublishedStore(objects, files)
-    _require_every_shard(json.loads(objects.read(files[METADATA])), files, f"{top}: {store}")
+    _require_whole(objects, files, f"{top}: {store}")
     dataset: xr.Dataset = xr.open_zarr(published, chunks=None)
-    if {schema.LAYER, schema.CHANNEL} <= set(dataset.coords) and schema.UNIT in dataset.dims:
-        dataset = dataset.set_xindex([schema.LAYER, schema.CHANNEL])
+    labels = [dataset.coords.get(name) for name in schema.UNIT_LABELS]
+    if all(label is not None and label.dims == (schema.UNIT,) for label in labels):
+        dataset = dataset.set_xindex(schema.UNIT_LABELS)
     return dataset
 
 
@@ -218,10 +217,10 @@ def _read(where: str, start: int | None = None, end: int | None = None) -> bytes
     except FileNotFoundError:
         return None
     except (OSError, ValueError, ImportError, TimeoutError, aiohttp.ClientError) as error:
-        raise StudyError(
+        raise StudyError.of(
+            error,
             where,
             expected="a file that can be read",
-            found=" ".join(str(error).split()) or type(error).__name__,
             remedy="check the address, and that the server is there",
         ) from error
 
@@ -234,26 +233,46 @@ def _limits(part: ByteRequest | None) -> tuple[int | None, int | None]:
     return (part.offset, None) if isinstance(part, OffsetByteRequest) else (-part.suffix, None)
 
 
-def _require_every_shard(metadata: Any, files: Mapping[str, str], where: str) -> None:
-    """Check that every shard of every array is in the list: Zarr reads those that are not as fill values.
+def _require_whole(objects: Objects, files: Mapping[str, str], where: str) -> None:
+    """Check what a store says of itself against the list of its files; no data are read for that.
 
     Raises:
-        StudyError: naming the first that is not.
+        StudyError: a shard is not in the list (Zarr reads such as fill values), the metadata of an array
+            are not those that the store's own repeat, or its manifest says another thing of a file.
     """
-    for name, array in metadata["consolidated_metadata"]["metadata"].items():
-        if array["node_type"] != "array":
-            continue
-        shard = array["chunk_grid"]["configuration"]["chunk_shape"]
-        counts = [ceil(length / step) for length, step in zip(array["shape"], shard, strict=True) if step]
-        for position in product(*map(range, counts)):
-            file = "/".join([name, "c", *map(str, position)])
-            if file not in files:
-                raise StudyError(
-                    where,
-                    expected="all its shards",
-                    found=f"none at {file}",
-                    remedy="run `make repro` there and publish the study again",
-                )
+    arrays = _parsed(manifest.arrays, objects, files, manifest.METADATA, where)
+    for file in manifest.all_files(arrays):
+        if file not in files:
+            raise _differs(where, "all its shards", f"none at {file}")
+    for name in manifest.disagreeing(arrays, files):
+        found = f"others at {name}/{manifest.METADATA}"
+        raise _differs(where, f"metadata of {name} as in its {manifest.METADATA}", found)
+    own = manifest.manifest_file(arrays)
+    said = _parsed(manifest.parse, objects, files, own, where)
+    for file in sorted((said.keys() | files.keys()) - {own}):
+        if said.get(file) != files.get(file):
+            raise _differs(where, f"the files that its {own} names", f"another at {file}")
+
+
+def _parsed(
+    parse: Callable[[bytes], Parsed], objects: Objects, files: Mapping[str, str], file: str, where: str
+) -> Parsed:
+    """The contents of a file of a store.
+
+    Raises:
+        StudyError: the store has none, or it is something else.
+    """
+    if file not in files:
+        raise _differs(where, f"a store of this version, with {file}", "none")
+    try:
+        return parse(objects.read(files[file]))
+    except ValueError as error:
+        raise _differs(f"{where}: {file}", "metadata of protoviz", str(error)) from error
+
+
+def _differs(where: str, expected: str, found: str) -> StudyError:
+    remedy = "run `make repro` there and publish the study again"
+    return StudyError(where, expected=expected, found=found, remedy=remedy)
 
 
 def _no_ranges(where: str) -> StudyError:

@@ -1,8 +1,9 @@
 """Finished pieces of a long stage, kept when it is interrupted, never when what it depends on has changed.
 
-    with scratch.pieces(layout.prototypes(condition, run)) as folder:
-        ...                                     # make what is not in `folder` yet, each with files.complete
-        scratch.publish(folder / "store", out)  # when all is there
+    with resume.running(stage):                    # `run_stage` does it for every stage
+        with resume.pieces(out) as folder:
+            ...                                    # make what is not in `folder` yet, with files.complete
+            resume.publish(folder / "store", out)  # when all is there
 
 The pieces of a stage lie in `.scratch/<stage>/<fingerprint>/`: another command, dependency, parameter or
 environment is another fingerprint, and the pieces of the old one are removed. A lock keeps a second process
@@ -24,9 +25,23 @@ from typing import Any
 from protoviz import files, layout
 from protoviz.errors import StudyError
 from protoviz.pipeline import fingerprint
+from protoviz.pipeline.fingerprint import Stage
 
 PLACE = "PROTOVIZ_SCRATCH"  # environment variable: another folder, on the same file system as the outputs
 UNFINISHED = "*.partial"  # what files.complete and Zarr call a file until it is whole
+
+_current: Stage | None = None  # the stage that this process runs
+
+
+@contextlib.contextmanager
+def running(stage: Stage | None) -> Iterator[None]:
+    """Within the block, `pieces` are those of this stage; None: of no stage that DVC knows."""
+    global _current
+    before, _current = _current, stage
+    try:
+        yield
+    finally:
+        _current = before
 
 
 @contextlib.contextmanager
@@ -35,11 +50,11 @@ def pieces(out: str | Path, also: Mapping[str, Any] = MappingProxyType({})) -> I
 
     It holds what an interrupted run of the same stage has finished, and nothing unfinished. It is kept
     after the block, too, until DVC has recorded the stage (`forget`) or something has changed: a run
-    that is killed while DVC takes over its output repeats nothing. Without a dvc.yaml that names `out`
+    that is killed while DVC takes over its output repeats nothing. Outside of a stage (`running`)
     there is no telling what the pieces depend on: they are kept for the length of the block only.
 
     Args:
-        out: an output of the stage in dvc.yaml, relative to the top of the repository; it says which stage.
+        out: the output that is made of the pieces, for messages.
         also: what the result depends on beyond dvc.yaml, such as the device, as JSON values.
 
     Yields:
@@ -49,7 +64,7 @@ def pieces(out: str | Path, also: Mapping[str, Any] = MappingProxyType({})) -> I
         StudyError: another process is at work on this stage; a dependency is not there; or, out of the
             block, the disk is full.
     """
-    stage = fingerprint.stage_of(out)
+    stage = _current
     with files.room(out):
         if stage is None:
             with _temporary(Path(out)) as folder:
@@ -57,12 +72,13 @@ def pieces(out: str | Path, also: Mapping[str, Any] = MappingProxyType({})) -> I
             return
         base = _base(stage.address)
         with _alone(base, stage.address):
-            folder = base / fingerprint.fingerprint(stage, also)
+            depends = fingerprint.record(stage)
+            folder = base / fingerprint.fingerprint(depends, also)
             used = folder.with_suffix(".used")
             for other in base.iterdir():
                 if other.name != "lock" and other.stem != folder.name:
                     _discard(other)
-            if used.exists() and fingerprint.record(stage, "md5") == fingerprint.recorded(stage):
+            if used.exists() and depends == fingerprint.recorded(stage):
                 _discard(folder)  # DVC has what they were for; to run again is to compute again
             used.unlink(missing_ok=True)
             folder.mkdir(exist_ok=True)

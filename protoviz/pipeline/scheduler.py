@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 
 # Core-seconds of each stage of the default study, measured on two x86 cores. Only their ratios count,
 # for the order and for the time left; a stage that is not named takes 10.
@@ -26,6 +27,9 @@ class Schedule:
         self.needs = {
             stage: {need for need in needs if need in self.needs} for stage, needs in self.needs.items()
         }
+        self._graph = TopologicalSorter(self.needs)
+        self._graph.prepare()
+        self._ready = set(self._graph.get_ready())
         chains = longest_chains(self.needs)
         # The one that holds up most comes first, so that no core is idle at the end; ties keep their order.
         self.waiting = sorted(self.needs, key=lambda stage: -chains[stage])
@@ -33,7 +37,7 @@ class Schedule:
     def start(self, now: float) -> str | None:
         """Take the next stage whose needs are done, or None if there is none."""
         for stage in self.waiting:
-            if set(self.needs[stage]) <= set(self.done):
+            if stage in self._ready:
                 self.waiting.remove(stage)
                 self.running[stage] = now
                 return stage
@@ -42,6 +46,8 @@ class Schedule:
     def finish(self, stage: str, now: float) -> None:
         """Note that a stage is done."""
         self.done[stage] = now - self.running.pop(stage)
+        self._graph.done(stage)
+        self._ready.update(self._graph.get_ready())
 
     def seconds_left(self, now: float, jobs: int) -> float | None:
         """An estimate from the pace of the stages that are done; None before the first."""
@@ -70,16 +76,10 @@ def longest_chains(
         needs: stage -> the stages that must be done before it, all of them keys; without cycles.
         durations: seconds of each stage; by default those expected.
     """
-    followers: dict[str, list[str]] = {stage: [] for stage in needs}
-    for stage, before in needs.items():
-        for need in before:
-            followers[need].append(stage)
+    behind = dict.fromkeys(needs, 0.0)  # the longest chain that waits for the end of a stage
     lengths: dict[str, float] = {}
-
-    def length(stage: str) -> float:
-        if stage not in lengths:
-            own = durations[stage] if durations else seconds(stage)
-            lengths[stage] = own + max(map(length, followers[stage]), default=0.0)
-        return lengths[stage]
-
-    return {stage: length(stage) for stage in needs}
+    for stage in reversed([*TopologicalSorter(needs).static_order()]):
+        lengths[stage] = (durations[stage] if durations else seconds(stage)) + behind[stage]
+        for need in needs[stage]:
+            behind[need] = max(behind[need], lengths[stage])
+    return lengths

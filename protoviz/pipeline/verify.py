@@ -1,7 +1,7 @@
 """Outputs against dvc.lock: are they what the stages made, do they say with what, and how to get them back.
 
-audit       what is wrong with one output
-recovery    the commands that bring it back: from the cache, from the remote, or made anew
+output_problems  what is wrong with one output: what the validator of stores says, and what dvc.lock knows
+recovery         the commands that bring it back: from the cache, from the remote, or made anew
 """
 
 import json
@@ -16,18 +16,19 @@ from protoviz.config import synthesis
 from protoviz.pipeline import dvc_lock
 from protoviz.pipeline.dvc_lock import DvcLock, Output
 from protoviz.pipeline.dvc_storage import DvcStorage
-from protoviz.store import schema, validation
+from protoviz.store import attributes as stored
+from protoviz.store import kinds, schema, validation
 from protoviz.store.validation import Problem
 
 
-def audit(output: Output, recorded: DvcLock, where: DvcStorage) -> list[Problem]:
+def output_problems(output: Output, recorded: DvcLock, where: DvcStorage) -> list[Problem]:
     """What is wrong with an output: read whole, compared with dvc.lock; nothing is changed."""
     path = Path(output.path)
     if not path.exists():
         return [Problem("the output", "is not there")]
     problems: list[Problem] = []
     if path.suffix == ".zarr":
-        problems += validation.check(path)
+        problems += validation.problems(path, kinds.kind_of(path))
         problems += _said(path, output, recorded)
     return problems + list(_changed(path, output, where, problems))
 
@@ -61,12 +62,12 @@ def _changed(path: Path, output: Output, where: DvcStorage, known: Iterable[Prob
     if listed is None:
         yield Problem("the output", f"is not what {output.stage} made: dvc.lock has MD5 {output.digest}")
         return
-    said = {problem.where for problem in known}
+    said = {problem.where for problem in known} | {problem.file for problem in known}
     for name in sorted(listed | found):
         if found.get(name) == listed.get(name):
             continue
         place = validation.place(path, name) if path.suffix == ".zarr" else f"file {name or path}"
-        if not said & {place, place.rpartition(": ")[0], f"file {name}"}:
+        if not said & {place, name, f"file {name}"}:
             kind = "missing" if name not in found else "not of the stage" if name not in listed else "changed"
             yield Problem(place, f"{kind} since {output.stage} made it")
 
@@ -75,9 +76,9 @@ def _said(path: Path, output: Output, recorded: DvcLock) -> Iterator[Problem]:
     """What a store says of itself, against the parameters and outputs in dvc.lock."""
     try:
         with xr.open_zarr(path, chunks=None) as dataset:
-            attributes = dataset.attrs
+            attributes = stored.read(dataset)
             labels = {name: dataset[name].to_numpy().tolist() for name in _AXES if name in dataset.coords}
-    except Exception:  # `verification` has said it
+    except Exception:  # `validation` has said it
         return
     for name, expected in _expected(output, recorded).items():
         if name in labels and labels[name] != expected:

@@ -12,7 +12,7 @@ from typing import Any
 import xarray as xr
 
 from protoviz import files
-from protoviz.store import schema
+from protoviz.store import attributes, schema
 
 _MADE_HERE = ("procedural", "microbes")
 
@@ -90,7 +90,7 @@ def _files(store: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _part(part: Part) -> Iterator[str]:
-    cube, said = part.cube, part.cube.attrs
+    cube, said = part.cube, attributes.read(part.cube)
     layers = schema.layer_slices(cube[schema.LAYER].to_numpy())
     status = cube[schema.STATUS].to_numpy()
     states = {state.name.lower(): int((status == state).sum()) for state in schema.Status}

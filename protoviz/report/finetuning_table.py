@@ -23,9 +23,9 @@ def table(found: Mapping[str, Any]) -> str:
         "out as dead or diverged at one of them"
     )
     lines += ["", f"{'Accuracy, %':<{SPACE}}{'':>{CELL}}{'chance':>{CELL}}"]
-    for stage, said in study["training"].items():
+    for state, said in study["training"].items():
         numbers = (f"{said['accuracy']:.1f}", f"{said['chance']:.1f}") if said else ("not known here", "")
-        lines.append(f"  {stage:<{SPACE - 2}}" + "".join(f"{number:>{CELL}}" for number in numbers))
+        lines.append(f"  {state:<{SPACE - 2}}" + "".join(f"{number:>{CELL}}" for number in numbers))
     for finding in found["findings"]:
         lines += ["", *_finding(finding)]
     return "\n".join([*lines, "", *_wrap(found["note"])]) + "\n"

@@ -2,7 +2,7 @@
 
     create       shapes, coordinates, chunks and attributes are fixed, before any work is spent
     write_shard  all units of one (condition, run, repeat, epoch), checked against the template
-    validate     nothing is missing
+    finish       nothing is missing, and the manifest says of every file what it is
     open_cube    an xarray Dataset that reads only what is asked for
 
 A shard file holds all units of one (repeat, epoch) and has one writer. Coordinates, never file
@@ -12,11 +12,11 @@ names, carry identity. To read a cube, xarray alone is enough:
 """
 
 import itertools
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,9 +26,7 @@ from numpy.typing import NDArray
 
 from protoviz import files
 from protoviz.errors import StudyError
-from protoviz.store import schema, zarr_io
-
-_REMAKE = "remove the store and run `make repro`, which makes it anew"
+from protoviz.store import manifest, schema, validation, zarr_io
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
         axis.name: (axis.dims, values[axis.name], {"description": axis.description})
         for axis in schema.CUBE.coordinates
     }
-    described = {"title": schema.CUBE.title, **_json(attributes, str(path))}
+    described = {"title": schema.CUBE.title, **attributes}
     zarr_io.write(path, xr.Dataset(coords=coordinates, attrs=described))
     group = zarr.open_group(path, mode="r+", use_consolidated=False)
     chunk_units = schema.unit_chunk(Counter(layer.tolist()).values())
@@ -181,58 +179,35 @@ def open_cube(path: str | Path) -> xr.Dataset:
     Raises:
         StudyError: there is no such cube.
     """
-    if not (Path(path) / zarr_io.METADATA).is_file():
+    if not (Path(path) / manifest.METADATA).is_file():
         raise files.missing(path)
     cube: xr.Dataset = xr.open_zarr(path, chunks=None)
     return cube.set_xindex([schema.LAYER, schema.CHANNEL])
 
 
 def validate(path: str | Path) -> None:
-    """Check that a cube is whole: all arrays and coordinates, every shard, no prototype missing.
-
-    Zarr gives fill values for a shard that is not there, without an error. `verification` compares checksums.
+    """Check in a moment that a cube is whole: see `validation` for what is looked at, and what is not.
 
     Raises:
-        StudyError: naming the first shard that is missing, unreadable or unfinished.
+        StudyError: naming the first shard that is missing or unfinished, or what else is wrong.
     """
-    with open_cube(path) as cube:
-        for variable in schema.CUBE.variables:
-            array = cube.get(variable.name)
-            if array is None or array.dims != variable.dims or array.dtype != variable.dtype:
-                found = "none" if array is None else f"{array.dtype} {array.dims}"
-                expected = f"{variable.dtype} {variable.dims}"
-                raise StudyError(f"{path}: {variable.name}", expected=expected, found=found, remedy=_REMAKE)
-        for name in (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH):
-            labels = cube[name].to_numpy()
-            if len(set(labels.tolist())) != len(labels):
-                found = ", ".join(map(str, labels))
-                raise StudyError(f"{path}: {name}", expected="distinct labels", found=found, remedy=_REMAKE)
-        if not schema.in_order(*(cube[name].to_numpy() for name in schema.UNIT_LABELS)):
-            expected = "layer after layer, the channels of each ascending"
-            raise StudyError(f"{path}: {schema.CHANNEL}", expected=expected, found="others", remedy=_REMAKE)
-        for position, address in addresses(cube):
-            where, whole = f"{path}: {address}", "all its prototypes"
-            for variable in schema.CUBE.variables:
-                if not shard_file(Path(path), variable, position).is_file():
-                    found = f"no shard of {variable.name}"
-                    raise StudyError(where, expected=whole, found=found, remedy=_REMAKE)
-            try:
-                states = cube[schema.STATUS][position].to_numpy()
-            except (ValueError, RuntimeError) as error:
-                found = " ".join(str(error).split())
-                raise StudyError(where, expected="readable states", found=found, remedy=_REMAKE) from error
-            if missing := int((states == schema.Status.MISSING).sum()):
-                found = f"{missing} of {states.size} missing"
-                raise StudyError(where, expected=whole, found=found, remedy=_REMAKE)
+    if not (Path(path) / manifest.METADATA).is_file():
+        raise files.missing(path)
+    validation.require(path, schema.CUBE, fast=True)
 
 
-def _json(attributes: Mapping[str, Any], where: str) -> dict[str, Any]:
-    try:
-        plain: dict[str, Any] = json.loads(json.dumps(dict(attributes), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        where, remedy = f"{where}: attributes", "give plain values"
-        raise StudyError(where, expected="JSON values", found=str(error), remedy=remedy) from error
-    return plain
+def finish(path: str | Path, known: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Check that all shards are written, then write the manifest: the last act of whoever fills a cube.
+
+    Args:
+        path: of the cube.
+        known: path within it -> MD5 of files that need not be read.
+
+    Raises:
+        StudyError: see `validate`.
+    """
+    validate(path)
+    manifest.write(path, known)
 
 
 def _array(group: zarr.Group, name: str) -> Any:
@@ -264,7 +239,8 @@ def addresses(cube: xr.Dataset) -> Iterator[tuple[tuple[int, ...], Address]]:
 
 def shard_file(path: Path, variable: schema.Variable, position: tuple[int, ...]) -> Path:
     """The file of a shard: every later axis is whole, so its place along it is 0."""
-    return path.joinpath(variable.name, "c", *map(str, position), *"0" * (len(variable.dims) - len(position)))
+    later = (0,) * (len(variable.dims) - len(position))
+    return path / manifest.shard_file(variable.name, (*position, *later))
 
 
 def _require_fit(name: str, values: NDArray[Any], array: zarr.Array[Any], address: Address) -> None:

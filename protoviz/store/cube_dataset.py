@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from protoviz.store import schema
+from protoviz.store.attributes import encoded
 from protoviz.store.cube import Address, Shard
 
 
@@ -26,7 +27,7 @@ def dataset(
         shards: of the same units.
         layers: of the units, in the order of the shards.
         channels: likewise.
-        attributes: what they were made with.
+        attributes: what they were made with, JSON values.
         checkpoint: what the weights of the network are called.
     """
     first = addresses[0]
@@ -54,6 +55,9 @@ def dataset(
             axis.name: (axis.dims, coordinates[axis.name], {"description": axis.description})
             for axis in schema.CUBE.coordinates
         },
-        {"title": schema.CUBE.title, **attributes},
+        encoded({"title": schema.CUBE.title, **attributes}, "prototypes"),
     )
+    for axis in schema.CUBE.coordinates:
+        if axis.dtype == schema.TEXT:
+            made[axis.name].encoding |= schema.TEXT_ENCODING  # so that it is read as written, see zarr_io.py
     return made.set_xindex([schema.LAYER, schema.CHANNEL])

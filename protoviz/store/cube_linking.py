@@ -15,7 +15,8 @@ import xarray as xr
 
 from protoviz import files, layout
 from protoviz.errors import StudyError
-from protoviz.store import cube, schema
+from protoviz.store import attributes as stored
+from protoviz.store import cube, manifest, schema
 
 _REMAKE = "run `synthesize` of all networks with the same parameters"
 
@@ -25,7 +26,8 @@ def link_cube(target: str | Path, parts: Iterable[str | Path]) -> None:
 
     Conditions and runs come in the order in which the parts name them first. Attributes that agree are
     kept once; see `merge`. Files are hard-linked where the file system can, else copied;
-    checksums are not compared, which is `protoviz verify`'s work.
+    checksums are not compared, which is `protoviz verify`'s work: the manifest of the whole repeats what
+    those of the parts say.
 
     Args:
         target: the folder of the whole; what stood there is replaced, once the new one is complete.
@@ -46,7 +48,7 @@ def link_cube(target: str | Path, parts: Iterable[str | Path]) -> None:
             if item in items:
                 found = f"{items[item]} and {path}"
                 raise StudyError(layout.item(*item), expected="one store", found=found, remedy="remove one")
-            items[item], attributes[layout.item(*item)] = path, part.attrs
+            items[item], attributes[layout.item(*item)] = path, stored.read(part)
         template = template or extent
         _require_same(template, extent, path)
     if template is None:
@@ -54,6 +56,7 @@ def link_cube(target: str | Path, parts: Iterable[str | Path]) -> None:
     conditions = tuple(dict.fromkeys(condition for condition, _ in items))
     runs = tuple(dict.fromkeys(run for _, run in items))
     whole = cube.Template(**{**vars(template), "conditions": conditions, "runs": runs})
+    known: dict[str, str] = {}
     with files.complete(target) as partial:
         cube.create(partial, whole, merge(attributes))
         for (i, condition), (j, run) in itertools.product(enumerate(conditions), enumerate(runs)):
@@ -63,7 +66,8 @@ def link_cube(target: str | Path, parts: Iterable[str | Path]) -> None:
             for variable in schema.CUBE.variables:
                 shards = items[condition, run] / variable.name / "c" / "0" / "0"
                 _link_tree(shards, partial / variable.name / "c" / str(i) / str(j))
-        cube.validate(partial)
+            known |= _digests(items[condition, run], i, j)
+        cube.finish(partial, known)
 
 
 def read_template(part: xr.Dataset) -> cube.Template:
@@ -123,6 +127,21 @@ def _united(values: list[Any]) -> list[Any]:
             return []
         union[key] = agreed[0]
     return [union]
+
+
+def _digests(part: Path, i: int, j: int) -> dict[str, str]:
+    """Shards of the whole -> what the manifest of a part says of them; none where it has no manifest."""
+    try:
+        said = manifest.read(part)
+    except (OSError, ValueError):
+        return {}
+    starts = {f"{variable.name}/c/0/0/": f"{variable.name}/c/{i}/{j}/" for variable in schema.CUBE.variables}
+    return {
+        there + file.removeprefix(here): digest
+        for file, digest in said.items()
+        for here, there in starts.items()
+        if file.startswith(here)
+    }
 
 
 def _single(extent: cube.Template, path: Path) -> tuple[str, int]:

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from protoviz.store import schema, schema_appearance, schema_projection, schema_responses
-
-STORES = (*schema.STORES, *schema_responses.STORES, *schema_appearance.STORES, schema_projection.PROJECTION)
+from protoviz.store import schema
+from protoviz.store.kinds import STORES
 
 
 def data_dictionary() -> str:

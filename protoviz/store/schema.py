@@ -26,7 +26,7 @@ UNIT_LABELS = (LAYER, CHANNEL)
 EMBEDDER, DISTANCE, MASKING = "embedder", "distance", "masking"
 EPOCH_FROM, EPOCH_TO = "epoch_from", "epoch_to"
 SIDE, UNIT_LAYER = "side", "unit_layer"
-RANK, PROTOTYPE_EPOCH, NETWORK_EPOCH = "rank", "prototype_epoch", "network_epoch"
+RANK = "rank"
 
 IMAGE, LATENT, ACTIVATION = "image", "latent", "activation"
 ACTIVATION_TRACE, STATUS = "activation_trace", "status"
@@ -42,7 +42,8 @@ MASKINGS = (MASKED, FIXED, UNMASKED)
 SIDES = ("top", "bottom", "left", "right")
 GAUSSIAN_PARAMETERS = ("amplitude", "x0", "y0", "sigma_x", "sigma_y", "theta", "offset")
 
-TEXT = np.dtypes.StringDType()
+TEXT = np.dtype(object)  # Python strings, as xarray reads them; how they are stored is told in zarr_io.py
+TEXT_ENCODING = {"missing_value": ""}
 INTEGER = np.dtype(np.int64)
 CHUNK_UNITS = 64  # at most so many units in a chunk: 1.8 MB of images at 96 px, decoded in milliseconds
 

@@ -1,4 +1,4 @@
-"""The schema of what the networks themselves say of images: natural ones, and prototypes of other epochs."""
+"""The schema of what the networks themselves say of natural images."""
 
 import numpy as np
 
@@ -8,8 +8,6 @@ from protoviz.store.schema import (
     EPOCH,
     INTEGER,
     LAYER,
-    NETWORK_EPOCH,
-    PROTOTYPE_EPOCH,
     RANK,
     REPEAT,
     RUN,
@@ -23,7 +21,6 @@ TOP_IMAGE, TOP_RESPONSE = "top_image", "top_response"
 PERCENTILE, RATIO_TO_MAXIMUM = "percentile", "ratio_to_maximum"
 PARTICIPATION_RATIO, MEAN_CORRELATION = "participation_ratio", "mean_correlation"
 VARYING_UNITS = "varying_units"
-RESPONSE, RELATIVE_RESPONSE, UNITS = "response", "relative_response", "units"
 
 _INT32, _FLOAT32 = np.dtype(np.int32), np.dtype(np.float32)
 _NETWORK = (
@@ -32,7 +29,6 @@ _NETWORK = (
     Coordinate(REPEAT, (REPEAT,), INTEGER, "independent repetition of the synthesis"),
 )
 _LAYER = Coordinate(LAYER, (LAYER,), TEXT, "layer of the network")
-_AGEING = (CONDITION, RUN, REPEAT, PROTOTYPE_EPOCH, NETWORK_EPOCH, LAYER)
 
 NATURAL = Store(
     "Natural images and units",
@@ -95,42 +91,4 @@ NATURAL = Store(
     ),
 )
 
-AGEING = Store(
-    "Ageing of prototypes",
-    "data/ageing/<condition>-<run>.zarr",
-    (
-        *_NETWORK,
-        Coordinate(PROTOTYPE_EPOCH, (PROTOTYPE_EPOCH,), INTEGER, "epoch whose prototypes are shown"),
-        Coordinate(NETWORK_EPOCH, (NETWORK_EPOCH,), INTEGER, "epoch whose network responds"),
-        _LAYER,
-    ),
-    (
-        Variable(
-            RESPONSE, _AGEING, _FLOAT32, "mean response of the units to their own prototypes of that epoch"
-        ),
-        Variable(
-            RELATIVE_RESPONSE,
-            _AGEING,
-            _FLOAT32,
-            "median over units of that response over the response to the network's own prototype, 1 where "
-            "both epochs are the same",
-        ),
-        Variable(
-            PERCENTILE,
-            _AGEING,
-            _FLOAT32,
-            "mean over units of the share of natural images to which the unit responds less",
-            "%",
-        ),
-        Variable(
-            UNITS,
-            _AGEING,
-            _INT32,
-            "number of units in these: those whose prototypes of both epochs converged; NaN where it is 0",
-            "units",
-            0,
-        ),
-    ),
-)
-
-STORES = (NATURAL, AGEING)
+STORES = (NATURAL,)

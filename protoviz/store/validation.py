@@ -1,12 +1,16 @@
-"""Whether a store holds what it should: schema, coordinates, gaps, checksums, states.
+"""Whether a store is right: schema, coordinates, gaps, checksums, states, and the manifest of its files.
 
-Everything is read, nothing is changed. What is found is a list of problems, each with its place as a
-scientist names it (condition, run, repeat, epoch); after an empty list the store can be trusted.
+Nothing is changed. What is found is a list of problems, each with its place as a scientist names it
+(condition, run, repeat, epoch); after an empty list the store can be trusted.
+
+There are two depths. `problems` reads every byte. `problems(..., fast=True)` reads the coordinates and the
+states alone and looks whether all other shards are there: thousands of files in a second, for a stage that is
+about to read them and finds damaged ones by their checksums. It does without the manifest, too, so that a
+store can be checked before it gets one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,73 +18,104 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from protoviz.store import cube, schema, zarr_io
+from protoviz import digests
+from protoviz.errors import StudyError, said
+from protoviz.store import manifest, schema
 
 _OUTER = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
 _NUMBERS = (schema.ACTIVATION, schema.LATENT)  # finite in what is called converged
+_REMEDY = "remove the store and run `make repro`, which makes it anew"
+_OLD = (
+    "not there: the store was made by an older version or another program, or has lost it; no one can tell "
+    "whether it is as it was written"
+)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, and where: "condition clrjit, run 1, repeat 0, epoch 2", a coordinate, a file."""
+    """What is wrong, and where: "condition clrjit, run 1, repeat 0, epoch 2", a coordinate, a file.
+
+    Attributes:
+        where: in words.
+        found: what is wrong there.
+        file: of the store that is to blame, where it is one.
+    """
 
     where: str
     found: str
+    file: str = ""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.found}"
 
 
-def check(path: str | Path) -> list[Problem]:
+def problems(path: str | Path, kind: schema.Store | None, *, fast: bool = False) -> list[Problem]:
     """Read a store and list what is wrong with it.
 
     Args:
-        path: of a cube or of another store of `schema.STORES`; of any other Zarr store the coordinates,
-            gaps and checksums are checked.
+        path: of the store.
+        kind: what it has to be, see `kinds.kind_of`; None: coordinates, gaps, checksums, manifest only.
+        fast: read no more than coordinates and states, as told above.
     """
     path = Path(path)
     try:
-        group = zarr.open_group(path, mode="r")
-        arrays: dict[str, Any] = dict(group.arrays())
+        listed = manifest.read_arrays(path)
+        arrays: dict[str, Any] = dict(zarr.open_group(path, mode="r").arrays())
     except Exception as error:  # whatever zarr makes of metadata that are damaged or not there
-        return [Problem("the store", f"cannot be opened: {_said(error)}")]
+        return [Problem("the store", f"cannot be opened: {_said(error)}", manifest.METADATA)]
+    dataset: xr.Dataset | None = None
     try:
-        dataset: xr.Dataset = xr.open_zarr(path, chunks=None)
+        dataset = xr.open_zarr(path, chunks=None)
     except Exception as error:
         labels = {name: array for name, array in arrays.items() if array.ndim == 1}
-        return list(_shards(path, None, labels)) or [
-            Problem("the store", f"cannot be opened: {_said(error)}")
-        ]
-    with dataset:
-        kind = next((kind for kind in schema.STORES if kind.title == dataset.attrs.get("title")), None)
-        problems = list(_structure(dataset, arrays, kind)) if kind else []
-        problems += _shards(
-            path, None, {name: array for name, array in arrays.items() if name in dataset.coords}
-        )
-        if problems:  # what the shards hold cannot be told without labels
-            return problems
-        problems += _coordinates(dataset, kind)
-        problems += _strays(path, arrays)
-        problems += _shards(
-            path, dataset, {name: array for name, array in arrays.items() if name in dataset.data_vars}
-        )
-        if kind is schema.CUBE:
-            problems += _states(dataset)
-    return problems
+        found = list(_shards(path, None, listed, labels, fast=False))
+        found = found or [Problem("the store", f"cannot be opened: {_said(error)}")]
+    else:
+        found = _contents(path, dataset, listed, arrays, kind, fast)
+    return found if fast else [*found, *_files(path, dataset, listed, arrays, found)]
+
+
+def require(path: str | Path, kind: schema.Store | None, *, fast: bool = False) -> None:
+    """Check that a store is right; see `problems`.
+
+    Raises:
+        StudyError: naming the first thing that is wrong with it.
+    """
+    for problem in problems(path, kind, fast=fast):
+        where, expected = f"{path}: {problem.where}", "a whole store"
+        raise StudyError(where, expected=expected, found=problem.found, remedy=_REMEDY)
 
 
 def place(path: str | Path, file: str) -> str:
     """What a file of a store holds, in words, such as a shard of one (condition, run, repeat, epoch)."""
-    name, _, position = file.partition("/c/")
     try:
-        array: Any = zarr.open_group(path, mode="r")[name]
+        arrays = dict(zarr.open_group(path, mode="r").arrays())
         with xr.open_zarr(path, chunks=None) as dataset:
-            if name in dataset.data_vars:
-                labels = _labels(dataset, array, [int(index) for index in position.split("/")])
-                return f"{labels}: {name}" if labels else f"variable {name}"
-            return f"coordinate {name}" if name in dataset.coords else f"file {file}"
+            return _place(dataset, arrays, file)
     except Exception:  # of a damaged store the file alone can be named
         return f"file {file}"
+
+
+def _contents(
+    path: Path,
+    dataset: xr.Dataset,
+    listed: manifest.Arrays,
+    arrays: dict[str, Any],
+    kind: schema.Store | None,
+    fast: bool,
+) -> list[Problem]:
+    """What is wrong with what a store holds."""
+    found = list(_structure(dataset, arrays, kind)) if kind else []
+    labels = {name: array for name, array in arrays.items() if name in dataset.coords}
+    found += _shards(path, None, listed, labels, fast=False)
+    if found:  # what the shards hold cannot be told without labels
+        return found
+    found += _coordinates(dataset, kind)
+    data = {name: array for name, array in arrays.items() if name in dataset.data_vars}
+    found += _shards(path, dataset, listed, data, fast)
+    if kind is schema.CUBE:
+        found += _states(dataset, listed, arrays, {problem.file for problem in found}, fast)
+    return found
 
 
 def _structure(dataset: xr.Dataset, arrays: dict[str, Any], kind: schema.Store) -> Iterator[Problem]:
@@ -113,80 +148,133 @@ def _coordinates(dataset: xr.Dataset, kind: schema.Store | None) -> Iterator[Pro
     for name, coordinate in dataset.coords.items():
         labels = coordinate.to_numpy().tolist()
         if coordinate.dims == (name,) and len(set(labels)) != len(labels):
-            yield Problem(f"coordinate {name}", f"labels that are not distinct: {labels}")
+            file = manifest.shard_file(str(name), (0,))
+            yield Problem(f"coordinate {name}", f"labels that are not distinct: {labels}", file)
     units = [dataset[name].to_numpy() for name in schema.UNIT_LABELS if kind is schema.CUBE]
     if units and not schema.in_order(*units):
-        yield Problem(f"coordinate {schema.CHANNEL}", "not layer after layer, the channels of each ascending")
+        file = manifest.shard_file(schema.CHANNEL, (0,))
+        yield Problem(
+            f"coordinate {schema.CHANNEL}", "not layer after layer, the channels of each ascending", file
+        )
 
 
-def _strays(path: Path, arrays: dict[str, Any]) -> Iterator[Problem]:
-    """No file that belongs to no array, left by a killed writer or of another template."""
-    known = {zarr_io.METADATA}
-    for name, array in arrays.items():
-        known.add(f"{name}/{zarr_io.METADATA}")
-        known.update(_file(name, position) for position in _positions(array))
-    for file in sorted(path.rglob("*")):
-        relative = file.relative_to(path).as_posix()
-        if file.is_file() and relative not in known:
-            yield Problem(f"file {relative}", "belongs to no array of the store")
-
-
-def _shards(path: Path, dataset: xr.Dataset | None, arrays: dict[str, Any]) -> Iterator[Problem]:
+def _shards(
+    path: Path, dataset: xr.Dataset | None, listed: manifest.Arrays, arrays: dict[str, Any], fast: bool
+) -> Iterator[Problem]:
     """Every shard is there, and all in it can be read, by which the codecs compare the checksums."""
     for name, array in arrays.items():
-        for position in _positions(array):
+        for position in manifest.shards(listed[name]):
+            file = manifest.shard_file(name, position)
+            if there := manifest.holds(path, file):
+                if fast:
+                    continue
+                try:
+                    array[_extent(array, position)]
+                    continue
+                except Exception as error:  # whatever the codecs say
+                    wrong = f"{name} is damaged: {_said(error)}"
             where = f"coordinate {name}" if dataset is None else _labels(dataset, array, position)
-            if not (path / _file(name, position)).is_file():
-                yield Problem(where or f"variable {name}", f"no shard of {name}")
-                continue
-            step = array.shards or array.chunks
-            try:
-                array[tuple(slice(i * n, (i + 1) * n) for i, n in zip(position, step, strict=True))]
-            except Exception as error:  # whatever the codecs say
-                yield Problem(where or f"variable {name}", f"{name} is damaged: {_said(error)}")
+            yield Problem(where or f"variable {name}", wrong if there else f"no shard of {name}", file)
 
 
-def _states(dataset: xr.Dataset) -> Iterator[Problem]:
-    """No prototype is missing, every state has a name, and what is called converged has finite numbers."""
-    for position, address in cube.addresses(dataset):
+def _states(
+    dataset: xr.Dataset, listed: manifest.Arrays, arrays: dict[str, Any], known: set[str], fast: bool
+) -> Iterator[Problem]:
+    """No prototype is missing, every state has a name, and what is called converged has finite numbers.
+
+    Args:
+        dataset: a cube.
+        listed: its arrays.
+        arrays: likewise, open.
+        known: files of which something is said already.
+        fast: leave out the numbers.
+    """
+    array = arrays[schema.STATUS]
+    for position in manifest.shards(listed[schema.STATUS]):
+        where = _labels(dataset, array, position) or f"variable {schema.STATUS}"
+        file = manifest.shard_file(schema.STATUS, position)
+        if file in known:
+            continue
+        extent = _extent(array, position)
         try:
-            states = dataset[schema.STATUS][position].to_numpy()
-            numbers = [dataset[name][position].to_numpy().reshape(len(states), -1) for name in _NUMBERS]
-        except Exception:  # `_shards` has said it
+            states = np.asarray(array[extent])
+        except Exception as error:
+            yield Problem(where, f"{schema.STATUS} is damaged: {_said(error)}", file)
             continue
         missing = states == schema.Status.MISSING
         unnamed = ~np.isin(states, [int(state) for state in schema.Status])
-        finite = np.all([np.isfinite(values).all(axis=1) for values in numbers], axis=0)
-        infinite = (states == schema.Status.CONVERGED) & ~finite
         for which, what in ((missing, "missing"), (unnamed, "in a state without a name")):
             if which.any():
-                yield Problem(str(address), f"{which.sum()} of {states.size} prototypes {what}")
-        if infinite.any():
-            yield Problem(str(address), f"{infinite.sum()} prototypes called converged that are not finite")
+                yield Problem(where, f"{which.sum()} of {states.size} prototypes {what}", file)
+        for name in () if fast else _NUMBERS:
+            inner = (0,) * (arrays[name].ndim - len(position))
+            file = manifest.shard_file(name, (*position, *inner))
+            if file not in known:
+                values = np.asarray(arrays[name][extent]).reshape(*states.shape, -1)
+                infinite = (states == schema.Status.CONVERGED) & ~np.isfinite(values).all(axis=-1)
+                if infinite.any():
+                    said = f"{infinite.sum()} prototypes called converged whose {name} is not finite"
+                    yield Problem(where, said, file)
 
 
-def _labels(dataset: xr.Dataset, array: Any, position: list[int]) -> str:
+def _files(
+    path: Path,
+    dataset: xr.Dataset | None,
+    listed: manifest.Arrays,
+    arrays: dict[str, Any],
+    found: Iterable[Problem],
+) -> Iterator[Problem]:
+    """No file is lost, strange or another than was written, as far as nothing has been said of it."""
+    own, known = manifest.manifest_file(listed), {problem.file for problem in found}
+    there = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()} - {own}
+    actual = {file: digests.of_file(path / file) for file in there}
+    for name in manifest.disagreeing(listed, actual):
+        file = f"{name}/{manifest.METADATA}"
+        wrong = "unlike its copy in zarr.json" if file in there else "missing"
+        known.add(file)
+        yield Problem(f"file {file}", wrong, file)
+    for file in sorted(there.difference(manifest.all_files(listed))):
+        known.add(file)
+        yield Problem(f"file {file}", "belongs to no array of the store", file)
+    try:
+        said = manifest.read(path)
+    except FileNotFoundError:
+        yield Problem("the manifest", _OLD, own)
+        return
+    except (OSError, ValueError) as error:
+        yield Problem("the manifest", f"cannot be read: {_said(error)}", own)
+        return
+    for file in sorted(said.keys() | there):
+        if said.get(file) != actual.get(file) and file not in known:
+            wrong = "changed since it was written" if file in said else "not in the manifest"
+            where = f"file {file}" if dataset is None else _place(dataset, arrays, file)
+            yield Problem(where, wrong if file in there else "in the manifest, but not there", file)
+
+
+def _place(dataset: xr.Dataset, arrays: dict[str, Any], file: str) -> str:
+    name, _, rest = file.partition("/c/")
+    position = [int(index) for index in rest.split("/") if index.isdecimal()]
+    if name in dataset.data_vars and len(position) == arrays[name].ndim:
+        labels = _labels(dataset, arrays[name], position)
+        return f"{labels}: {name}" if labels else f"variable {name}"
+    return f"coordinate {name}" if name in dataset.coords else f"file {file}"
+
+
+def _labels(dataset: xr.Dataset, array: Any, position: Iterable[int]) -> str:
     """The labels of a shard, "condition clrjit, run 1, ...", of the dimensions of which it has one."""
     said = []
-    for dim, at, step in zip(
-        array.metadata.dimension_names, position, array.shards or array.chunks, strict=True
-    ):
+    for dim, at in zip(array.metadata.dimension_names, _extent(array, position), strict=True):
         if dim in _OUTER and dim in dataset.coords:
-            labels = dataset[dim].to_numpy().tolist()[at * step : (at + 1) * step]
+            labels = dataset[dim].to_numpy().tolist()[at]
             said += [f"{dim} {labels[0]}"] if len(labels) == 1 else []
     return ", ".join(said)
 
 
-def _positions(array: Any) -> Iterator[list[int]]:
-    """Of every shard of an array."""
-    step = array.shards or array.chunks
-    counts = [-(-length // size) if size else 0 for length, size in zip(array.shape, step, strict=True)]
-    yield from map(list, product(*map(range, counts)))
-
-
-def _file(name: str, position: list[int]) -> str:
-    return "/".join([name, "c", *map(str, position)])
+def _extent(array: Any, position: Iterable[int]) -> tuple[slice, ...]:
+    """What a shard holds of an array."""
+    steps = zip(position, array.shards or array.chunks, strict=True)
+    return tuple(slice(at * step, (at + 1) * step) for at, step in steps)
 
 
 def _said(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return said(error) or type(error).__name__

@@ -2,6 +2,19 @@
 
 Small stores (receptive fields, distances) are written and read whole here; the cube, which is
 written piece by piece, has its own module and takes the format from this one.
+
+Whoever reads a store with xarray alone goes on with other libraries, so it holds what they understand:
+
+* Labels are stored as Zarr's `string`, with the attribute `missing_value` "" of the CF conventions. It makes
+  xarray give Python strings (dtype object); without it they would be NumPy's StringDType, which neither
+  scikit-learn nor `astype(str)` takes. From there they go unchanged through pandas, scikit-learn, pickle,
+  `to_netcdf` and `to_zarr`. Fixed-length text, the other way, is no data type of the Zarr format: every
+  `to_zarr` of a reader would warn. So no label is empty. Where dask is asked to find chunks of its own
+  (`chunks="auto"`) it refuses arrays of objects: open with `chunks=None` or `chunks={}`.
+* Attributes are numbers, text and lists of numbers; see `attributes`.
+* NetCDF has no 16-bit floats, and NetCDF 3, all that SciPy writes, no unsigned bytes above 127. Cast these:
+  `cube.assign(latent=cube.latent.astype("float32"), image=cube.image.astype("int16")).to_netcdf(path)`.
+* A manifest tells whether files are as they were written; see `manifest`.
 """
 
 import json
@@ -15,9 +28,9 @@ from zarr.codecs import ZstdCodec
 
 from protoviz import files
 from protoviz.errors import StudyError
-from protoviz.store import schema
+from protoviz.store import attributes, manifest, schema
+from protoviz.store.manifest import METADATA
 
-METADATA = "zarr.json"
 COMPRESSOR = ZstdCodec(level=9, checksum=True)  # without the checksum, damaged bytes are read in silence
 
 
@@ -38,6 +51,7 @@ def write_dataset(path: str | Path, dataset: xr.Dataset, store: schema.Store | N
         dataset = _described(dataset, store, str(path))
     with files.complete(path) as partial:
         write(partial, dataset)
+        manifest.write(partial)
 
 
 def open_dataset(path: str | Path) -> xr.Dataset:
@@ -50,12 +64,12 @@ def open_dataset(path: str | Path) -> xr.Dataset:
         raise files.missing(path)
     try:
         dataset: xr.Dataset = xr.open_zarr(path, chunks=None).load()
-        _require_chunks(Path(path))
+        _require_shards(Path(path))
     except (OSError, ValueError, RuntimeError) as error:
-        raise StudyError(
+        raise StudyError.of(
+            error,
             str(path),
             expected="a complete store",
-            found=" ".join(str(error).split()) or type(error).__name__,
             remedy="run the stage that writes it again, or `dvc checkout` it",
         ) from error
     dataset.encoding = {}
@@ -65,10 +79,15 @@ def open_dataset(path: str | Path) -> xr.Dataset:
 
 
 def write(path: Path, dataset: xr.Dataset) -> None:
-    """Write all arrays of a data set to a new folder, each as one chunk, and consolidate the metadata."""
-    named = {name: _storable(array) for name, array in dataset.variables.items()}
+    """Write all arrays of a data set to a new folder, each as one chunk, and consolidate the metadata.
+
+    Raises:
+        StudyError: attributes are not JSON values, or a label is empty.
+    """
+    where = str(path)
+    named = {name: _storable(array, f"{where}: {name}") for name, array in dataset.variables.items()}
     coordinates = {name: named.pop(name) for name in list(dataset.coords)}
-    stored = xr.Dataset(named, coordinates, dataset.attrs)
+    stored = xr.Dataset(named, coordinates, attributes.encoded(dataset.attrs, where))
     encoding = {
         name: {"compressors": (COMPRESSOR,), "chunks": array.shape}
         for name, array in stored.variables.items()
@@ -94,23 +113,27 @@ def consolidate(path: Path) -> None:
     arrays = metadata["consolidated_metadata"]["metadata"]
     # Zarr lists the arrays in the order of the directory, which differs between file systems.
     metadata["consolidated_metadata"]["metadata"] = {name: arrays[name] for name in sorted(arrays)}
-    (path / METADATA).write_text(json.dumps(metadata, indent=2))
+    (path / METADATA).write_text(manifest.metadata_text(metadata))
+    for name, array in arrays.items():
+        (path / name / METADATA).write_text(manifest.metadata_text(array))
 
 
-def _storable(array: xr.Variable) -> xr.Variable:
-    """The array without an encoding of earlier files, and text as variable-length strings."""
-    values = array.to_numpy()
-    if values.dtype.kind in "UO":
-        values = values.astype(schema.TEXT)
-    return xr.Variable(array.dims, values, array.attrs)
+def _storable(array: xr.Variable, where: str) -> xr.Variable:
+    """The array without an encoding of earlier files, its attributes encoded, and text as strings."""
+    values, said = array.to_numpy(), attributes.encoded(array.attrs, where)
+    if values.dtype.kind in "UOT":
+        values = values.astype(np.dtypes.StringDType())
+        if (values == "").any():
+            raise StudyError(where, expected="labels", found="an empty one", remedy="name it")
+        said |= schema.TEXT_ENCODING
+    return xr.Variable(array.dims, values, said)
 
 
-def _require_chunks(path: Path) -> None:
+def _require_shards(path: Path) -> None:
     """Zarr reads a chunk that is not there as fill values, in silence: look for all of them."""
-    group = zarr.open_group(path, mode="r")
-    for name, array in group.arrays():
-        if array.nchunks_initialized != array.nchunks:
-            raise ValueError(f"{name} without its data")
+    for file in manifest.shard_files(manifest.read_arrays(path)):
+        if not manifest.holds(path, file):
+            raise ValueError(f"no shard at {file}")
 
 
 def _described(dataset: xr.Dataset, store: schema.Store, where: str) -> xr.Dataset:

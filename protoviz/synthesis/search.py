@@ -1,9 +1,8 @@
 """Prototypes of units: a start, an evolution, an ascent, one consistent snapshot (S2, S5).
 
-A start gives each unit a latent, an evolution looks further where there is no gradient, an ascent
-climbs. Recipes say which and how far; this module puts them together and measures, once and at the
-end, what is stored. All random numbers of a unit come from its address, so that it does not matter
-with which others, in which order or in which blocks it is made.
+A start gives each unit a latent, an evolution looks further where there is no gradient, an ascent climbs.
+Recipes say which and how far; this module puts them together and measures once, at the end, what is stored.
+All random numbers of a unit come from its address: its batch, its order and its block do not matter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -296,6 +295,6 @@ class _Layers:
             image=pixels.permute(0, 2, 3, 1).cpu().numpy(),
             latent=latent.cpu().numpy(),
             activation=activation.cpu().numpy(),
-            activation_trace=best.trace[:, : self.search.recipe.ascent.steps + 1].cpu().numpy(),
+            activation_trace=best.trace[:, : self.search.recipe.trace_length].cpu().numpy(),
             status=status(activation, best.finite).cpu().numpy(),
         )

@@ -11,8 +11,8 @@ import xarray as xr
 from PIL import Image
 
 import protoviz
-from protoviz import __main__
 from protoviz.cli.contact_sheet import CAPTION, GAP, contact_sheet
+from protoviz.cli.main import main
 from protoviz.models import zoo
 from protoviz.store import schema
 
@@ -26,7 +26,7 @@ def run(monkeypatch, capsys, *arguments):
     monkeypatch.setattr(sys, "argv", ["protoviz", *map(str, arguments)])
     status = 0
     try:
-        __main__.main()
+        main()
     except SystemExit as exit_:
         status = exit_.code
     printed = capsys.readouterr()
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("prototypes") / "a" / "b"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["protoviz", "synthesize", MODEL, *UNITS, *SMALL, "--out", str(path)])
-        __main__.main()
+        main()
     return path
 
 

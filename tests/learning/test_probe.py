@@ -1,6 +1,7 @@
 """Read-outs against closed forms and scipy; features of frozen networks."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,8 +28,12 @@ def blobs(separation: float, classes: int = 4, count: int = 400, features: int =
     return points[:count], labels[:count], points[count:], labels[count:]
 
 
+def accuracies(*data: Any, **settings: Any) -> dict[str, float]:
+    return {name: fit.accuracy for name, fit in subject.readouts(*data, **settings).items()}
+
+
 def test_separable_classes_are_all_told_apart() -> None:
-    found = subject.accuracies(*blobs(6), SETTINGS, seed=0)
+    found = accuracies(*blobs(6), SETTINGS, seed=0)
     assert found == {"logistic": 100, "svm": 100, "adam": 100}
     assert list(found) == ["logistic", "svm", "adam"]
 
@@ -36,14 +41,14 @@ def test_separable_classes_are_all_told_apart() -> None:
 def test_labels_may_be_any_integers() -> None:
     train, train_labels, test, test_labels = blobs(6)
     names = np.array([-3, 40, 7, 1000])
-    found = subject.accuracies(train, names[train_labels], test, names[test_labels], SETTINGS, seed=0)
+    found = accuracies(train, names[train_labels], test, names[test_labels], SETTINGS, seed=0)
     assert set(found.values()) == {100.0}
 
 
 def test_shuffled_labels_are_at_chance() -> None:
     train, train_labels, test, test_labels = blobs(6)
     rng = np.random.default_rng(0)
-    found = subject.accuracies(
+    found = accuracies(
         train, rng.permutation(train_labels), test, rng.permutation(test_labels), SETTINGS, seed=0
     )
     for accuracy in found.values():
@@ -100,7 +105,7 @@ def test_logistic_and_svm_are_the_minima_of_their_losses() -> None:
     data[0][:, :6] *= 100  # without the scaler the penalty would weigh the features differently
     data[2][:, :6] *= 100
     train, test = standardised(data)
-    found = subject.accuracies(*data, SETTINGS, seed=0)
+    found = accuracies(*data, SETTINGS, seed=0)
     logistic = 100 * np.mean(softmax_regression(train, data[1], test, penalty=1) == data[3])
     svm = 100 * np.mean(linear_svm(train, data[1], test) == data[3])
     one_image = 100 / len(test)
@@ -115,16 +120,16 @@ def test_adam_approaches_the_minimum_of_the_cross_entropy_of_unscaled_features()
         softmax_regression(data[0].astype(float), data[1], data[2].astype(float), penalty=1e-6) == data[3]
     )
     long = SETTINGS.model_copy(update={"adam_epochs": 250})
-    assert subject.accuracies(*data, long, seed=0)["adam"] == pytest.approx(expected, abs=1.5)
+    assert accuracies(*data, long, seed=0)["adam"] == pytest.approx(expected, abs=1.5)
 
 
 def test_the_scaler_sees_the_training_features_only() -> None:
     train, train_labels, test, test_labels = blobs(0.5)
     moved = np.concatenate([test, np.full_like(test, 1e4)])
     labels = np.concatenate([test_labels, test_labels])
-    alone = subject.accuracies(train, train_labels, test, test_labels, SETTINGS, seed=0)
-    far = subject.accuracies(train, train_labels, moved[400:], labels[400:], SETTINGS, seed=0)
-    both = subject.accuracies(train, train_labels, moved, labels, SETTINGS, seed=0)
+    alone = accuracies(train, train_labels, test, test_labels, SETTINGS, seed=0)
+    far = accuracies(train, train_labels, moved[400:], labels[400:], SETTINGS, seed=0)
+    both = accuracies(train, train_labels, moved, labels, SETTINGS, seed=0)
     for name in alone:
         assert both[name] == pytest.approx((alone[name] + far[name]) / 2)
 
@@ -132,7 +137,7 @@ def test_the_scaler_sees_the_training_features_only() -> None:
 def test_adam_reads_features_as_they_are() -> None:
     data = blobs(0.5)
     small = (data[0] * np.float32(1e-3), data[1], data[2] * np.float32(1e-3), data[3])
-    found, shrunk = (subject.accuracies(*d, SETTINGS, seed=0) for d in (data, small))
+    found, shrunk = (accuracies(*d, SETTINGS, seed=0) for d in (data, small))
     assert shrunk["logistic"] == pytest.approx(found["logistic"], abs=0.5)
     assert shrunk["svm"] == pytest.approx(found["svm"], abs=0.5)
     assert shrunk["adam"] < found["adam"] - 3
@@ -142,8 +147,7 @@ def test_adam_reads_features_as_they_are() -> None:
 def test_every_setting_of_adam_counts(change: dict[str, float]) -> None:
     data, short = blobs(0.5), SETTINGS.model_copy(update={"adam_epochs": 3})
     default, other = (
-        subject.accuracies(*data, settings, seed=0)["adam"]
-        for settings in (short, short.model_copy(update=change))
+        accuracies(*data, settings, seed=0)["adam"] for settings in (short, short.model_copy(update=change))
     )
     assert default != other
 
@@ -151,12 +155,12 @@ def test_every_setting_of_adam_counts(change: dict[str, float]) -> None:
 def test_same_seed_same_accuracies_whatever_the_global_generators() -> None:
     data, short = blobs(0.5), SETTINGS.model_copy(update={"adam_epochs": 2})
     state = torch.get_rng_state()
-    first = subject.accuracies(*data, short, seed=2**62)
+    first = accuracies(*data, short, seed=2**62)
     assert torch.equal(torch.get_rng_state(), state)
     torch.rand(5)
     np.random.rand(5)
-    assert subject.accuracies(*data, short, seed=2**62) == first
-    others = [subject.accuracies(*data, short, seed=seed)["adam"] for seed in range(4)]
+    assert accuracies(*data, short, seed=2**62) == first
+    others = [accuracies(*data, short, seed=seed)["adam"] for seed in range(4)]
     assert len(set(others)) > 1
 
 
@@ -174,7 +178,7 @@ def test_features_are_left_alone_and_may_be_dead() -> None:
     data = blobs(6)
     data[0][:, 0] = data[2][:, 0] = 0
     before = [part.copy() for part in data]
-    assert set(subject.accuracies(*data, SETTINGS, seed=0).values()) == {100.0}
+    assert set(accuracies(*data, SETTINGS, seed=0).values()) == {100.0}
     for part, copy in zip(data, before, strict=True):
         np.testing.assert_array_equal(part, copy)
 
@@ -184,7 +188,7 @@ def test_features_that_are_not_finite_are_refused(position: int, which: str) -> 
     data = blobs(1)
     data[position][[3, 5], 0] = np.nan, np.inf
     with pytest.raises(StudyError, match=f"{which} images: expected finite numbers, found 2 of 400 images"):
-        subject.accuracies(*data, SETTINGS, seed=0)
+        accuracies(*data, SETTINGS, seed=0)
 
 
 def test_classes_that_training_lacks_are_refused() -> None:
@@ -192,15 +196,13 @@ def test_classes_that_training_lacks_are_refused() -> None:
     with pytest.raises(
         StudyError, match=r"test images: expected only classes.*found 4, 5 as well; raise images"
     ):
-        subject.accuracies(
-            train, train_labels % 2, test, np.where(test_labels > 1, test_labels + 2, 0), SETTINGS, 0
-        )
+        accuracies(train, train_labels % 2, test, np.where(test_labels > 1, test_labels + 2, 0), SETTINGS, 0)
 
 
 def test_one_class_is_refused() -> None:
     train, train_labels, test, test_labels = blobs(1)
     with pytest.raises(StudyError, match="at least two classes, found 1"):
-        subject.accuracies(train, train_labels * 0, test, test_labels * 0, SETTINGS, 0)
+        accuracies(train, train_labels * 0, test, test_labels * 0, SETTINGS, 0)
 
 
 class Colours(nn.Module):

@@ -116,10 +116,11 @@ def test_what_a_server_does_wrong_is_told(server, tmp_path, name, message):
 
 def test_no_network_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    with socket.create_server(("127.0.0.1", 0)) as closed_again:
-        port = closed_again.getsockname()[1]
-    with pytest.raises(StudyError, match=r"a network that reaches it, found .*refused; connect, or"):
-        download.local(f"http://127.0.0.1:{port}/w.pt", folder=tmp_path)
+    with socket.socket() as deaf:  # has the port and does not listen
+        deaf.bind(("127.0.0.1", 0))
+        port = deaf.getsockname()[1]
+        with pytest.raises(StudyError, match=r"a network that reaches it, found .*refused; connect, or"):
+            download.local(f"http://127.0.0.1:{port}/w.pt", folder=tmp_path)
     assert not kept(tmp_path)
 
 

@@ -103,7 +103,7 @@ def test_nothing_to_pretrain_with_is_refused():
 
 def three(folder):
     """A network of each stage, and their record."""
-    for seed, stage in enumerate(finetuned.STAGES):
+    for seed, stage in enumerate(finetuned.STATES):
         network = finetuned.initial(MODEL, 5, seed)
         finetuned.save(finetuned.path(folder, stage), network, Identity(MODEL, 5, stage, seed))
     finetuned.record(folder)

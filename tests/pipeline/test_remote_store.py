@@ -11,35 +11,14 @@ import protoviz
 from protoviz import digests
 from protoviz.errors import StudyError
 from protoviz.pipeline import dvc_lock
-from protoviz.store import cube, schema
+from protoviz.store import cube, manifest, schema
 from protoviz.store.cube_linking import link_cube
 from tests.reference import prototypes as toy
 from tests.reference import servers
+from tests.reference.dvc_remote import publish
 
 CONDITIONS, RUNS = ("clrjit", "keepclr"), (1, 3)
 ADDRESS = cube.Address("keepclr", 3, 1, 8)
-
-
-def publish(top, store, path, remote="published"):
-    """As `dvc push` does: every file under the name of its MD5, and the list of them."""
-    objects = top / remote
-
-    def put(content, suffix=""):
-        digest = digests.md5(content) + suffix
-        target = objects / "files" / "md5" / digest[:2] / digest[2:]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-        return digest
-
-    files = digests.of_files(store)
-    for name in files:
-        put((store / name).read_bytes())
-    listing = [{"md5": files[name], "relpath": name} for name in sorted(files)]
-    digest = put(json.dumps(listing, sort_keys=True).encode(), digests.FOLDER)
-    assert digest == digests.of_listed(files)
-    (top / "dvc.lock").write_text(
-        f"schema: '2.0'\nstages:\n  cube:\n    cmd: x\n    outs:\n    - path: {path}\n      md5: {digest}\n"
-    )
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +55,7 @@ def stored(top, name):
     return top / "published" / "files" / "md5" / lists[name][:2] / lists[name][2:]
 
 
+MANIFEST = "activation/manifest.json"
 SHARD = "image/c/1/1/1/2/0/0/0/0"  # of ADDRESS
 
 
@@ -178,6 +158,48 @@ class TestRefused:
         cube.shard_file(store, schema.CUBE["image"], (0, 0, 1, 2)).unlink()
         publish(tmp_path, store, "data/cube.zarr")
         refused(tmp_path, r"expected all its shards, found none at image/c/0/0/1/2/0/0/0/0; run `make repro`")
+
+    @pytest.mark.parametrize(
+        ("edit", "message"),
+        [
+            (lambda said: said.pop(SHARD), f"the files that its {MANIFEST} names, found another at {SHARD}"),
+            (lambda said: said.update({SHARD: "0" * 32}), f"names, found another at {SHARD}"),
+            (lambda said: said.update({"notes.txt": "0" * 32}), r"names, found another at notes\.txt"),
+        ],
+        ids=["less", "other", "more"],
+    )
+    def test_a_manifest_that_says_another_thing(self, study, tmp_path, edit, message):
+        store = shutil.copytree(study.parent / "cube.zarr", tmp_path / "cube.zarr")
+        said = json.loads((store / MANIFEST).read_text())
+        edit(said)
+        (store / MANIFEST).write_text(json.dumps(said))
+        publish(tmp_path, store, "data/cube.zarr")
+        refused(tmp_path, message)
+
+    def test_a_store_without_a_manifest(self, study, tmp_path):
+        store = shutil.copytree(study.parent / "cube.zarr", tmp_path / "cube.zarr")
+        (store / MANIFEST).unlink()
+        publish(tmp_path, store, "data/cube.zarr")
+        refused(tmp_path, f"expected a store of this version, with {MANIFEST}, found none; run `make repro`")
+        (store / MANIFEST).write_text("[]")
+        publish(tmp_path, store, "data/cube.zarr")
+        refused(tmp_path, f"{MANIFEST}: expected metadata of protoviz, found not a mapping from paths to MD5")
+
+    def test_metadata_of_an_array_that_disagree(self, study, tmp_path):
+        store = shutil.copytree(study.parent / "cube.zarr", tmp_path / "cube.zarr")
+        path = store / "image" / "zarr.json"
+        path.write_text(path.read_text().replace("sRGB", "BGR"))
+        manifest.write(store)
+        publish(tmp_path, store, "data/cube.zarr")
+        refused(
+            tmp_path, r"expected metadata of image as in its zarr\.json, found others at image/zarr\.json"
+        )
+
+    def test_what_has_no_metadata_of_arrays(self, study, tmp_path):
+        store = shutil.copytree(study.parent / "cube.zarr", tmp_path / "cube.zarr")
+        (store / "zarr.json").write_text("{}")
+        publish(tmp_path, store, "data/cube.zarr")
+        refused(tmp_path, r"zarr\.json: expected metadata of protoviz, found zarr\.json without the metadata")
 
     def test_a_shard_that_is_cut_off(self, damaged):
         path = stored(damaged, SHARD)

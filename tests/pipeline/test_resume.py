@@ -14,6 +14,7 @@ import numpy
 import pytest
 
 from protoviz import files
+from protoviz.config import params
 from protoviz.errors import StudyError
 from protoviz.pipeline import fingerprint, resume
 
@@ -61,6 +62,8 @@ else:
         pathlib.Path(name).write_text("{}")
 """
 OUT = "data/weights/clrjit-1"
+STAGE = ("train", {"condition": "clrjit", "run": 1})
+SAME = ("train", {"condition": "clrjit", "run": 2})
 
 
 @pytest.fixture(autouse=True)
@@ -73,22 +76,34 @@ def project(tmp_path, monkeypatch):
     Path("params.yaml").write_text(PARAMS)
     Path("work.py").write_text(WORK)
     Path("requirements.lock").write_text("torch==1\n")
+    Path(".dvcignore").write_text("*.partial\n__pycache__\n/data/images/*.npy\n")
     subprocess.run([sys.executable, "work.py", "prepare"], check=True)
     return folder
 
 
-def leave(*names, out=OUT, also=None):
+def find(name, item):
+    return fingerprint.find(name, item, params.read("params.yaml"))
+
+
+@contextlib.contextmanager
+def pieces(stage=STAGE, also=None):
+    """What a stage has when it runs."""
+    with resume.running(find(*stage)), resume.pieces(OUT, also or {}) as folder:
+        yield folder
+
+
+def leave(*names, stage=STAGE, also=None):
     """A run that is interrupted after these pieces."""
-    with contextlib.suppress(KeyboardInterrupt), resume.pieces(out, also or {}) as folder:
+    with contextlib.suppress(KeyboardInterrupt), pieces(stage, also) as folder:
         for name in names:
             with files.complete(folder / name) as partial:
                 partial.write_text(name)
         raise KeyboardInterrupt
 
 
-def found(out=OUT, also=None):
+def found(stage=STAGE, also=None):
     """What the next run finds; it is interrupted, too."""
-    with contextlib.suppress(KeyboardInterrupt), resume.pieces(out, also or {}) as folder:
+    with contextlib.suppress(KeyboardInterrupt), pieces(stage, also) as folder:
         names = sorted(path.name for path in folder.iterdir())
         raise KeyboardInterrupt
     return names
@@ -109,24 +124,20 @@ def test_the_record_is_what_dvc_writes(project):
     }
     for command in (("git", "init"), ("dvc", "init"), ("dvc", "repro")):
         subprocess.run([*command, "--quiet"], env=environment, check=True, capture_output=True)
-    outs = ["data/images", *(f"data/weights/{c}-{r}" for c in ("clrjit", "keepclr") for r in (1, 2))]
-    stages = [fingerprint.stage_of(out) for out in outs]
+    items = [{"condition": c, "run": r} for c in ("clrjit", "keepclr") for r in (1, 2)]
+    stages = [find("prepare", {}), *(find("train", item) for item in items)]
     listed = subprocess.run(
         ["dvc", "stage", "list", "--name-only"], env=environment, check=True, capture_output=True, text=True
     )
     assert [stage.address for stage in stages] == listed.stdout.split()
     for stage in stages:
-        assert fingerprint.record(stage, "md5") == fingerprint.recorded(stage), stage.address
-    assert fingerprint.stage_of("metrics/keepclr-2.json") == stages[-1]
-    assert fingerprint.stage_of("data/weights/other-1") is None
+        assert fingerprint.record(stage) == fingerprint.recorded(stage), stage.address
+    assert find("other", {}) is None
 
 
-def test_every_artefact_of_the_study_belongs_to_a_stage(monkeypatch):
-    from protoviz import layout
-
+def test_a_stage_of_the_study_is_found_by_its_name(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert fingerprint.stage_of(layout.checkpoints("keepclr", 2)).address == "train@keepclr-2"
-    stage = fingerprint.stage_of(layout.prototypes("clrjit", 1))
+    stage = find("synthesize", {"condition": "clrjit", "run": 1})
     assert (stage.address, stage.command) == ("synthesize@clrjit-1", "python -m stages.synthesize clrjit 1")
     assert "data/checkpoints/clrjit-1" in stage.dependencies
     assert "synthesis" in stage.parameters
@@ -135,8 +146,7 @@ def test_every_artefact_of_the_study_belongs_to_a_stage(monkeypatch):
 def test_pieces_are_kept_for_the_same_stage():
     leave("a", "b")
     assert found() == ["a", "b"]
-    assert found(out="metrics/clrjit-1.json") == ["a", "b"]  # another output of the same stage
-    assert found(out="data/weights/clrjit-2") == []
+    assert found(SAME) == []
 
 
 @pytest.mark.parametrize(
@@ -186,7 +196,7 @@ def test_files_that_come_go_or_change_their_names_are_a_change():
 
 
 def scratch_name():
-    return fingerprint.fingerprint(fingerprint.stage_of(OUT), {})
+    return fingerprint.fingerprint(fingerprint.record(find(*STAGE)), {})
 
 
 def test_what_a_stage_knows_beyond_dvc_counts():
@@ -204,7 +214,7 @@ def test_the_versions_of_what_is_installed_count():
 
 def test_a_dependency_that_is_not_there_is_named():
     Path("work.py").unlink()
-    with pytest.raises(StudyError, match=r"work\.py: expected a file"), resume.pieces(OUT):
+    with pytest.raises(StudyError, match=r"work\.py: expected a file"), pieces():
         pass
 
 
@@ -220,7 +230,7 @@ def test_unfinished_files_are_removed():
 
 
 def test_publishing_links_what_is_finished():
-    with resume.pieces(OUT) as folder:
+    with pieces() as folder:
         store = folder / "store"
         (store / "c").mkdir(parents=True)
         (store / "c" / "0").write_text("shard")
@@ -243,7 +253,7 @@ def test_another_file_system_gets_copies(project, monkeypatch):
 
     with tempfile.TemporaryDirectory(dir=memory) as elsewhere:
         monkeypatch.setenv("PROTOVIZ_SCRATCH", elsewhere)
-        with resume.pieces(OUT) as folder:
+        with pieces() as folder:
             assert folder.is_relative_to(elsewhere)
             (folder / "a").write_text("whole")
             resume.publish(folder / "a", "metrics/one")
@@ -253,8 +263,10 @@ def test_another_file_system_gets_copies(project, monkeypatch):
 
 HOLD = """
 import sys
-from protoviz import scratch
-with scratch.pieces(sys.argv[1]):
+from protoviz.config import params
+from protoviz.pipeline import fingerprint, resume
+stage = fingerprint.find("train", {"condition": "clrjit", "run": 1}, params.read("params.yaml"))
+with resume.running(stage), resume.pieces(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -274,7 +286,7 @@ def holder():
 
 
 def test_a_second_writer_is_told_who_is_at_work(holder):
-    with pytest.raises(StudyError) as caught, resume.pieces(OUT):
+    with pytest.raises(StudyError) as caught, pieces():
         pass
     assert re.match(
         r"stage train@clrjit-1: expected no other process at work on it, "
@@ -282,7 +294,7 @@ def test_a_second_writer_is_told_who_is_at_work(holder):
         "wait until that has ended, or end it",
         str(caught.value),
     )
-    with resume.pieces("data/weights/clrjit-2"):  # another stage is free
+    with pieces(SAME):  # another stage is free
         pass
     resume.forget("train@clrjit-1")  # does not disturb it either
     holder.kill()
@@ -299,29 +311,30 @@ def test_one_of_two_writers_at_the_same_moment_wins():
         try:
             with resume.pieces(OUT):
                 outcome.append("worked")
-                ended.wait(10)
+                ended.wait()
         except StudyError:
             outcome.append("refused")
-            ended.wait(10)
+            ended.wait()
 
     threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with resume.running(find(*STAGE)):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert sorted(outcome) == ["refused", "worked"]
 
 
 def lock_file(stage):
     """What DVC would write to dvc.lock when it has recorded the stage as it stands."""
-    entry = fingerprint.record(stage, "md5")
+    entry = fingerprint.record(stage)
     deps = [{"path": path, "hash": "md5", "md5": digest} for path, digest in entry["deps"].items()]
     recorded = {"cmd": entry["cmd"], "deps": deps, "params": {"params.yaml": entry["params"]}}
     Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {stage.address: recorded}}))
 
 
 def finish():
-    with resume.pieces(OUT) as folder:
+    with pieces() as folder:
         (folder / "a").write_text("")
 
 
@@ -329,14 +342,24 @@ def test_pieces_outlast_the_stage_until_dvc_has_recorded_it():
     finish()
     assert found() == ["a"]  # killed before dvc.lock was written
     finish()
-    lock_file(fingerprint.stage_of(OUT))
+    lock_file(find(*STAGE))
     assert found() == []  # recorded: run again, it computes again
     leave("b")
     assert found() == ["b"]  # interrupted then, it resumes
 
 
+def test_what_dvc_ignores_does_not_hide_that_it_has_recorded_the_stage():
+    """A forced run must compute again, whatever lies beside the files that DVC looks at."""
+    finish()
+    lock_file(find(*STAGE))
+    for name in ("data/images/pixels.npy", "data/images/deep/__pycache__/b.pyc", "data/images/.b.partial"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("ignored")
+    assert found() == []
+
+
 def test_what_dvc_has_recorded_of_other_parameters_is_no_reason():
-    lock_file(fingerprint.stage_of(OUT))
+    lock_file(find(*STAGE))
     edit("params.yaml", "5e-4", "6e-4")
     finish()
     assert found() == ["a"]
@@ -354,8 +377,12 @@ def test_outside_a_pipeline_nothing_is_kept(tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    leave("a")
-    assert found() == []
+    assert fingerprint.find(*STAGE, {}) is None
+    for _ in range(2):
+        with contextlib.suppress(KeyboardInterrupt), resume.pieces(OUT) as folder:
+            assert list(folder.iterdir()) == []
+            (folder / "a").write_text("half")
+            raise KeyboardInterrupt
     with resume.pieces(OUT) as folder:
         (folder / "a").write_text("whole")
         resume.publish(folder / "a", "one")
@@ -365,6 +392,6 @@ def test_outside_a_pipeline_nothing_is_kept(tmp_path, monkeypatch):
 
 def test_a_full_disk_is_the_error_that_users_see():
     leave("a")
-    with pytest.raises(StudyError, match=f"{OUT}: expected a disk with room"), resume.pieces(OUT):
+    with pytest.raises(StudyError, match=f"{OUT}: expected a disk with room"), pieces():
         raise OSError(errno.ENOSPC, "No space left on device")
     assert found() == ["a"]

@@ -83,7 +83,12 @@ def environment(folder, **variables):
 def call(folder, *command, **variables):
     """A command in the study, to its end."""
     return subprocess.run(
-        command, cwd=folder, env=environment(folder, **variables), capture_output=True, text=True, timeout=300
+        command,
+        cwd=folder,
+        env=environment(folder, **variables),
+        capture_output=True,
+        text=True,
+        timeout=1200,
     )
 
 

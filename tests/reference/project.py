@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from protoviz import __main__
+from protoviz.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 KEEP = "keep: [0, 1, 2, 4, 6]"  # whatever the default study keeps
@@ -66,14 +66,14 @@ def network(condition, run):
         (folder / layout.checkpoint(epoch)).write_text(text)
 
 def prototypes(condition, run):
-    from protoviz import recipes
+    from protoviz.config.synthesis import Synthesis
     from tests.reference import prototypes as toy
     run = int(run)
     epochs, repeats = tuple(study["train"]["keep"]), tuple(range(study["synthesis"]["repeats"]))
     sources = {epoch: layout.checkpoints(condition, run) / layout.checkpoint(epoch) for epoch in epochs}
     about = {
         "title": "The cube of prototypes",
-        "synthesis": recipes.Synthesis.model_validate(study["synthesis"]).model_dump(mode="json"),
+        "synthesis": Synthesis.model_validate(study["synthesis"]).model_dump(mode="json"),
         "checkpoint_sha256": {
             layout.item(condition, run): {str(epoch): files.sha256(path) for epoch, path in sources.items()}
         },
@@ -130,7 +130,7 @@ def environment(folder):
 def call(folder, *command):
     """A command in a folder, with `python` and `dvc` of the environment that runs this test."""
     return subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=120
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=1200
     )
 
 
@@ -154,7 +154,7 @@ def protoviz(folder, *arguments):
         patch.setattr(sys, "argv", ["protoviz", *arguments])
         status = 0
         try:
-            __main__.main()
+            main()
         except SystemExit as exit_:
             status = exit_.code
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())

@@ -44,4 +44,5 @@ def write_cube(path, extent=None, attributes=None):
     cube.create(path, extent, attributes or {})
     for address in addresses(extent):
         cube.write_shard(path, address, shard(address, sum(extent.layers.values()), extent.size))
+    cube.finish(path)
     return path

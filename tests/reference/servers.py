@@ -9,17 +9,27 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+PATIENCE = 300  # s for a server to start or to end
+
 
 def free_port():
+    """A port on which nobody listens, and which the system gives to nobody else while this process runs."""
     with socket.socket() as found:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+        port = found.getsockname()[1]
+        if (
+            sys.platform == "linux"
+        ):  # lets a server that reuses addresses, as all do, listen on it all the same
+            found.detach()
+        return port
 
 
 class Plain(http.server.SimpleHTTPRequestHandler):
@@ -81,7 +91,7 @@ def started(command, port, log):
     with open(log, "w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while True:
             assert process.poll() is None, Path(log).read_text()
             assert time.monotonic() < deadline, f"{command[0]} does not listen"
@@ -91,7 +101,7 @@ def started(command, port, log):
         yield
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 @contextlib.contextmanager

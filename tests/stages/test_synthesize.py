@@ -8,7 +8,7 @@ from protoviz import files, layout
 from protoviz.config import params, synthesis
 from protoviz.errors import StudyError
 from protoviz.models import checkpoints, resnet
-from protoviz.store import cube
+from protoviz.store import attributes, cube
 from stages import generator, synthesize
 
 FEW = {"repeats": 1, "start": {"pool": 8, "top": 2}, "ascent": {"steps": 2}, "precision": "float32"}
@@ -44,7 +44,7 @@ def test_prototypes_by_the_prior_that_is_named(study):
     store = layout.prototypes("clrjit", 1)
     cube.validate(store)
     with cube.open_cube(store) as made:
-        assert made.attrs["prior"] == {"name": "fourier", "sha256": None}
+        assert attributes.read(made)["prior"] == {"name": "fourier", "sha256": None}
         assert made.attrs["precision"] == "float32"
         assert made.latent.shape[-1] == 3 * 32 * 32
         assert made.activation.shape[-1] == 4 + 8 + 16 + 32

@@ -13,7 +13,7 @@ from protoviz.errors import StudyError
 from protoviz.models import checkpoints, finetuned, resnet
 from protoviz.pipeline import executor
 from protoviz.report.dataset_card import checksum
-from protoviz.store import cube, schema, schema_projection, zarr_io
+from protoviz.store import attributes, cube, schema, schema_projection, zarr_io
 from stages import (
     dataset,
     dataset_card,
@@ -93,16 +93,16 @@ def study(tmp_path_factory):
 @pytest.mark.usefixtures("study")
 def test_each_stage_has_a_network_and_an_accuracy():
     folder = layout.stages_checkpoints(1)
-    loaded = {stage: finetuned.load(folder / f"{stage}.safetensors") for stage in finetuned.STAGES}
+    loaded = {stage: finetuned.load(folder / f"{stage}.safetensors") for stage in finetuned.STATES}
     assert [said.classes for _, said in loaded.values()] == [10, 10, 5]
     digests = {checkpoints.weights_digest(network) for network, _ in loaded.values()}
     assert len(digests) == 3
     assert finetuned.digests(folder) == {
-        stage: files.sha256(folder / f"{stage}.safetensors") for stage in finetuned.STAGES
+        stage: files.sha256(folder / f"{stage}.safetensors") for stage in finetuned.STATES
     }
     known = files.read_json(layout.STAGES_TRAINING)
-    assert [known[stage]["chance"] for stage in finetuned.STAGES] == [10, 10, 20]
-    assert all(0 <= known[stage]["accuracy"] <= 100 for stage in finetuned.STAGES)
+    assert [known[stage]["chance"] for stage in finetuned.STATES] == [10, 10, 20]
+    assert all(0 <= known[stage]["accuracy"] <= 100 for stage in finetuned.STATES)
 
 
 @pytest.mark.usefixtures("study")
@@ -115,9 +115,9 @@ def test_the_cube_has_the_same_units_at_each_stage():
     assert not any("attn" in layer for layer in layers)
     assert max(layers.count(layer) for layer in set(layers)) == 4
     assert made.sizes["epoch"] == 3
-    assert made.attrs["prior"] == {"name": "fourier", "sha256": None}
+    assert attributes.read(made)["prior"] == {"name": "fourier", "sha256": None}
     digests = finetuned.digests(layout.stages_checkpoints(1))
-    assert made.attrs["checkpoint_sha256"] == {"seresnext-1": digests}
+    assert attributes.read(made)["checkpoint_sha256"] == {"seresnext-1": digests}
 
 
 def test_without_the_weights_no_prototype_is_made_and_the_old_ones_stay(study):
@@ -159,12 +159,12 @@ def test_a_frozen_network_passed_as_three_stages_shows_no_difference(study, tmp_
     encoder = layout.REFERENCE_ENCODER.resolve()
     monkeypatch.chdir(tmp_path)
     layout.stages_checkpoints(1).mkdir(parents=True)
-    for stage in finetuned.STAGES:
+    for stage in finetuned.STATES:
         shutil.copy(folder / "pretrained.safetensors", layout.stages_checkpoints(1) / f"{stage}.safetensors")
     finetuned.record(layout.stages_checkpoints(1))
     layout.REFERENCE_ENCODER.parent.mkdir(parents=True)
     shutil.copy(encoder, layout.REFERENCE_ENCODER)
-    files.write_json(layout.STAGES_TRAINING, {stage: {} for stage in finetuned.STAGES})
+    files.write_json(layout.STAGES_TRAINING, {stage: {} for stage in finetuned.STATES})
     analyse(study)
     (claim,) = [each for each in files.read_json(layout.STAGES_FINDINGS)["findings"] if each["id"] == "Q7b"]
     assert claim["verdict"] != "supported"
@@ -200,7 +200,7 @@ def test_the_card_tells_what_the_stores_hold_and_their_checksums():
     assert f"{total:,} images" in text
     for store in (layout.CUBE, layout.STAGES_CUBE):
         assert checksum(store)[2] in text
-    for digest in made.attrs["checkpoint_sha256"]["seresnext-1"].values():
+    for digest in attributes.read(made)["checkpoint_sha256"]["seresnext-1"].values():
         assert digest in text
     assert "MIT" in text
     assert text.count("not published") == 1, "the weights of study B"

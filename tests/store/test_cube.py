@@ -13,7 +13,7 @@ import zarr
 from numpy.testing import assert_array_equal
 
 from protoviz.errors import StudyError
-from protoviz.store import cube, cube_linking, schema
+from protoviz.store import attributes, cube, cube_linking, manifest, schema
 from tests.reference import prototypes as toy
 
 ADDRESS = cube.Address("clrjit", 1, 1, 8)
@@ -74,6 +74,7 @@ def test_same_data_in_any_order_give_the_same_files(tmp_path, store):
     cube.create(tmp_path / "b.zarr", extent, {})
     for address in reversed(toy.addresses(extent)):
         cube.write_shard(tmp_path / "b.zarr", address, toy.shard(address))
+    cube.finish(tmp_path / "b.zarr")
     assert digests(store) == digests(tmp_path / "b.zarr")
 
 
@@ -109,7 +110,8 @@ def test_shard_of_zeros_is_a_file(tmp_path):
 def test_template_alone_reads_as_missing(tmp_path):
     cube.create(tmp_path / "a.zarr", toy.template(), {"parameters": {"steps": 50}})
     read = cube.open_cube(tmp_path / "a.zarr")
-    assert read.attrs["parameters"] == {"steps": 50}
+    assert read.attrs["parameters"] == '{"steps": 50}'
+    assert attributes.read(read)["parameters"] == {"steps": 50}
     assert (read.status == schema.Status.MISSING).all()
     for name in ("activation", "activation_trace", "latent"):
         assert read[name].isnull().all()
@@ -196,20 +198,47 @@ class TestValidate:
         states[7] = schema.Status.MISSING
         status[0, 0, 0, 1] = states
         with pytest.raises(
-            StudyError, match="repeat 0, epoch 2: expected all its prototypes, found 1 of 12 missing"
+            StudyError, match="repeat 0, epoch 2: expected a whole store, found 1 of 12 prototypes missing"
         ):
             cube.validate(store)
 
     def test_truncated_states_are_an_error(self, store):
         file = cube.shard_file(store, schema.CUBE["status"], (0, 0, 0, 1))
         file.write_bytes(file.read_bytes()[:-3])
-        with pytest.raises(StudyError, match="repeat 0, epoch 2: expected readable states"):
+        with pytest.raises(StudyError, match=r"repeat 0, epoch 2: .* found status is damaged"):
             cube.validate(store)
 
     def test_labels_are_distinct(self, tmp_path):
         cube.create(tmp_path / "a.zarr", toy.template(epochs=(0, 8, 8)), {})
-        with pytest.raises(StudyError, match="epoch: expected distinct labels, found 0, 8, 8"):
+        with pytest.raises(StudyError, match=r"epoch: .* found labels that are not distinct: \[0, 8, 8\]"):
             cube.validate(tmp_path / "a.zarr")
+
+
+class TestFinish:
+    def test_what_is_not_whole_gets_no_manifest(self, tmp_path):
+        path = tmp_path / "a.zarr"
+        cube.create(path, toy.template(epochs=(0, 2)), {})
+        for address in toy.addresses(toy.template(epochs=(0,))):
+            cube.write_shard(path, address, toy.shard(address))
+        with pytest.raises(StudyError, match=r"repeat 0, epoch 2: .* found no shard of activation"):
+            cube.finish(path)
+        assert not list(path.rglob(manifest.MANIFEST))
+
+    def test_it_can_be_done_again(self, store):
+        before = digests(store)
+        cube.finish(store)
+        assert digests(store) == before
+
+    def test_what_is_known_is_not_read(self, store):
+        file = "image/c/0/0/0/0/0/0/0/0"
+        cube.finish(store, {file: "0" * 32})
+        assert manifest.read(store)[file] == "0" * 32
+
+    def test_what_a_killed_writer_left_is_not_named(self, store):
+        (store / "image" / "c" / "0.partial").write_text("junk")
+        before = manifest.read(store)
+        cube.finish(store)
+        assert manifest.read(store) == before
 
 
 def test_damaged_image_is_an_error(store):

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from protoviz.errors import StudyError
-from protoviz.store import cube, schema
+from protoviz.store import attributes, cube, manifest, schema, validation
 from protoviz.store.cube_linking import link_cube, merge, read_template
 from tests.reference import prototypes as toy
 
@@ -69,17 +69,39 @@ def test_same_parts_give_the_same_files(tmp_path, parts):
     assert bytes_of(tmp_path / "a.zarr") == bytes_of(tmp_path / "b.zarr")
 
 
+def test_the_manifest_of_the_whole_repeats_those_of_the_parts(tmp_path, parts):
+    """So that damage that came between the two is not taken for what was made."""
+    link_cube(tmp_path / "cube.zarr", parts)
+    assert validation.problems(tmp_path / "cube.zarr", schema.CUBE) == []
+    copies = [shutil.copytree(path, tmp_path / path.name) for path in parts]
+    file = cube.shard_file(copies[3], schema.CUBE["image"], (0, 0, 0, 2))
+    content = file.read_bytes()
+    file.write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
+    link_cube(tmp_path / "copies.zarr", copies)
+    assert manifest.read(tmp_path / "copies.zarr") == manifest.read(tmp_path / "cube.zarr")
+    (problem,) = validation.problems(tmp_path / "copies.zarr", schema.CUBE)
+    assert problem.where == "condition clrjit, run 3, repeat 0, epoch 8"
+
+
+def test_parts_without_a_manifest_are_read(tmp_path, parts):
+    link_cube(tmp_path / "cube.zarr", parts)
+    copies = [shutil.copytree(path, tmp_path / path.name) for path in parts]
+    for path, spoil in zip(copies, (True, False, True, False), strict=True):
+        file = path / manifest.manifest_file(manifest.read_arrays(path))
+        file.write_text("[") if spoil else file.unlink()
+    link_cube(tmp_path / "copies.zarr", copies)
+    assert bytes_of(tmp_path / "copies.zarr") == bytes_of(tmp_path / "cube.zarr")
+
+
 def bytes_of(path):
     return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
 def test_attributes_are_gathered(tmp_path, parts):
     link_cube(tmp_path / "cube.zarr", parts)
-    attributes = cube.open_cube(tmp_path / "cube.zarr").attrs
-    assert attributes["title"] == "toy"
-    assert attributes["checkpoints"] == {
-        f"{condition}-{run}": {"0": condition[:1]} for condition, run in ITEMS
-    }
+    said = attributes.read(cube.open_cube(tmp_path / "cube.zarr"))
+    assert said["title"] == "toy"
+    assert said["checkpoints"] == {f"{condition}-{run}": {"0": condition[:1]} for condition, run in ITEMS}
 
 
 def test_template_of_a_store_is_the_one_it_was_made_from(tmp_path):

@@ -91,8 +91,10 @@ def test_data_set_of_the_caller_is_unchanged(tmp_path, dataset):
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path, dataset):
-    with pytest.raises(TypeError):
+    with pytest.raises(StudyError, match="attributes: expected JSON values, found Object of type object"):
         zarr_io.write_dataset(tmp_path / "a.zarr", dataset.assign_attrs(bad=object()))
+    with pytest.raises(StudyError, match="label: expected labels, found an empty one"):
+        zarr_io.write_dataset(tmp_path / "a.zarr", dataset.assign_coords(label=("step", ["a", ""])))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -106,7 +108,7 @@ def test_missing_store_is_named(tmp_path):
 def test_missing_chunk_is_an_error(tmp_path, dataset):
     zarr_io.write_dataset(tmp_path / "a.zarr", dataset)
     (tmp_path / "a.zarr/value/c/0/0").unlink()
-    with pytest.raises(StudyError, match="expected a complete store, found value without its data"):
+    with pytest.raises(StudyError, match="expected a complete store, found no shard at value/c/0/0"):
         zarr_io.open_dataset(tmp_path / "a.zarr")
 
 

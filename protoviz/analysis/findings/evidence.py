@@ -26,8 +26,6 @@ from protoviz.analysis.findings.study import DRAW
 from protoviz.analysis.findings.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from protoviz.store import schema
 
-VERDICTS = (SUPPORTED, NOT_SUPPORTED, UNDECIDED, NOT_COMPUTED)
-
 LARGEST = 1e6  # a ratio beyond this is said to be so, for want of meaning
 
 

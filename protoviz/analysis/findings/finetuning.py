@@ -1,4 +1,4 @@
-"""The two claims of study B, computed: prototypes cluster by layer, and differ between stages (Q7).
+"""The two claims of study B, computed: prototypes cluster by layer, and differ between states (Q7).
 
 Both are put to the space of the images' vectors, in every embedder, and to the maps of several seeds of
 UMAP, so that neither rests on a projection.
@@ -19,7 +19,7 @@ from protoviz.analysis.findings.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUP
 from protoviz.config.finetuning import Projection
 
 LEVEL = 0.05  # of the tests
-VOTERS = 15  # neighbours that tell the stage of a point
+VOTERS = 15  # neighbours that tell the state of a point
 
 NOTE = (
     "One network of one seed: tests and intervals are over its units, not over trainings. A number agrees "
@@ -35,7 +35,7 @@ class Space:
 
     Attributes:
         name: such as "pixels" or "UMAP of pixels, seed 0".
-        points: (stages, units, D); of units that converged at every stage.
+        points: (states, units, D); of units that converged at every state.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Effect:
 
     Attributes:
         space: its name.
-        of: the stage, or the pair of stages.
+        of: the state, or the pair of states.
         measure: its name.
         estimate: the number.
     """
@@ -72,26 +72,26 @@ class Effect:
 
 
 def clusters(
-    space: Space, stages: Sequence[str], layers: Sequence[str], settings: Projection
+    space: Space, states: Sequence[str], layers: Sequence[str], settings: Projection
 ) -> list[Effect]:
-    """Q7, first claim: the silhouette of layers, and of blocks of layers, at each stage."""
+    """Q7, first claim: the silhouette of layers, and of blocks of layers, at each state."""
     found = []
     blocks = [layer.split(".")[0] for layer in layers]
-    for stage, points in zip(stages, space.points, strict=True):
+    for state, points in zip(states, space.points, strict=True):
         distances = separation.pairwise(points)
         for measure, names in (("silhouette of layers", layers), ("silhouette of blocks", blocks)):
-            rng = seeding.generator("clusters", space.name, stage, measure)
+            rng = seeding.generator("clusters", space.name, state, measure)
             estimate = separation.clustering(distances, _numbered(names), settings.permutations, rng)
-            found.append(Effect(space.name, stage, measure, estimate))
+            found.append(Effect(space.name, state, measure, estimate))
     return found
 
 
 def differences(
-    space: Space, stages: Sequence[str], layers: Sequence[str], settings: Projection
+    space: Space, states: Sequence[str], layers: Sequence[str], settings: Projection
 ) -> list[Effect]:
-    """Q7, second claim: energy distance and AUC of each pair of stages."""
+    """Q7, second claim: energy distance and AUC of each pair of states."""
     found = []
-    for (i, first), (j, second) in itertools.combinations(enumerate(stages), 2):
+    for (i, first), (j, second) in itertools.combinations(enumerate(states), 2):
         pair = f"{first}, {second}"
         estimates = separation.difference(
             separation.pairwise(np.concatenate([space.points[i], space.points[j]])),
@@ -115,7 +115,7 @@ CLAIMS = {
 def collect(
     about: Mapping[str, Any],
     spaces: Sequence[Space],
-    stages: Sequence[str],
+    states: Sequence[str],
     layers: Sequence[str],
     settings: Projection,
 ) -> dict[str, Any]:
@@ -124,13 +124,13 @@ def collect(
     Args:
         about: what is said of the study.
         spaces: in which the claims are tested.
-        stages: names, in the order of the points.
+        states: names, in the order of the points.
         layers: of the units, in the order of the points.
         settings: permutations and resamples.
     """
     findings = []
     for identity, (claim, compute) in CLAIMS.items():
-        effects = [effect for space in spaces for effect in compute(space, stages, layers, settings)]
+        effects = [effect for space in spaces for effect in compute(space, states, layers, settings)]
         findings.append(
             {
                 "id": identity,
@@ -153,13 +153,13 @@ def verdict(effects: Sequence[Effect]) -> str:
 
 
 def metrics(found: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
-    """What `dvc metrics` shows: the accuracy of each stage, and the numbers of every space.
+    """What `dvc metrics` shows: the accuracy of each state, and the numbers of every space.
 
     Args:
         found: what `collect` returns.
-        training: stage -> what is known of its accuracy.
+        training: state -> what is known of its accuracy.
     """
-    tree: dict[str, Any] = {"accuracy": {stage: said.get("accuracy") for stage, said in training.items()}}
+    tree: dict[str, Any] = {"accuracy": {state: said.get("accuracy") for state, said in training.items()}}
     for effect in (effect for finding in found["findings"] for effect in finding["effect"]):
         of = tree.setdefault(effect["space"], {}).setdefault(effect["of"], {})
         of[effect["measure"]] = effect["value"]

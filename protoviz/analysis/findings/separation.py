@@ -1,12 +1,12 @@
-"""How far groups of points lie apart, from their distances alone: layers of a network, stages of training.
+"""How far groups of points lie apart, from their distances alone: layers of a network, training states.
 
 The same numbers can be had in any space, that of images, of an embedding, or of a map, so that no claim
-has to rest on a projection. Every estimate is of units: the same unit at two stages is one unit, never
+has to rest on a projection. Every estimate is of units: the same unit at two states is one unit, never
 two independent points.
 
     silhouette        do points lie nearer to their own layer than to the next (Rousseeuw 1987)
-    energy distance   do two stages differ (Szekely & Rizzo 2013), as a share of the distance between them
-    AUC               how well a point's neighbours tell its stage: 0.5 by chance, 1 without error
+    energy distance   do two states differ (Szekely & Rizzo 2013), as a share of the distance between them
+    AUC               how well a point's neighbours tell its state: 0.5 by chance, 1 without error
 """
 
 from dataclasses import dataclass
@@ -85,11 +85,11 @@ def energy(away: Distances, second: NDArray[np.bool_], weights: NDArray[np.float
     """Energy distance of two samples of the same units, as a share of the mean distance between them.
 
     2 E|X - Y| - E|X - X'| - E|Y - Y'|, over 2 E|X - Y|; all means are over pairs of different units. So it is
-    without bias: where stages are exchangeable its mean is 0, and single values lie on either side.
+    without bias: where states are exchangeable its mean is 0, and single values lie on either side.
 
     Args:
-        away: (2U, 2U), distances of U units at one stage, then the same units at another; 0 within a unit.
-        second: (2U,), whether a point counts as one of the second stage; of each unit one does.
+        away: (2U, 2U), distances of U units at one state, then the same units at another; 0 within a unit.
+        second: (2U,), whether a point counts as one of the second state; of each unit one does.
         weights: (2U,), how often the unit of a point was drawn.
     """
     x, y = weights * ~second, weights * second
@@ -104,7 +104,7 @@ def neighbours(distances: Distances, count: int) -> Labels:
 
 
 def auc(nearest: Labels, second: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
-    """How well the stage of a point is told by its nearest points.
+    """How well the state of a point is told by its nearest points.
 
     Args:
         nearest: `neighbours`.
@@ -112,7 +112,7 @@ def auc(nearest: Labels, second: NDArray[np.bool_], weights: NDArray[np.float64]
         weights: as `energy`.
 
     Returns:
-        The chance that a point of the second stage has more second-stage neighbours than one of the first;
+        The chance that a point of the second state has more second-state neighbours than one of the first;
         ties count a half.
     """
     votes = second[nearest].sum(1)
@@ -126,13 +126,13 @@ def auc(nearest: Labels, second: NDArray[np.bool_], weights: NDArray[np.float64]
 def difference(
     distances: Distances, strata: Labels, *, voters: int, permutations: int, resamples: int, rng: Rng
 ) -> dict[str, Estimate]:
-    """Whether two stages differ: the energy distance and the AUC.
+    """Whether two states differ: the energy distance and the AUC.
 
-    The test exchanges the two stages of random units, which changes nothing where the stages are alike. Units
+    The test exchanges the two states of random units, which changes nothing where the states are alike. Units
     are resampled within their layer.
 
     Args:
-        distances: (2U, 2U), of U units at the first stage, then the same units at the second.
+        distances: (2U, 2U), of U units at the first state, then the same units at the second.
         strata: (U,), the layer of each unit.
         voters: neighbours that vote for the AUC.
         permutations: of the test.
@@ -145,11 +145,11 @@ def difference(
     def measured(second: NDArray[np.bool_], weights: NDArray[np.float64]) -> tuple[float, float]:
         return energy(away, second, weights), auc(nearest, second, weights)
 
-    stage = np.repeat([False, True], units)
-    value = measured(stage, np.ones(2 * units))
-    drawn = np.array([measured(stage, np.tile(_resampled(strata, rng), 2)) for _ in range(resamples)])
+    state = np.repeat([False, True], units)
+    value = measured(state, np.ones(2 * units))
+    drawn = np.array([measured(state, np.tile(_resampled(strata, rng), 2)) for _ in range(resamples)])
     swaps = [np.tile(rng.random(units) < 0.5, 2) for _ in range(permutations)]
-    null = np.array([measured(stage ^ swapped, np.ones(2 * units)) for swapped in swaps])
+    null = np.array([measured(state ^ swapped, np.ones(2 * units)) for swapped in swaps])
     return {
         name: Estimate(value[k], *_interval(drawn[:, k]), expected, _p(value[k], null[:, k]))
         for k, (name, expected) in enumerate((("energy", 0.0), ("auc", 0.5)))

@@ -159,22 +159,6 @@ def sign_flip_p(effects: Floats) -> float:
     return _share_as_extreme(signs @ effects, float(effects.sum()))
 
 
-def permutation_p(first: Floats, second: Floats) -> float:
-    """Two-sided p of the difference of means, exact, for runs of two conditions that are not matched.
-
-    Args:
-        first: (R,), of one condition.
-        second: (S,), of the other.
-    """
-    pooled = np.concatenate([first, second])
-    size, whole = len(first), pooled.sum()
-    sums = np.array(
-        [pooled[list(chosen)].sum() for chosen in itertools.combinations(range(len(pooled)), size)]
-    )
-    differences = sums / size - (whole - sums) / len(second)
-    return _share_as_extreme(differences, float(first.mean() - second.mean()))
-
-
 def _share_as_extreme(found: Floats, observed: float) -> float:
     """The share of values whose magnitude reaches that of the one observed, rounding aside."""
     return float((np.abs(found) >= abs(observed) * (1 - 1e-9) - 1e-300).mean())

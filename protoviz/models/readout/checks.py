@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from protoviz.errors import StudyError
+from protoviz.errors import StudyError, said
 from protoviz.models.readout import trace
 
 
@@ -120,4 +120,4 @@ def _unfit(size: int, found: str) -> StudyError:
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return said(error)

@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz.report.atlas.sources import Network, labels
-from protoviz.store import schema
+from protoviz.store import attributes, schema
 from protoviz.store.schema_projection import AXIS
 
 STEPS = 65534  # of a coordinate between the least and the greatest value
@@ -40,7 +40,8 @@ def points(position: xr.DataArray) -> dict[str, Any]:
     extent = np.where(greatest > least, greatest - least, 1.0)
     whole = np.full(values.shape, NOWHERE, "<u2")
     whole[there] = np.rint((values[there] - least) / extent * STEPS)
-    said = {name: value for name, value in sorted(position.attrs.items()) if name not in OF_THE_VARIABLE}
+    told = sorted(attributes.read(position).items())
+    said = {name: value for name, value in told if name not in OF_THE_VARIABLE}
     return {
         "axes": axes,
         "x": _base64(whole[:, 0]),

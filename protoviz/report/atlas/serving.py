@@ -3,8 +3,10 @@
 import contextlib
 import functools
 import http.server
+import os
 import sys
 import webbrowser
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,18 @@ from protoviz import files
 from protoviz.errors import StudyError
 
 LOOPBACK = "127.0.0.1"
+NAMES = (LOOPBACK, "localhost", "[::1]")  # by which a browser of this machine may call it
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    """Files of one folder, without a line on the terminal for each."""
+    """Files of one folder, to pages of this server, without a line on the terminal for each.
+
+    The loopback address keeps other machines out, but not the pages of other sites that a browser of this
+    machine shows. They get nothing, as the study may be private.
+    """
+
+    server: "_Server"
+    timeout = 60  # s without a word from the browser; then its thread ends
 
     # WebP is unknown to the tables of types of some systems.
     extensions_map = {  # noqa: RUF012 (the class we inherit from has it so)
@@ -27,14 +37,43 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         del format, args
 
+    def send_head(self) -> Any:
+        """The head of an answer to GET or HEAD: an error if the address is not ours.
+
+        The owner of another name may let it lead here, and then read what is answered under it.
+        """
+        port = self.server.server_port
+        ours = {f"{name}:{port}" for name in NAMES} | (set(NAMES) if port == 80 else set())
+        hosts = [host.lower() for host in self.headers.get_all("Host", [])]
+        if len(hosts) != 1 or hosts[0] not in ours:
+            found = f"The atlas is at http://{LOOPBACK}:{port}/ alone"
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, explain=found)
+            return None
+        return super().send_head()
+
+    def translate_path(self, path: str) -> str:
+        """The real path of a file of the folder, of index.html for the folder itself; "" if there is none."""
+        asked = super().translate_path(path)
+        if asked.rstrip("/") == self.directory:
+            asked = f"{self.directory}/index.html"
+        # Where there can be no file (a NUL, a long name, a slash behind a name) this says no; Path may raise.
+        if not os.path.isfile(asked):  # noqa: PTH113
+            return ""
+        found = Path(asked).resolve()
+        return str(found) if found.is_relative_to(self.directory) else ""  # a link may lead out
+
     def end_headers(self) -> None:
         # A rebuilt atlas has the same names: ask each time whether a file is still the same.
         self.send_header("Cache-Control", "no-cache")
+        # Data are scripts, which a page of another site could include and so read.
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
         super().end_headers()
 
 
 class _Server(http.server.ThreadingHTTPServer):
     """Silent where a browser hangs up before it has all: it does so whenever somebody scrubs on."""
+
+    request_queue_size = 1024  # connections that wait to be accepted; the system drops those beyond
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exc_info()[1], ConnectionError):
@@ -50,7 +89,7 @@ def server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
     if not (folder / "index.html").is_file():
         raise files.missing(folder)
     try:
-        return _Server((LOOPBACK, port), functools.partial(_Handler, directory=folder))
+        return _Server((LOOPBACK, port), functools.partial(_Handler, directory=str(folder.resolve())))
     except (OSError, OverflowError) as error:
         raise StudyError(
             f"--port {port}",

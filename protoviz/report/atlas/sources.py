@@ -50,7 +50,6 @@ class Source:
         networks: one for each condition and run of the cube.
         projection: `position` (condition, run, repeat, epoch, unit, axis), the map.
         photographs: places in the data set that `top_image` counts in -> images (N, S, S, 3).
-        space: embedder, distance and masking in which change is given; the first embedder's by default.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The figures of study B: prototypes by unit, layer and stage of training (Q6), and their map (Q7)."""
+"""The figures of study B: prototypes by unit, layer and training state (Q6), and their map (Q7)."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from protoviz.report.figures.pictures import Blocks, Images, hatched, mosaic
 from protoviz.report.figures.style import HEADER, INK, MARGIN, SMALL, SOFT, WIDTH, Page, count, styled
-from protoviz.store import schema, schema_projection
+from protoviz.store import attributes, schema, schema_projection
 
 LABELS = 1.85  # inches to the left of the grid
 FEET = 0.75  # inches under a map, for the scale of depth
@@ -31,7 +31,7 @@ Colours = NDArray[np.floating]
 
 @styled
 def stage_grid(cube: xr.Dataset, layers: int, title: str, dpi: int) -> Figure:
-    """Q6: units x layers x stages; columns are layers from the first to the last, blocks of rows are stages.
+    """Q6: units x layers x states; columns are layers from the first to the last, blocks of rows are states.
 
     Args:
         cube: the prototypes of study B, one condition, run and repeat.
@@ -51,8 +51,8 @@ def stage_grid(cube: xr.Dataset, layers: int, title: str, dpi: int) -> Figure:
     blocks = Blocks.fit(size, len(shown), 1, dpi, gap=(2, 2), left=LABELS)
     top, between = (HEADER + 0.65) * blocks.scale, 0.22 * blocks.scale
     height = blocks.height(units)
-    stages = [str(name) for name in cube[schema.CHECKPOINT].to_numpy()]
-    page = blocks.page(top + len(stages) * height + (len(stages) - 1) * between)
+    states = [str(name) for name in cube[schema.CHECKPOINT].to_numpy()]
+    page = blocks.page(top + len(states) * height + (len(states) - 1) * between)
     for k, name in enumerate(shown):
         middle = blocks.left(0) + (k + 0.5) * blocks.step_x
         page.figure.text(
@@ -64,7 +64,7 @@ def stage_grid(cube: xr.Dataset, layers: int, title: str, dpi: int) -> Figure:
             ha="center",
             va="bottom",
         )
-    for epoch, stage in enumerate(stages):
+    for epoch, state in enumerate(states):
         above = top + epoch * (height + between)
         rows = []
         for unit in range(units):
@@ -72,7 +72,7 @@ def stage_grid(cube: xr.Dataset, layers: int, title: str, dpi: int) -> Figure:
             whole = np.where(alive[epoch, places][:, None, None, None], images[epoch, places], hatched(size))
             rows.append(whole)
         blocks.draw(page, mosaic(np.concatenate(rows), len(shown), blocks.gap), blocks.left(0), above)
-        page.text(MARGIN * page.scale, above + 0.2 * page.scale, stage, 13, bold=True)
+        page.text(MARGIN * page.scale, above + 0.2 * page.scale, state, 13, bold=True)
         page.text(
             MARGIN * page.scale, above + 0.45 * page.scale, f"{count(units, 'unit')} each", SMALL, colour=SOFT
         )
@@ -94,21 +94,21 @@ def stage_grid(cube: xr.Dataset, layers: int, title: str, dpi: int) -> Figure:
 def stage_maps(
     cube: xr.Dataset, maps: xr.Dataset, variable: str, title: str, *, pictures: bool = False
 ) -> Figure:
-    """Q7: a panel for each stage, a point for each prototype, coloured by depth; or the images themselves.
+    """Q7: a panel for each state, a point for each prototype, coloured by depth; or the images themselves.
 
     Args:
         cube: the prototypes of study B.
         maps: their places (schema_projection.PROJECTION).
-        variable: `position`, the map that all stages share, or `position_alone`, `position_aligned`.
+        variable: `position`, the map that all states share, or `position_alone`, `position_aligned`.
         title: of the study.
         pictures: draw each prototype in the place of its point, in a frame of its colour.
     """
     places = _first(maps[variable])
     shared = variable != schema_projection.POSITION_ALONE
     depth, layers = _depths(cube)
-    stages = [str(name) for name in cube[schema.CHECKPOINT].to_numpy()]
-    columns = 1 if pictures else len(stages)
-    rows = len(stages) // columns
+    states = [str(name) for name in cube[schema.CHECKPOINT].to_numpy()]
+    columns = 1 if pictures else len(states)
+    rows = len(states) // columns
     middles, halves = _views(places, shared)
     width = (WIDTH - 2 * MARGIN - BETWEEN * (columns - 1)) / columns
     height = width * halves[1] / halves[0]
@@ -116,7 +116,7 @@ def stage_maps(
     foot = HEADER + rows * step
     page = Page(WIDTH, foot + FEET + 0.45)
     colours = colormaps[DEPTH](Normalize(0, max(1, len(layers) - 1))(depth))
-    for epoch, stage in enumerate(stages):
+    for epoch, state in enumerate(states):
         row, column = divmod(epoch, columns)
         axes = page.axes(MARGIN + column * (width + BETWEEN), HEADER + NAME + row * step, width, height)
         _frame(axes, middles[epoch], halves)
@@ -128,7 +128,7 @@ def stage_maps(
             _pictures(axes, places[epoch], _first(cube[schema.IMAGE])[epoch], colours)
         else:
             axes.scatter(places[epoch, :, 0], places[epoch, :, 1], s=POINT, c=colours, linewidths=0)
-        axes.set_title(stage)
+        axes.set_title(state)
     _scale(page, foot + 0.05, layers)
     what = {
         schema_projection.POSITION: "One map of all stages, each panel shows one of them; grey: the others.",
@@ -142,7 +142,7 @@ def stage_maps(
         [
             title,
             f"{count(places.shape[1], 'unit')} of {count(len(layers), 'convolution')}",
-            f"UMAP of their embedding by `{maps.attrs['embedder']}`",
+            f"UMAP of their embedding by `{attributes.read(maps)['embedder']}`",
             f"{missing} without a prototype" if missing else "",
             "points: pictures would overlap" if pictures else "",
         ],
@@ -176,7 +176,7 @@ def _depths(cube: xr.Dataset) -> tuple[NDArray[np.int64], list[str]]:
 
 
 def _views(places: NDArray[np.generic], shared: bool) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """What panels show of places (stage, unit, 2): their middles (stage, 2) and half of their extents (2,).
+    """What panels show of places (state, unit, 2): their middles (state, 2) and half of their extents (2,).
 
     One scale for all panels and both axes, as tight as the largest allows; where the map is shared, one view.
     """

@@ -1,8 +1,7 @@
-"""What one network's checkpoints answer to natural images and to each other's prototypes, as two data sets.
+"""The responses of one network's checkpoints to natural images, as a data set.
 
 The paper's discussion asks how prototypes relate to the images that a unit meets in life: each prototype's
-activation is placed among the unit's responses to held-out images of the data set. The ageing matrix shows
-the prototypes of epoch e to the network of epoch e': how long they stay what the unit responds to.
+activation is placed among the unit's responses to held-out images of the data set.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,7 +42,7 @@ class Shown:
     top: int
 
 
-def response_datasets(
+def natural_responses(
     networks: Iterable[Network],
     prototypes: xr.Dataset,
     natural: Shown,
@@ -51,8 +50,8 @@ def response_datasets(
     *,
     batch: int | Literal["auto"],
     device: torch.device,
-) -> tuple[xr.Dataset, xr.Dataset]:
-    """Ask each network for its units' responses to natural images and to the prototypes of all epochs.
+) -> xr.Dataset:
+    """Ask each network for its units' responses to natural images and to its own prototypes.
 
     Args:
         networks: those of the prototypes' epochs, in their order.
@@ -63,17 +62,20 @@ def response_datasets(
         device: where to compute.
 
     Returns:
-        Data sets as `schema_responses.NATURAL` and `schema_responses.AGEING` describe.
+        A data set as `schema_responses.NATURAL` describes.
+
+    Raises:
+        StudyError: a network does not respond to its prototypes as the cube says.
     """
     study = _Study(prototypes, natural, objective)
     for epoch, network in enumerate(networks):
         block = memory.size(batch, network.elements, torch.float32, device)
         study.add(epoch, network, block, device)
-    return study.natural_store(), study.ageing_store()
+    return study.dataset()
 
 
 class _Study:
-    """The arrays of both stores, filled network by network."""
+    """The arrays of the store, filled network by network."""
 
     def __init__(self, prototypes: xr.Dataset, natural: Shown, objective: Objective) -> None:
         self.prototypes, self.natural, self.objective = prototypes, natural, objective
@@ -84,7 +86,7 @@ class _Study:
         self.activation: NDArray[np.float32] = cube[schema.ACTIVATION].transpose(*order).values
         self.layers = schema.layer_slices(prototypes[schema.LAYER].values)
         repeats, epochs, units = self.live.shape
-        self.of_natural = _empty(
+        self.arrays = _empty(
             names.NATURAL,
             {
                 schema.CONDITION: 1,
@@ -96,31 +98,17 @@ class _Study:
                 schema.LAYER: len(self.layers),
             },
         )
-        self.of_ageing = _empty(
-            names.AGEING,
-            {
-                schema.CONDITION: 1,
-                schema.RUN: 1,
-                schema.REPEAT: repeats,
-                schema.LAYER: len(self.layers),
-                schema.PROTOTYPE_EPOCH: epochs,
-                schema.NETWORK_EPOCH: epochs,
-            },
-        )
 
     def add(self, epoch: int, network: Network, batch: int, device: torch.device) -> None:
-        """The answers of the network at one epoch."""
+        """The responses of the network at one epoch."""
         seen = forward.all_responses(
             network, list(self.layers), self.objective, self.natural.images, batch=batch, device=device
         )
         for number, (layer, units) in enumerate(self.layers.items()):
             answer = forward.OwnResponses(network, layer, self.objective, batch=batch, device=device)
-            answered = np.array(
-                [[answer(shown.values) for shown in repeat] for repeat in self.images[:, :, units]]
-            )
-            self._require_own(epoch, layer, answered[:, epoch])
+            answered = np.array([answer(shown.values) for shown in self.images[:, epoch, units]])
+            self._require_own(epoch, layer, answered)
             self._ground(epoch, number, units, seen[layer])
-            self._age(epoch, number, units, answered, seen[layer])
 
     def _require_own(self, epoch: int, layer: str, answered: NDArray[np.float32]) -> None:
         """The network must answer its own prototypes as the cube says."""
@@ -137,7 +125,7 @@ class _Study:
 
     def _ground(self, epoch: int, number: int, units: slice, seen: NDArray[np.float32]) -> None:
         """One layer among natural images."""
-        store = self.of_natural
+        store = self.arrays
         rows, responses = measures.strongest(seen, self.natural.top)
         store[names.TOP_IMAGE][0, 0, epoch, units] = self.natural.rows[rows]
         store[names.TOP_RESPONSE][0, 0, epoch, units] = responses
@@ -149,29 +137,7 @@ class _Study:
         store[names.MEAN_CORRELATION][here] = measures.mean_correlation(seen)
         store[names.VARYING_UNITS][here] = measures.varying(seen).sum()
 
-    def _age(
-        self,
-        epoch: int,
-        number: int,
-        units: slice,
-        answered: NDArray[np.float32],
-        seen: NDArray[np.float32],
-    ) -> None:
-        """One layer shown the prototypes (repeats, epochs, units) of all epochs."""
-        both = self.live[:, :, units] & self.live[:, epoch, np.newaxis, units]
-        own = self.activation[:, epoch, np.newaxis, units]
-        relative = np.divide(answered, own, out=np.zeros_like(answered), where=both)
-        percentiles = measures.percentile(answered, seen)
-        for repeat, shown in np.ndindex(both.shape[:2]):
-            kept = both[repeat, shown]
-            here = (0, 0, repeat, shown, epoch, number)
-            self.of_ageing[names.UNITS][here] = kept.sum()
-            if kept.any():
-                self.of_ageing[names.RESPONSE][here] = answered[repeat, shown, kept].mean(dtype=np.float64)
-                self.of_ageing[names.RELATIVE_RESPONSE][here] = np.median(relative[repeat, shown, kept])
-                self.of_ageing[names.PERCENTILE][here] = percentiles[repeat, shown, kept].mean()
-
-    def natural_store(self) -> xr.Dataset:
+    def dataset(self) -> xr.Dataset:
         """What the units respond to."""
         kept = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
         coordinates = {
@@ -181,19 +147,8 @@ class _Study:
             schema.RANK: (schema.RANK, np.arange(self.natural.top)),
             schema.LAYER: (schema.LAYER, np.array(list(self.layers), dtype=schema.TEXT)),
         }
-        return _dataset(names.NATURAL, self.of_natural, coordinates, len(self.natural.images))
-
-    def ageing_store(self) -> xr.Dataset:
-        """What the networks make of each other's prototypes."""
-        kept = (schema.CONDITION, schema.RUN, schema.REPEAT)
-        epochs = self.prototypes[schema.EPOCH].values
-        coordinates = {
-            **{name: (name, self.prototypes[name].values) for name in kept},
-            schema.PROTOTYPE_EPOCH: (schema.PROTOTYPE_EPOCH, epochs),
-            schema.NETWORK_EPOCH: (schema.NETWORK_EPOCH, epochs),
-            schema.LAYER: (schema.LAYER, np.array(list(self.layers), dtype=schema.TEXT)),
-        }
-        return _dataset(names.AGEING, self.of_ageing, coordinates, len(self.natural.images))
+        variables = {name: (names.NATURAL[name].dims, array) for name, array in self.arrays.items()}
+        return xr.Dataset(variables, coordinates, {"images": len(self.natural.images)})
 
 
 def _empty(store: schema.Store, extent: Mapping[str, int]) -> Arrays:
@@ -201,8 +156,3 @@ def _empty(store: schema.Store, extent: Mapping[str, int]) -> Arrays:
         variable.name: np.full([extent[dim] for dim in variable.dims], variable.fill, variable.dtype)
         for variable in store.variables
     }
-
-
-def _dataset(store: schema.Store, arrays: Arrays, coordinates: Mapping[str, Any], images: int) -> xr.Dataset:
-    variables = {name: (store[name].dims, array) for name, array in arrays.items()}
-    return xr.Dataset(variables, coordinates, {"images": images})

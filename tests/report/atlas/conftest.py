@@ -17,6 +17,17 @@ from tests.reference import atlas as made_up
 
 PATIENCE = 120_000  # ms; where a machine is busy, a test takes long and does not fail
 
+# The address that the page has heard of. A changed one is told it in an event of its own, some time later.
+NOTED = """window.noted = location.hash;
+addEventListener("hashchange", () => { window.noted = location.hash; });
+{
+  const { replaceState } = history;
+  history.replaceState = (...change) => { // of this, it is told nothing
+    replaceState.apply(history, change);
+    window.noted = location.hash;
+  };
+}"""
+
 
 @dataclass
 class Study:
@@ -46,7 +57,9 @@ class Served:
 
     def __init__(self, folder: Path) -> None:
         self.server = serving.server(folder, 0)
-        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread = threading.Thread(
+            target=self.server.serve_forever, args=(0.05,)
+        )  # s until it sees its end
         self.thread.start()
         self.address = f"http://{serving.LOOPBACK}:{self.server.server_port}/"
 
@@ -88,19 +101,24 @@ class Visit:
         return self.page
 
     def settle(self) -> None:
-        """Wait until the view and its pictures are those that were asked for."""
-        self.page.wait_for_timeout(50)  # an address that changes is noticed a moment later
+        """Wait until the view and its pictures are those that were asked for, and drawn."""
         self.page.wait_for_function(
-            """() => {
-              const { turn, ready } = document.documentElement.dataset;
-              return turn === ready && !document.querySelector(".pane.waiting");
+            """async () => {
+              const settled = () => {
+                const { turn, ready } = document.documentElement.dataset;
+                const shown = turn === ready && !document.querySelector(".pane.waiting");
+                return shown && window.noted === location.hash;
+              };
+              // What has a new size is drawn in the next frame, or asks there to be drawn in the one after.
+              for (let k = 0; k < 3 && settled(); k++) await new Promise(requestAnimationFrame);
+              return settled();
             }"""
         )
 
-    def hash(self) -> str:
-        """The address after #, when it has settled."""
-        self.page.wait_for_timeout(300)
-        return str(self.page.evaluate("location.hash"))
+    def reach(self, hash_: str) -> None:
+        """Wait until the address after # is this one, and settle: the address follows the sliders later."""
+        self.page.wait_for_function("hash => location.hash === hash", arg=hash_)
+        self.settle()
 
     def go(self, hash_: str) -> None:
         """Follow a link within the page."""
@@ -123,6 +141,7 @@ def visit(chromium: Any, rich: str) -> Iterator[Visit]:
 
 def watched(page: Any, address: str) -> Visit:
     page.set_default_timeout(PATIENCE)
+    page.add_init_script(NOTED)
     visited = Visit(page, address)
     page.on("console", lambda message: visited.problems.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: visited.problems.append(str(error)))

@@ -161,6 +161,34 @@ def test_an_address_that_does_not_exist_is_explained(visit: Visit) -> None:
     page.wait_for_function("atlas.views.grid.shown()")
 
 
+# Files with these words in their paths are asked for only when another one has been answered.
+LATE = """const get = window.fetch;
+let answered;
+const other = new Promise((resolve) => { answered = resolve; });
+window.fetch = (path) => {
+  if (/LATE/.test(path)) return other.then(() => get(path));
+  return get(path).finally(answered);
+};"""
+
+
+@pytest.mark.parametrize("late", ["sheets", "veils"])
+def test_of_two_that_are_missing_the_sheet_is_named_first(damaged: Visit, copy: Path, late: str) -> None:
+    """Whichever is found missing first."""
+    missing = (
+        "units/clrjit-1/layer1/3.webp",
+        "sheets/clrjit-1/0/5/layer1.webp",
+        "veils/clrjit-1/layer1.webp",
+    )
+    for name in missing:
+        (copy / name).unlink()
+    damaged.page.add_init_script(LATE.replace("LATE", late if late == "veils" else "sheets|units"))
+    said = " is missing or damaged; the rest of the atlas goes on working."
+    page = damaged.open("#/grid/clrjit/1/0/5/layer1")
+    assert page.locator(".pane .note").inner_text() == missing[1] + said
+    page = damaged.open("#/unit/clrjit/1/layer1/3")
+    assert page.locator(".unit > .note").all_inner_texts() == [missing[0] + said, missing[2] + said]
+
+
 def test_a_browser_without_webp_is_told(chromium: Any, rich: str) -> None:
     page = chromium.new_page()
     visited = watched(page, rich)
@@ -173,8 +201,11 @@ def test_a_browser_without_webp_is_told(chromium: Any, rich: str) -> None:
         window.createImageBitmap = () => Promise.reject(new Error("no such format"));"""
     )
     visited.open("#/grid")
+    # The mask cannot be shown either; the sheet is named, whichever is refused first.
     assert "sheets/clrjit-1/0/5/layer1.webp is missing or damaged" in page.locator(".pane .note").inner_text()
-    assert "This browser does not show WebP" in page.locator("#messages").inner_text()
+    page.locator("#messages").get_by_text(
+        "This browser does not show WebP"
+    ).wait_for()  # tried beside the view
     visited.go("#/curves")
     assert page.locator(".curve path").count() > 0
     assert "This browser does not show WebP" in page.locator("#messages").inner_text()
@@ -190,7 +221,7 @@ def test_from_a_folder_without_a_server(chromium: Any, study: Any) -> None:
     visited.open("#/grid/clrjit/1/0/1/layer1")
     page.wait_for_function("atlas.views.grid.shown()")
     page.keyboard.press("ArrowRight")
-    assert visited.hash() == "#/grid/clrjit/1/0/2/layer1"
+    visited.reach("#/grid/clrjit/1/0/2/layer1")
     visited.go("#/unit/clrjit/1/layer1/3")
     assert page.locator(".stage").count() == 8
     for view in ("map", "curves", "findings", "about"):

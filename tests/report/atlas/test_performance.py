@@ -1,4 +1,7 @@
-"""How fast and how large the page is, on an atlas of the size of the full study: 1,152,000 prototypes."""
+"""How much the page fetches, draws and holds, on an atlas of the size of the full study: 1,152,000 images.
+
+Times are printed and not judged: they tell of the machine and of what else runs there.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -13,20 +16,27 @@ from tests.report.atlas.conftest import Served, Visit, watched
 
 pytestmark = pytest.mark.slow
 
-# Turn the slider to each of these places, a frame each: how many places, how many were shown, seconds.
+# Turn the slider to each of these places, a frame each: how many places, how many were shown, how many tiles
+# were drawn for them, seconds.
 SCRUB = """async (places) => {
   const slider = document.querySelector("input[type=range]");
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
   await frame();
   const start = performance.now();
-  let shown = 0;
+  const { drawTile } = atlas;
+  let [shown, drawn] = [0, 0];
+  atlas.drawTile = (...tile) => {
+    drawn++;
+    drawTile(...tile);
+  };
   for (const place of places) {
     slider.value = place;
     slider.dispatchEvent(new Event("input"));
     await frame();
     if (atlas.views.grid.shown()) shown++;
   }
-  return [places.length, shown, (performance.now() - start) / 1000];
+  atlas.drawTile = drawTile;
+  return [places.length, shown, drawn, (performance.now() - start) / 1000];
 }"""
 
 
@@ -74,8 +84,8 @@ def page_bytes(browser: Any) -> int:
     return max(sizes)
 
 
-def first_view(browser: Any, address: str) -> tuple[float, list[tuple[str, int]]]:
-    """Processor seconds until the grid is drawn, and the files that were fetched for it, with their bytes."""
+def first_view(browser: Any, address: str) -> list[tuple[str, int]]:
+    """The files that were fetched until the grid is drawn, with their bytes."""
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto("about:blank")
     fetched: list[tuple[str, int]] = []
@@ -90,16 +100,14 @@ def first_view(browser: Any, address: str) -> tuple[float, list[tuple[str, int]]
     page.close()
     size = sum(one for _, one in needed)
     print(f"first view: {seconds:.2f} s, {computed:.2f} computed; {len(needed)} files, {size / 1e6:.2f} MB")
-    return computed, needed
+    return needed
 
 
 @pytest.mark.parametrize("which", ["rich", "bare", "big"])
-def test_first_view_is_fast_and_small(fresh: Any, request: pytest.FixtureRequest, which: str) -> None:
+def test_first_view_is_small(fresh: Any, request: pytest.FixtureRequest, which: str) -> None:
     """Also of an atlas as large as that of the full study, below 1 MB."""
     address = request.getfixturevalue(which)
-    views = [first_view(fresh, address) for _ in range(3)]
-    assert min(computed for computed, _ in views) < 2
-    for _, fetched in views:
+    for fetched in [first_view(fresh, address) for _ in range(3)]:
         assert fetched[0][0] == address
         sheets = [one for one in fetched if "/sheets/" in one[0]]
         assert sheets[0][0].endswith("layer1.webp")
@@ -112,22 +120,20 @@ def test_first_view_is_fast_and_small(fresh: Any, request: pytest.FixtureRequest
 
 
 @pytest.mark.parametrize("layer", ["layer1", "layer3"])
-def test_scrubbing_shows_twenty_epochs_a_second(fresh: Any, big: str, layer: str) -> None:
+def test_scrubbing_shows_an_epoch_in_every_frame_and_draws_it_once(fresh: Any, big: str, layer: str) -> None:
     page = fresh.new_page(viewport={"width": 1280, "height": 800})
     visited: Visit = watched(page, big)
     visited.open(f"#/grid/clrjit/1/0/40/{layer}")
     ahead = """layer => [39, 41].every((epoch) => atlas.sheets.peek(atlas.study.sheet(
       { condition: "clrjit", run: 1, repeat: 0, epoch, layer })))"""
     page.wait_for_function(ahead, arg=layer)
-    rates = []
     for _ in range(3):
         before = processor_seconds(fresh)
-        asked, shown, seconds = page.evaluate(SCRUB, [41, 40, 39, 40] * 10)
+        asked, shown, drawn, seconds = page.evaluate(SCRUB, [41, 40, 39, 40] * 10)
         computed = processor_seconds(fresh) - before
-        rates.append(asked / computed)
         print(f"{layer}: {asked / seconds:.0f} epochs a second, {asked / computed:.0f} of a processor")
         assert shown == asked  # neighbours were loaded ahead
-    assert max(rates) > 20
+        assert asked <= drawn <= asked * large.LAYERS[layer]
     assert visited.problems == []
 
 

@@ -149,14 +149,13 @@
       this.drawVisible();
     }
 
-    // Fetch what is wanted now; that it cannot be had is an error only if it is still wanted then.
+    // Fetch what is wanted now; that it cannot be had is an error only if it is still wanted then. Of several that
+    // cannot, the first of `sheets` is named, whichever fails first.
     async fetch() {
       const wanted = this.sheets();
-      try {
-        await Promise.all(wanted.map((sheet) => atlas.sheets.get(sheet)));
-      } catch (error) {
-        if (this.sheets().every((sheet, i) => sheet.path === wanted[i]?.path)) throw error;
-      }
+      const found = await Promise.allSettled(wanted.map((sheet) => atlas.sheets.get(sheet)));
+      const failed = found.find((one) => one.status === "rejected");
+      if (failed && this.sheets().every((sheet, i) => sheet.path === wanted[i]?.path)) throw failed.reason;
     }
 
     fail(text) {

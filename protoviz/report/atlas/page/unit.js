@@ -235,10 +235,11 @@
       if (veil) wanted.push(veil.sheet);
     }
     found.images = new Map();
-    const problems = new Set();
     const each = new Map(wanted.map((sheet) => [sheet.path, sheet]));
-    await Promise.all([...each.values()].map((sheet) => atlas.sheets.get(sheet).then((image) => found.images.set(sheet.path, image), (error) => problems.add(error.message))));
+    const came = await Promise.allSettled([...each.values()].map((sheet) => atlas.sheets.get(sheet)));
     if (mine !== turn) return;
+    const problems = came.filter((one) => one.status === "rejected").map((one) => one.reason.message); // in the order of what is shown
+    [...each.keys()].forEach((path, i) => came[i].value && found.images.set(path, came[i].value));
     parts = found;
     parts.large = atlas.element("div", { class: "large" });
     parts.root = atlas.element("div", { class: "unit" }, head());

@@ -1,0 +1,126 @@
+"""The command line: the pipeline, and prototypes of any network."""
+
+import argparse
+import os
+import sys
+
+from protoviz import __version__
+from protoviz.cli import data
+from protoviz.errors import StudyError
+
+
+def main() -> None:
+    """Run a command; bad input ends in one clear line."""
+    arguments = _parser().parse_args()
+    try:
+        arguments.run(arguments)
+        sys.stdout.flush()
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\nstopped; what is done is kept", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="protoviz", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    networks = parser.add_subparsers(dest="command", required=True)
+
+    repro = networks.add_parser("repro", help="run what is stale in the pipeline, on all cores")
+    repro.set_defaults(run=_repro)
+    repro.add_argument(
+        "-j", "--jobs", type=_positive, help="stages side by side (default: one for each core)"
+    )
+
+    presets = networks.add_parser("presets", help="how params.yaml and the studies in presets/ differ")
+    presets.set_defaults(run=_presets)
+
+    units = networks.add_parser("units", help="list the layers of a network and their channels")
+    units.set_defaults(run=_units)
+    _add_model(units)
+    units.add_argument("--all", action="store_true", help="also layers without weights of their own")
+
+    synthesize = networks.add_parser("synthesize", help="the image that drives each unit most")
+    synthesize.set_defaults(run=_synthesize)
+    _add_model(synthesize)
+    synthesize.add_argument(
+        "units", nargs="+", metavar="UNITS", help="layer, layer:3, layer:3,5 or layer:0-15"
+    )
+    synthesize.add_argument(
+        "--state", metavar="FILE", help="state dict of the model (.pt, .pth, .safetensors)"
+    )
+    synthesize.add_argument(
+        "--prior", default="fourier", help="fourier (default), pixels, generator or deepsim"
+    )
+    synthesize.add_argument("--weights", metavar="FILE", help="of the prior: a path or an address")
+    synthesize.add_argument("--preset", help="fast, natural, paper, as-written or fourier")
+    synthesize.add_argument("--steps", type=_positive, help="of ascent (default: the preset's)")
+    synthesize.add_argument("--repeats", type=_positive, help="images of each unit (default: the preset's)")
+    synthesize.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, ...")
+    synthesize.add_argument(
+        "--out", metavar="FOLDER", default="prototypes", help="for the images (default: prototypes)"
+    )
+    data.add_parsers(networks)
+
+    atlas = networks.add_parser("atlas", help="show the atlas in a browser, to this machine alone")
+    atlas.set_defaults(run=_atlas)
+    atlas.add_argument("--port", type=int, default=8765, help="default: 8765; 0: any that is free")
+    atlas.add_argument("--no-browser", action="store_true", help="only say the address")
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model", metavar="MODEL", help="torchvision:resnet18, timm:vit_tiny_patch16_224 or a checkpoint file"
+    )
+    parser.add_argument("--size", type=_positive, help="of its images, px (default: the model's own)")
+
+
+# What a command needs is imported when it runs: torch alone takes seconds.
+
+
+def _repro(arguments: argparse.Namespace) -> None:
+    from protoviz.pipeline.driver import repro
+
+    repro(arguments.jobs)
+
+
+def _presets(_: argparse.Namespace) -> None:
+    from protoviz import layout
+    from protoviz.config import diff, params
+
+    files = [layout.PARAMS, *sorted(layout.PRESETS.glob("*.yaml"), reverse=True)]
+    studies = {
+        path.name if path == layout.PARAMS else path.stem: params.load(path).model_dump() for path in files
+    }
+    print(diff.table(studies), end="")
+
+
+def _units(arguments: argparse.Namespace) -> None:
+    from protoviz.cli import networks
+
+    networks.units(arguments)
+
+
+def _synthesize(arguments: argparse.Namespace) -> None:
+    from protoviz.cli import networks
+
+    networks.synthesize(arguments)
+
+
+def _atlas(arguments: argparse.Namespace) -> None:
+    from protoviz import layout
+    from protoviz.report.atlas import serving
+
+    serving.serve(layout.ATLAS, arguments.port, browser=not arguments.no_browser)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
