@@ -34,6 +34,11 @@ class StudyError(Exception):
         return rebuild, (self.where,)
 
 
-def said(error: BaseException) -> str:
-    """What an error of a library says, in one line of at most 300 characters; its type if it says nothing."""
-    return " ".join(str(error).split())[:LONGEST] or type(error).__name__
+def said(error: BaseException, *, omit: str = "") -> str:
+    """What an error of a library says, in one line of at most 300 characters; its type if it says nothing.
+
+    Args:
+        error: of any library.
+        omit: what to leave out, as it stands in the error: a path that is named beside it.
+    """
+    return " ".join(str(error).replace(omit, "").split())[:LONGEST] or type(error).__name__

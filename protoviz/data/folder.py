@@ -138,7 +138,7 @@ def _reason(path: Path, error: Exception) -> str:
         return error.strerror.lower()
     if path.stat().st_size == 0:
         return "an empty file"
-    return said(error).replace(f" {str(path)!r}", "")
+    return said(error, omit=f" {str(path)!r}")
 
 
 def _classes(folder: Path) -> dict[str, list[Path]]:

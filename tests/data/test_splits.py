@@ -456,6 +456,14 @@ def test_a_bad_image_is_named_and_nothing_is_left(tmp_path: Path, harm: Any, mes
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own"]
 
 
+def test_a_bad_image_is_named_once(tmp_path: Path) -> None:
+    path = tmp_path / "two  spaces.png"
+    no_image(path)
+    with pytest.raises(folder.PictureError) as caught:
+        folder.read_file(path, 8)
+    assert caught.value.args == (str(path), "an image file that can be read", "cannot identify image file")
+
+
 def test_other_files_are_left_out_aloud(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = own_images(tmp_path / "own", {"cats": 5, "dogs": 5})
     (root / "cats" / "notes.txt").write_text("cats")
