@@ -5,15 +5,13 @@ by epoch, so that memory grows neither with the number of epochs nor with that o
 """
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz.analysis.embedders import Embedder
-from protoviz.analysis.embedding import Fresh, Place
-from protoviz.analysis.masks import Masks
+from protoviz.analysis.embedding import Place
 from protoviz.analysis.pairwise import (
     POINTS,
     Live,
@@ -28,23 +26,6 @@ from protoviz.progress import track
 from protoviz.store import schema
 
 Read = Callable[[str, str, Place], Rows]  # (embedder, masking, place) -> the vectors (units, D)
-
-
-def distances(prototypes: xr.Dataset, fields: xr.Dataset, spaces: Mapping[str, Embedder]) -> xr.Dataset:
-    """All distances between the prototypes of one network, with the vectors made on the way.
-
-    Args:
-        prototypes: the cube with condition and run of extent one.
-        fields: the receptive fields of the same network.
-        spaces: name -> embedder.
-
-    Raises:
-        StudyError: see `require_complete` and `Masks`; or an embedder gives something that is not finite.
-    """
-    require_complete(prototypes)
-    masks = Masks(prototypes, fields)
-    masks.require_all(list(schema.layer_slices(prototypes[schema.LAYER].values)))
-    return measured(prototypes, list(spaces), Fresh(prototypes, masks, spaces))
 
 
 def measured(prototypes: xr.Dataset, spaces: Sequence[str], read: Read) -> xr.Dataset:

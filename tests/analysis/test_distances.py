@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from protoviz.analysis.distances import distances
 from protoviz.analysis.masks import Masks
 from protoviz.errors import StudyError
 from protoviz.store import schema, zarr_io
 from tests.reference import distances as oracle
+from tests.reference.distance_store import distances
 
 LAYERS = {"layer1": 3, "layer2": 4}
 SIZE = 6

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from protoviz.analysis import embedders, embedding
-from protoviz.analysis.distances import distances, measured
+from protoviz.analysis.distances import measured
 from protoviz.analysis.embedding import Embedding, LayerRows, Place
 from protoviz.models import checkpoints, resnet
 from protoviz.store import cube, schema, zarr_io
 from tests.analysis import test_distances
 from tests.reference import prototypes as toy
+from tests.reference.distance_store import distances
 
 SPACES = ("reference", "pixels")
 

@@ -8,13 +8,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz import files, layout
-from protoviz.analysis.distances import distances
 from protoviz.analysis.embedders import Setting, pixels
 from protoviz.config import params
 from protoviz.config.analysis import Atlas
 from protoviz.report.atlas import build
 from protoviz.report.atlas.sources import Network, Source
 from protoviz.store import cube, schema, zarr_io
+from tests.reference.distance_store import distances
 
 ROOT = Path(__file__).parents[2]
 CONDITIONS, RUNS, REPEATS, EPOCHS = ("clrjit", "keepclr"), (1, 2), (0, 1), (0, 1, 2, 5)
