@@ -65,7 +65,7 @@ def synthesize(
         units: "layer", "layer:3", "layer:0-15", several of these, or a mapping layer -> channels (None: all;
             an array (K, C): directions in the space of the layer's channels).
         prior: what makes images of latents: "fourier", "pixels", "generator", "deepsim", or any object with
-            `latent_size`, `image_size` and `render` (`protoviz.models.priors.base.ImagePrior`).
+            `latent_size`, `image_size` and `render` (`protoviz.ImagePrior`).
         preset: "fast", "natural", "paper", "as-written" or "fourier" (`protoviz.PRESETS`); by default
             "fourier" for priors without weights, "fast" for the others.
         size: height and width of the images, px; by default the model's own.
