@@ -101,13 +101,13 @@ STAGES_CONDITION = "seresnext"  # what study B calls itself where study A has th
 
 
 def stages_checkpoints(run: int) -> Path:
-    """The folder with the network of study B at each stage of training."""
+    """The folder with the network of study B at each training state."""
     return checkpoints(STAGES_CONDITION, run)
 
 
-def stage_checkpoint(stage: str) -> str:
-    """The name of the file of a stage of training in that folder."""
-    return f"{stage}.safetensors"
+def stage_checkpoint(state: str) -> str:
+    """The name of the file of a training state in that folder."""
+    return f"{state}.safetensors"
 
 
 def projection(study: str) -> Path:

@@ -15,11 +15,11 @@ def main(params: Params) -> None:
     title, dpi = params.training_stages.title, params.figures.dpi
     made, maps = cube.open_cube(layout.STAGES_CUBE), zarr_io.open_dataset(layout.projection("stages"))
     drawn = {
-        "q6_stages": drawing.stage_grid(made, LAYERS, title, dpi),
-        "q7_map": drawing.stage_maps(made, maps, schema_projection.POSITION, title),
-        "q7_map_prototypes": drawing.stage_maps(made, maps, schema_projection.POSITION, title, pictures=True),
-        "q7_map_each": drawing.stage_maps(made, maps, schema_projection.POSITION_ALONE, title),
-        "q7_map_aligned": drawing.stage_maps(made, maps, schema_projection.POSITION_ALIGNED, title),
+        "q6_stages": drawing.state_grid(made, LAYERS, title, dpi),
+        "q7_map": drawing.state_maps(made, maps, schema_projection.POSITION, title),
+        "q7_map_prototypes": drawing.state_maps(made, maps, schema_projection.POSITION, title, pictures=True),
+        "q7_map_each": drawing.state_maps(made, maps, schema_projection.POSITION_ALONE, title),
+        "q7_map_aligned": drawing.state_maps(made, maps, schema_projection.POSITION_ALIGNED, title),
     }
     for name, figure in drawn.items():
         figures.save(figure, layout.FIGURES_STAGES / f"{name}.png", dpi)

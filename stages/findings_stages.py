@@ -42,8 +42,8 @@ def main(params: Params) -> None:
         "excluded_percent": round(100 * float(1 - alive.mean()), 2),
         "training": training,
     }
-    stages = made[schema.CHECKPOINT].to_numpy().tolist()
-    found = finetuning.collect(about, spaces, stages, layers, settings)
+    states = made[schema.CHECKPOINT].to_numpy().tolist()
+    found = finetuning.collect(about, spaces, states, layers, settings)
     files.write_json(layout.STAGES_FINDINGS, found)
     files.write_json(layout.STAGES_METRICS, finetuning.metrics(found, training))
 

@@ -1,4 +1,4 @@
-"""The maps of study B's prototypes: all stages of training on one, each on its own, and aligned."""
+"""The maps of study B's prototypes: all training states on one, each on its own, and aligned."""
 
 from threadpoolctl import threadpool_limits
 
@@ -10,7 +10,7 @@ from stages import run_stage
 
 
 def main(params: Params) -> None:
-    """Write the maps, that of all stages for every seed."""
+    """Write the maps, that of all states for every seed."""
     threadpool_limits(params.compute.threads)
     settings = params.projection
     shown = cube.open_cube(layout.STAGES_CUBE)

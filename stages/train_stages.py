@@ -9,7 +9,7 @@ from stages import run_stage
 
 
 def main(params: Params) -> None:
-    """Read both sets of images, train, write the network of each stage, digests, and how well each does."""
+    """Read both sets of images, train, write the network of each state, digests, and how well each does."""
     device = compute.prepare(params.compute.device, params.compute.threads)
     about, pretrain = params.training_stages.network, params.training_stages.pretrain
     general, domain = classify.Task.read(layout.IMAGES), classify.Task.read(layout.DOMAIN)
@@ -19,10 +19,10 @@ def main(params: Params) -> None:
     with files.complete(layout.stages_checkpoints(about.seed)) as folder:
         folder.mkdir()
 
-        def keep(stage: str, task: classify.Task | None) -> None:
-            identity = Identity(about.model, int(network.num_classes), stage, about.seed)  # type: ignore[arg-type]
-            finetuned.save(finetuned.path(folder, stage), network, identity)
-            metrics[stage] = task.judged(network, about.size, device, about.judged) if task else {}
+        def keep(state: str, task: classify.Task | None) -> None:
+            identity = Identity(about.model, int(network.num_classes), state, about.seed)  # type: ignore[arg-type]
+            finetuned.save(finetuned.path(folder, state), network, identity)
+            metrics[state] = task.judged(network, about.size, device, about.judged) if task else {}
 
         address = (layout.STAGES_CONDITION, about.seed)
         keep("random", None if given else general)

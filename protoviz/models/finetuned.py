@@ -97,7 +97,7 @@ def record(directory: str | Path) -> None:
 
 
 def digests(directory: str | Path) -> dict[str, str]:
-    """Stage -> SHA-256 of its weights, which are there and those of the record.
+    """State -> SHA-256 of its weights, which are there and those of the record.
 
     Raises:
         StudyError: there is no record, weights are not there, or are of another training.

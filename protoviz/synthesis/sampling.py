@@ -21,7 +21,7 @@ def convolutions(network: Network, *, squeeze_excite: bool = False) -> dict[str,
 def sample(layers: dict[str, int], per_layer: int | None, seed: int) -> dict[str, tuple[int, ...]]:
     """So many channels of every layer, or all where it has fewer, in ascending order.
 
-    The choice depends on the seed and the name of the layer alone: it is the same at every stage of training,
+    The choice depends on the seed and the name of the layer alone: it is the same at every training state,
     and a larger sample holds the smaller ones.
 
     Args:

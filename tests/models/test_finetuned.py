@@ -102,19 +102,19 @@ def test_nothing_to_pretrain_with_is_refused():
 
 
 def three(folder):
-    """A network of each stage, and their record."""
-    for seed, stage in enumerate(finetuned.STATES):
+    """A network of each state, and their record."""
+    for seed, state in enumerate(finetuned.STATES):
         network = finetuned.initial(MODEL, 5, seed)
-        finetuned.save(finetuned.path(folder, stage), network, Identity(MODEL, 5, stage, seed))
+        finetuned.save(finetuned.path(folder, state), network, Identity(MODEL, 5, state, seed))
     finetuned.record(folder)
     return folder
 
 
-def test_the_record_holds_the_digest_of_every_stage(tmp_path):
+def test_the_record_holds_the_digest_of_every_state(tmp_path):
     folder = three(tmp_path / "seresnext-1")
     literal = {
-        stage: hashlib.sha256((folder / f"{stage}.safetensors").read_bytes()).hexdigest()
-        for stage in ("random", "pretrained", "finetuned")
+        state: hashlib.sha256((folder / f"{state}.safetensors").read_bytes()).hexdigest()
+        for state in ("random", "pretrained", "finetuned")
     }
     assert finetuned.digests(folder) == literal
     assert json.loads((folder / "networks.json").read_text()) == literal

@@ -91,22 +91,22 @@ def study(tmp_path_factory):
 
 
 @pytest.mark.usefixtures("study")
-def test_each_stage_has_a_network_and_an_accuracy():
+def test_each_state_has_a_network_and_an_accuracy():
     folder = layout.stages_checkpoints(1)
-    loaded = {stage: finetuned.load(folder / f"{stage}.safetensors") for stage in finetuned.STATES}
+    loaded = {state: finetuned.load(folder / f"{state}.safetensors") for state in finetuned.STATES}
     assert [said.classes for _, said in loaded.values()] == [10, 10, 5]
     digests = {checkpoints.weights_digest(network) for network, _ in loaded.values()}
     assert len(digests) == 3
     assert finetuned.digests(folder) == {
-        stage: files.sha256(folder / f"{stage}.safetensors") for stage in finetuned.STATES
+        state: files.sha256(folder / f"{state}.safetensors") for state in finetuned.STATES
     }
     known = files.read_json(layout.STAGES_TRAINING)
-    assert [known[stage]["chance"] for stage in finetuned.STATES] == [10, 10, 20]
-    assert all(0 <= known[stage]["accuracy"] <= 100 for stage in finetuned.STATES)
+    assert [known[state]["chance"] for state in finetuned.STATES] == [10, 10, 20]
+    assert all(0 <= known[state]["accuracy"] <= 100 for state in finetuned.STATES)
 
 
 @pytest.mark.usefixtures("study")
-def test_the_cube_has_the_same_units_at_each_stage():
+def test_the_cube_has_the_same_units_at_each_state():
     made = cube.open_cube(layout.STAGES_CUBE)
     assert made.checkpoint.values.tolist() == ["random", "pretrained", "finetuned"]
     assert made.condition.values.tolist() == ["seresnext"]
@@ -153,18 +153,18 @@ def test_verdicts_speak_of_every_space_before_and_after_umap():
     assert set(files.read_json(layout.STAGES_METRICS)) == {"accuracy", *spaces}
 
 
-def test_a_frozen_network_passed_as_three_stages_shows_no_difference(study, tmp_path, monkeypatch):
-    """Its prototypes differ by their random starts alone: no stage is told from another, maps barely move."""
+def test_a_frozen_network_passed_as_three_states_shows_no_difference(study, tmp_path, monkeypatch):
+    """Its prototypes differ by their random starts alone: no state is told from another, maps barely move."""
     folder = layout.stages_checkpoints(1).resolve()
     encoder = layout.REFERENCE_ENCODER.resolve()
     monkeypatch.chdir(tmp_path)
     layout.stages_checkpoints(1).mkdir(parents=True)
-    for stage in finetuned.STATES:
-        shutil.copy(folder / "pretrained.safetensors", layout.stages_checkpoints(1) / f"{stage}.safetensors")
+    for state in finetuned.STATES:
+        shutil.copy(folder / "pretrained.safetensors", layout.stages_checkpoints(1) / f"{state}.safetensors")
     finetuned.record(layout.stages_checkpoints(1))
     layout.REFERENCE_ENCODER.parent.mkdir(parents=True)
     shutil.copy(encoder, layout.REFERENCE_ENCODER)
-    files.write_json(layout.STAGES_TRAINING, {stage: {} for stage in finetuned.STATES})
+    files.write_json(layout.STAGES_TRAINING, {state: {} for state in finetuned.STATES})
     analyse(study)
     (claim,) = [each for each in files.read_json(layout.STAGES_FINDINGS)["findings"] if each["id"] == "Q7b"]
     assert claim["verdict"] != "supported"

@@ -30,7 +30,7 @@ Colours = NDArray[np.floating]
 
 
 @styled
-def stage_grid(cube: xr.Dataset, layers: int, title: str, dpi: int) -> Figure:
+def state_grid(cube: xr.Dataset, layers: int, title: str, dpi: int) -> Figure:
     """Q6: units x layers x states; columns are layers from the first to the last, blocks of rows are states.
 
     Args:
@@ -91,7 +91,7 @@ def stage_grid(cube: xr.Dataset, layers: int, title: str, dpi: int) -> Figure:
 
 
 @styled
-def stage_maps(
+def state_maps(
     cube: xr.Dataset, maps: xr.Dataset, variable: str, title: str, *, pictures: bool = False
 ) -> Figure:
     """Q7: a panel for each state, a point for each prototype, coloured by depth; or the images themselves.

@@ -10,7 +10,7 @@ from protoviz.analysis.findings.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUP
 from protoviz.config.finetuning import Projection, Umap
 from protoviz.report.finetuning_table import WIDTH, table
 
-STAGES = ("random", "pretrained", "finetuned")
+STATES = ("random", "pretrained", "finetuned")
 LAYERS = [f"layer{k // 8}.{k // 4 % 2}.conv1" for k in range(32)]
 SETTINGS = Projection(
     runs=1,
@@ -37,27 +37,27 @@ ABOUT = {
 }
 
 
-def space(by_layer=0.0, by_stage=0.0, name="pixels", seed=0):
-    """Units that lie together with those of their layer, and move from stage to stage."""
+def space(by_layer=0.0, by_state=0.0, name="pixels", seed=0):
+    """Units that lie together with those of their layer, and move from state to state."""
     rng = np.random.default_rng(seed)
     layer = by_layer * rng.standard_normal((8, 6))[np.arange(32) // 4]
-    stage = by_stage * rng.standard_normal((3, 1, 6))
+    state = by_state * rng.standard_normal((3, 1, 6))
     own = rng.standard_normal((32, 6))
-    return Space(name, own + layer + stage + rng.standard_normal((3, 32, 6)))
+    return Space(name, own + layer + state + rng.standard_normal((3, 32, 6)))
 
 
 def collected(*spaces):
-    found = finetuning.collect(ABOUT, spaces, STAGES, LAYERS, SETTINGS)
+    found = finetuning.collect(ABOUT, spaces, STATES, LAYERS, SETTINGS)
     return {finding["id"]: finding for finding in found["findings"]}, found
 
 
-def test_layers_and_stages_that_lie_apart_are_found_in_every_space():
+def test_layers_and_states_that_lie_apart_are_found_in_every_space():
     findings, _ = collected(space(3.0, 2.0), space(3.0, 2.0, "UMAP of pixels, seed 0", seed=1))
     assert {name: finding["verdict"] for name, finding in findings.items()} == {
         "Q7a": SUPPORTED,
         "Q7b": SUPPORTED,
     }
-    assert findings["Q7a"]["agrees"] == "12 of 12"  # 2 spaces x 3 stages x (layers, blocks)
+    assert findings["Q7a"]["agrees"] == "12 of 12"  # 2 spaces x 3 states x (layers, blocks)
     assert findings["Q7b"]["agrees"] == "12 of 12"  # 2 spaces x 3 pairs x (energy distance, AUC)
 
 

@@ -13,7 +13,7 @@ STRATA = np.repeat(np.arange(6), 4)
 
 
 def points(shift=0.0, seed=0, units=UNITS):
-    """Units at two stages: a part that stays, a part that is new, and a shift."""
+    """Units at two states: a part that stays, a part that is new, and a shift."""
     rng = np.random.default_rng(seed)
     own = rng.standard_normal((units, 5))
     return np.concatenate(
@@ -106,8 +106,8 @@ def test_without_a_difference_p_is_uniform_and_the_estimate_without_bias():
         assert abs(values.mean() - centre) < 3 * values.std() / np.sqrt(len(values))
 
 
-def test_the_same_unit_at_two_stages_is_no_evidence():
-    """Identical stages: without leaving the own unit out, every point would have its twin beside it."""
+def test_the_same_unit_at_two_states_is_no_evidence():
+    """Identical states: without leaving the own unit out, every point would have its twin beside it."""
     own = points()[:UNITS]
     found = compared(np.concatenate([own, own]))
     assert found["energy"].value == pytest.approx(0, abs=1e-12)
