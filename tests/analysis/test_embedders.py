@@ -123,7 +123,7 @@ def test_missing_encoder_is_named(tmp_path):
 
 def test_importing_and_using_pixels_needs_no_torch():
     code = (
-        "import sys; from protoviz import embedders, distances; "
+        "import sys; from protoviz.analysis import distances, embedders; "
         "embedders.load(['pixels'], embedders.Setting('x', 'cpu', 1, 1)); "
         "sys.exit('torch' in sys.modules)"
     )

@@ -101,7 +101,7 @@ def run_pipeline(study: params.Params) -> list[str]:
         main = importlib.import_module(f"stages.{name}").main
         axes = [list(raw[axis.strip("${}")]) for axis in stage.get("matrix", {}).values()]
         for item in itertools.product(*axes):
-            main(study, *stages.item(main, study, [str(value) for value in item]))
+            main(study, **stages.item(main, study, [str(value) for value in item]))
             ran.append(" ".join(map(str, (name, *item))))
     return ran
 

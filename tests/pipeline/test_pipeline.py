@@ -169,7 +169,7 @@ def test_a_new_condition_runs_only_what_is_new(study: tuple[Path, subprocess.Com
     folder, _ = study
     before = outputs(folder)
     write_params(folder, {**MINIATURE, "conditions": {**MINIATURE["conditions"], "keepclr": KEEPCLR}})
-    stale = call(folder, "python", "-c", "from protoviz import repro; print(*repro.stale())")
+    stale = call(folder, "python", "-c", "from protoviz.pipeline import driver; print(*driver.stale())")
     summaries = {"cube", "metrics@clrjit", "metrics@keepclr", "findings", "figures"}
     summaries |= {"projection", "dataset_card", "atlas"}
     items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses", "appearance"}

@@ -233,7 +233,7 @@ class TestVerify:
         assert "  condition clrjit, run 1, epoch 2: made from another checkpoint than data/" in result.stdout
 
     def test_pixels_changed_with_care(self, study):
-        """All checksums right, the image another one: dvc.lock knows."""
+        """All checksums right, the image another one: the manifest knows, and of that dvc.lock."""
         import zarr
 
         store = study / "data" / "prototypes" / "clrjit-1.zarr"
@@ -246,7 +246,14 @@ class TestVerify:
         image[0, 0, 1, 2, 0, 0, 0] = 255 - image[0, 0, 1, 2, 0, 0, 0]
         result = project.protoviz(study, "verify", "data/prototypes/clrjit-1.zarr")
         where = "condition clrjit, run 1, repeat 1, epoch 2: image"
+        assert [line for line in result.stdout.splitlines() if line.startswith("  cond")] == [
+            f"  {where}: changed since it was written"
+        ]
+        cube.finish(store)
+        result = project.protoviz(study, "verify", "data/prototypes/clrjit-1.zarr")
         assert f"  {where}: changed since synthesize@clrjit-1 made it\n" in result.stdout
+        made = "  file activation/manifest.json: changed since synthesize@clrjit-1 made it\n"
+        assert made in result.stdout
 
 
 class TestRemoved:

@@ -19,6 +19,8 @@ class Chore:
     always: bool = False  # and every later one
     wrong: int | None = None  # the item that is refused
     lazy: bool = False  # leaves nothing
+    meet: bool = False  # no call ends before two processes have been called
+    endless: int | None = None  # from this item on, tasks end with their worker only
 
     def done(self, item):
         return (self.folder / str(item)).exists()
@@ -26,7 +28,8 @@ class Chore:
     def __call__(self, item):
         with open(self.folder / "log", "a") as log:
             log.write(f"{item} {os.getpid()}\n")
-        time.sleep(0.1)
+        wait(lambda: not self.meet or len({process for _, process in self.calls()}) > 1)
+        wait(lambda: self.endless is None or item < self.endless)
         if item == self.wrong:
             raise StudyError(f"item {item}", expected="a right one", found="a wrong one", remedy="right it")
         died = self.folder / "died"
@@ -46,6 +49,13 @@ class Chore:
     def calls(self):
         """(item, process) of every call."""
         return [tuple(map(int, line.split())) for line in (self.folder / "log").read_text().splitlines()]
+
+
+def wait(met):
+    deadline = time.monotonic() + 600
+    while not met():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @dataclass(frozen=True)

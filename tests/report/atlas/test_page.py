@@ -259,6 +259,20 @@ def test_neighbours_lead_to_their_pages(visit: Any) -> None:
     assert page.title().startswith(f"layer2 channel {channel}, {condition} {run} ")
 
 
+def test_what_a_view_says_late_does_not_undo_a_step(visit: Any) -> None:
+    """A link was followed, and the view that is left is yet to hear of it when it says where it is."""
+    page = visit.open("#/unit/clrjit/1/layer2/0")
+    page.evaluate(
+        """() => {
+          location.hash = "#/unit/clrjit/1/layer2/3";
+          atlas.address.stay({ view: "unit", condition: "clrjit", run: 1, layer: "layer2", channel: 0, epoch: 5 });
+          atlas.address.settle();
+        }"""
+    )
+    visit.reach("#/unit/clrjit/1/layer2/3")
+    assert page.get_by_role("heading", level=1).inner_text() == "layer2, channel 3"
+
+
 def test_the_unit_without_natural_images_says_so(visit: Any) -> None:
     page = visit.open("#/unit/clrjit/1/layer1/5")
     assert "No natural image drives this unit." in page.locator(".unit").inner_text()

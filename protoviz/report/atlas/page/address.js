@@ -16,6 +16,7 @@
 
   let later = 0;
   let latest = null;
+  let known = location.hash; // what the view at hand was told or has said; another one is on its way to be told
 
   const number = (name, text) => (WHOLE.has(name) && /^-?\d+$/.test(text) ? Number(text) : text);
 
@@ -67,13 +68,17 @@
     // Before anything else changes the address, what is waiting comes first.
     settle() {
       clearTimeout(later);
-      if (latest !== null && location.hash !== latest) history.replaceState(null, "", latest);
+      if (latest !== null && location.hash === known && known !== latest) {
+        history.replaceState(null, "", latest);
+        known = latest;
+      }
       latest = null;
     },
-    // Forget what is waiting: the address has changed.
+    // Forget what is waiting: the address has changed, and the view that it names is about to be told.
     drop() {
       clearTimeout(later);
       latest = null;
+      known = location.hash;
     },
   };
 }
