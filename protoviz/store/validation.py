@@ -62,14 +62,14 @@ def problems(path: str | Path, kind: schema.Store | None, *, fast: bool = False)
         listed = manifest.read_arrays(path)
         arrays: dict[str, Any] = dict(zarr.open_group(path, mode="r").arrays())
     except Exception as error:  # whatever zarr makes of metadata that are damaged or not there
-        return [Problem("the store", f"cannot be opened: {_said(error)}", manifest.METADATA)]
+        return [Problem("the store", f"cannot be opened: {said(error)}", manifest.METADATA)]
     dataset: xr.Dataset | None = None
     try:
         dataset = xr.open_zarr(path, chunks=None)
     except Exception as error:
         labels = {name: array for name, array in arrays.items() if array.ndim == 1}
         found = list(_shards(path, None, listed, labels, fast=False))
-        found = found or [Problem("the store", f"cannot be opened: {_said(error)}")]
+        found = found or [Problem("the store", f"cannot be opened: {said(error)}")]
     else:
         found = _contents(path, dataset, listed, arrays, kind, fast)
     return found if fast else [*found, *_files(path, dataset, listed, arrays, found)]
@@ -172,7 +172,7 @@ def _shards(
                     array[_extent(array, position)]
                     continue
                 except Exception as error:  # whatever the codecs say
-                    wrong = f"{name} is damaged: {_said(error)}"
+                    wrong = f"{name} is damaged: {said(error)}"
             where = f"coordinate {name}" if dataset is None else _labels(dataset, array, position)
             yield Problem(where or f"variable {name}", wrong if there else f"no shard of {name}", file)
 
@@ -199,7 +199,7 @@ def _states(
         try:
             states = np.asarray(array[extent])
         except Exception as error:
-            yield Problem(where, f"{schema.STATUS} is damaged: {_said(error)}", file)
+            yield Problem(where, f"{schema.STATUS} is damaged: {said(error)}", file)
             continue
         missing = states == schema.Status.MISSING
         unnamed = ~np.isin(states, [int(state) for state in schema.Status])
@@ -242,7 +242,7 @@ def _files(
         yield Problem("the manifest", _OLD, own)
         return
     except (OSError, ValueError) as error:
-        yield Problem("the manifest", f"cannot be read: {_said(error)}", own)
+        yield Problem("the manifest", f"cannot be read: {said(error)}", own)
         return
     for file in sorted(said.keys() | there):
         if said.get(file) != actual.get(file) and file not in known:
@@ -274,7 +274,3 @@ def _extent(array: Any, position: Iterable[int]) -> tuple[slice, ...]:
     """What a shard holds of an array."""
     steps = zip(position, array.shards or array.chunks, strict=True)
     return tuple(slice(at * step, (at + 1) * step) for at, step in steps)
-
-
-def _said(error: Exception) -> str:
-    return said(error) or type(error).__name__

@@ -265,7 +265,7 @@ def test_what_a_view_says_late_does_not_undo_a_step(visit: Any) -> None:
     page.evaluate(
         """() => {
           location.hash = "#/unit/clrjit/1/layer2/3";
-          atlas.address.stay({ view: "unit", condition: "clrjit", run: 1, layer: "layer2", channel: 0, epoch: 5 });
+          atlas.address.stay({ view: "unit", condition: "clrjit", run: 1, layer: "layer2", channel: 0 });
           atlas.address.settle();
         }"""
     )
