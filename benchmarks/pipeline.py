@@ -57,7 +57,7 @@ class Pipeline:
 
 def at_centre(maps: Tensor) -> Tensor:
     """All channels (B, C) of maps (B, C, H, W) at ((H-1)//2, (W-1)//2)."""
-    row, column = resnet.centre_unit(*maps.shape[2:])
+    row, column = ((extent - 1) // 2 for extent in maps.shape[2:])  # up and left of an even map's middle
     return maps[:, :, row, column]
 
 

@@ -3,6 +3,7 @@
 from protoviz import compute, layout
 from protoviz.config.params import Params
 from protoviz.models import checkpoints
+from protoviz.models.readout.network import Network
 from protoviz.progress import track
 from protoviz.store import schema, zarr_io
 from protoviz.synthesis.receptive_fields.dataset import Method, receptive_fields
@@ -21,11 +22,13 @@ def main(params: Params, condition: str, run: int) -> None:
         keep_offset=asked.offset == "kept",
     )
     directory = layout.checkpoints(condition, run)
-    models = (
-        (epoch, checkpoints.load(checkpoints.path(directory, epoch), device)[0])
-        for epoch in track(params.train.keep, "checkpoints")
+    sources = {epoch: checkpoints.path(directory, epoch) for epoch in params.train.keep}
+    layers = list(checkpoints.load(next(iter(sources.values())))[0].units)
+    networks = (
+        (epoch, Network(checkpoints.load(source)[0], params.images.size, finite=False))
+        for epoch, source in track(sources.items(), "checkpoints")
     )
-    fields = receptive_fields(models, condition, run, size=params.images.size, method=method, device=device)
+    fields = receptive_fields(networks, condition, run, layers=layers, method=method, device=device)
     zarr_io.write_dataset(layout.receptive_fields(condition, run), fields, schema.RECEPTIVE_FIELDS)
 
 

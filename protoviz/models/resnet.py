@@ -57,15 +57,6 @@ def normalise(images: Tensor) -> Tensor:
     return (images - mean) * scale
 
 
-def centre_unit(height: int, width: int) -> tuple[int, int]:
-    """The position that is read out of a map (S6): ((H-1)//2, (W-1)//2).
-
-    On maps of even size it lies up and left of the image's centre: 3.5, 7.5, 15.5 and 15.5 px for
-    layer1..4 of ResNet18 at 96 px.
-    """
-    return (height - 1) // 2, (width - 1) // 2
-
-
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut (He et al. 2016, figure 2)."""
 

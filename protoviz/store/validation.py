@@ -213,8 +213,8 @@ def _states(
                 values = np.asarray(arrays[name][extent]).reshape(*states.shape, -1)
                 infinite = (states == schema.Status.CONVERGED) & ~np.isfinite(values).all(axis=-1)
                 if infinite.any():
-                    said = f"{infinite.sum()} prototypes called converged whose {name} is not finite"
-                    yield Problem(where, said, file)
+                    wrong = f"{infinite.sum()} prototypes called converged whose {name} is not finite"
+                    yield Problem(where, wrong, file)
 
 
 def _files(
@@ -237,16 +237,16 @@ def _files(
         known.add(file)
         yield Problem(f"file {file}", "belongs to no array of the store", file)
     try:
-        said = manifest.read(path)
+        written = manifest.read(path)
     except FileNotFoundError:
         yield Problem("the manifest", _OLD, own)
         return
     except (OSError, ValueError) as error:
         yield Problem("the manifest", f"cannot be read: {said(error)}", own)
         return
-    for file in sorted(said.keys() | there):
-        if said.get(file) != actual.get(file) and file not in known:
-            wrong = "changed since it was written" if file in said else "not in the manifest"
+    for file in sorted(written.keys() | there):
+        if written.get(file) != actual.get(file) and file not in known:
+            wrong = "changed since it was written" if file in written else "not in the manifest"
             where = f"file {file}" if dataset is None else _place(dataset, arrays, file)
             yield Problem(where, wrong if file in there else "in the manifest, but not there", file)
 
@@ -262,12 +262,12 @@ def _place(dataset: xr.Dataset, arrays: dict[str, Any], file: str) -> str:
 
 def _labels(dataset: xr.Dataset, array: Any, position: Iterable[int]) -> str:
     """The labels of a shard, "condition clrjit, run 1, ...", of the dimensions of which it has one."""
-    said = []
+    labelled = []
     for dim, at in zip(array.metadata.dimension_names, _extent(array, position), strict=True):
         if dim in _OUTER and dim in dataset.coords:
             labels = dataset[dim].to_numpy().tolist()[at]
-            said += [f"{dim} {labels[0]}"] if len(labels) == 1 else []
-    return ", ".join(said)
+            labelled += [f"{dim} {labels[0]}"] if len(labels) == 1 else []
+    return ", ".join(labelled)
 
 
 def _extent(array: Any, position: Iterable[int]) -> tuple[slice, ...]:

@@ -52,11 +52,6 @@ def test_units_are_the_paper_s_at_full_width():
     assert list(resnet.build("resnet18", 64).units.values()) == [64, 128, 256, 512]
 
 
-@pytest.mark.parametrize(("height", "position"), [(24, 11), (12, 5), (6, 2), (3, 1), (1, 0)])
-def test_centre_unit_of_the_paper(height, position):
-    assert resnet.centre_unit(height, height) == (position, position)
-
-
 def test_initial_weights_depend_on_the_seed_alone():
     first = resnet.initial("resnet18", 4, 1).conv1.weight
     state = torch.random.get_rng_state()

@@ -9,6 +9,7 @@ from protoviz import layout
 from protoviz.config import params
 from protoviz.errors import StudyError
 from protoviz.models import checkpoints, resnet
+from protoviz.models.readout.network import Network
 from protoviz.store import zarr_io
 from protoviz.synthesis.receptive_fields.dataset import Method, receptive_fields
 from protoviz.synthesis.receptive_fields.gradients import Estimator
@@ -46,14 +47,14 @@ def test_fields_of_all_kept_epochs(study, asked):
         checkpoints.save(checkpoints.path(layout.checkpoints("clrjit", 1), epoch), network, identity)
     main(study, "clrjit", 1)
     found = zarr_io.open_dataset(layout.receptive_fields("clrjit", 1))
-    models = [(epoch, network.eval()) for epoch, network in networks]
+    read = [(epoch, Network(network.eval(), 32)) for epoch, network in networks]
     how = Method(
         Estimator(asked.get("estimate", "as-written"), asked["noise"], asked["probes"]),
         study.synthesis.objective,
         per_unit=asked.get("per_unit", False),
         keep_offset=asked.get("offset") == "kept",
     )
-    expected = receptive_fields(models, "clrjit", 1, size=32, method=how)
+    expected = receptive_fields(read, "clrjit", 1, layers=list(networks[0][1].units), method=how)
     for name, values in expected.data_vars.items():
         np.testing.assert_array_equal(found[name], values)
 

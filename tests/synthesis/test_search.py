@@ -86,7 +86,7 @@ def test_image_latent_and_activation_are_of_one_and_the_same_step(network, modul
         maps = module.pre_activation(resnet.normalise(pixels[rows]), layer)
         if settings.objective.activation == "post":
             maps = maps.relu()
-        row, column = resnet.centre_unit(*maps.shape[2:])
+        row, column = ((extent - 1) // 2 for extent in maps.shape[2:])
         read = maps.mean((2, 3)) if settings.objective.position == "mean" else maps[:, :, row, column]
         expected = read[range(len(channels)), list(channels)].detach().numpy()
         np.testing.assert_allclose(shard.activation[rows], expected, rtol=1e-4, atol=1e-4)

@@ -1,5 +1,6 @@
 """What a module must be to be read: it can be copied, its weights are numbers, it takes the images."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,16 @@ def require_finite(module: nn.Module) -> None:
                 found=f"{int((~tensor.isfinite()).sum())} of {tensor.numel()} that are not",
                 remedy="train it again, or leave this checkpoint out",
             )
+
+
+def with_numbers(module: nn.Module) -> nn.Module:
+    """The module itself if all its weights are numbers; else a copy with 1 for those that are not."""
+    if all(tensor.isfinite().all() for tensor in module.state_dict().values()):
+        return module
+    copied = copy.deepcopy(module)
+    for tensor in copied.state_dict().values():
+        torch.nan_to_num_(tensor, 1, 1, 1)
+    return copied
 
 
 def require_own_statistics(module: nn.Module) -> None:

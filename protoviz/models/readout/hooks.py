@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from protoviz.models.readout import layers
 from protoviz.models.readout.trace import ACTIVATION_FUNCTIONS, is_in_place
 
 _ACTIVATIONS = {function.__name__ for function in ACTIVATION_FUNCTIONS}
@@ -219,7 +220,9 @@ class Columns(nn.Module):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Layer -> (B, C) float32, for normalised images (B, 3, H, W)."""
         values = self.values(images)
-        return {layer: _read(values[layer], position) for layer, position in self.positions.items()}
+        return {
+            layer: layers.read(values[layer].float(), position) for layer, position in self.positions.items()
+        }
 
 
 class Unit(nn.Module):
@@ -232,14 +235,3 @@ class Unit(nn.Module):
     def forward(self, images: Tensor, channels: Tensor) -> Tensor:
         """Responses (B,) to normalised images (B, 3, H, W) of channels (B,)."""
         return self.columns(images)[self.layer].gather(1, channels[:, None])[:, 0]
-
-
-def _read(values: Tensor, position: tuple[int, ...] | None) -> Tensor:
-    """(B, C) from a map (B, C, H, W), tokens (B, T, C) or a vector (B, C)."""
-    if values.ndim == 2:
-        return values.float()
-    places = values.flatten(2) if values.ndim == 4 else values.transpose(1, 2)
-    if position is None:
-        return places.float().mean(2)
-    index = position[0] if len(position) == 1 else position[0] * values.shape[3] + position[1]
-    return places[:, :, index].float()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from protoviz.errors import StudyError
 from protoviz.models.readout.trace import ACTIVATION_MODULES, PASSING_MODULES
@@ -87,6 +87,18 @@ def centre(layer: Layer) -> tuple[int, ...]:
         side = isqrt(layer.shape[0])
         return (layer.shape[0] - side**2 + (side - 1) // 2 * side + (side - 1) // 2,)
     return ()
+
+
+def read(values: Tensor, position: tuple[int, ...] | None) -> Tensor:
+    """All channels (B, C) of a map (B, C, H, W), tokens (B, T, C) or a vector (B, C).
+
+    `position` is a row and a column, a token, () of a vector, or None for the mean over all positions.
+    """
+    if values.ndim == 2:
+        return values
+    if position is None:
+        return values.mean((2, 3) if values.ndim == 4 else 1)
+    return values[:, position[0]] if values.ndim == 3 else values[:, :, position[0], position[1]]
 
 
 def require_position(layer: Layer, position: tuple[int, ...]) -> tuple[int, ...]:

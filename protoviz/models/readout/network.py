@@ -24,13 +24,15 @@ class Network:
         module: maps normalised images (B, 3, size, size) to anything; it is copied, not changed.
         size: height and width of its images, px.
         mean, std: of the RGB values in [0, 1], the normalisation it was trained with.
+        finite: whether weights that are not numbers are refused; if not, a network whose training diverged is
+            read as it is, and responses that depend on such weights are not finite.
 
     Attributes:
         layers: name -> layer, of every module whose output has channels, in the order of the modules.
 
     Raises:
-        StudyError: a weight is not finite, the network cannot be copied, it normalises over the images of
-            a batch, or it cannot take images of this size.
+        StudyError: a weight is not finite and has to be, the network cannot be copied, it normalises over the
+            images of a batch, or it cannot take images of this size.
     """
 
     def __init__(
@@ -39,8 +41,11 @@ class Network:
         size: int,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
+        *,
+        finite: bool = True,
     ) -> None:
-        checks.require_finite(module)
+        if finite:
+            checks.require_finite(module)
         checks.require_own_statistics(module)
         checks.require_pixels(size)
         self.size = size
@@ -51,7 +56,9 @@ class Network:
         self._moved: dict[tuple[torch.dtype, torch.device], nn.Module] = {}
         example = self.normalise(torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)))
         shapes = checks.shapes(self._module, example, size)
-        self._traced = trace.trace(self._module, example)
+        numbers = checks.with_numbers(self._module)  # without which all graphs seem to give the same
+        graph_is_known = numbers is self._module or trace.trace(numbers, example) is not None
+        self._traced = trace.trace(self._module, example) if graph_is_known else None
         known = self._traced.results if self._traced else shapes
         with torch.no_grad():
             self._following = {} if self._traced else hooks.following(self._module, example)
@@ -111,6 +118,25 @@ class Network:
             return hooks.Columns(hooked, positions), whole(self.size, self.size)
         nodes = {layer: (self._nodes[layer, objective.activation], positions[layer]) for layer in layers}
         return readout.columns(self._graph(dtype, device), nodes)
+
+    def uncut(
+        self, layer: str, objective: Objective, dtype: torch.dtype, device: torch.device
+    ) -> Callable[[Tensor], Tensor]:
+        """What gives each image the responses of all channels of a layer, by the network's own operations.
+
+        Slower than `columns`, as all of every map is computed, but rounded as the network itself rounds, and
+        open to modes that replace operations. Nothing past the layer is run. What is returned maps
+        normalised images (B, 3, size, size) to responses (B, C), both of `dtype`.
+
+        Raises:
+            StudyError: as `readout`.
+        """
+        position = self.position(layer, objective)
+        if not self._traced:
+            hooked = self._hooked([layer], objective, dtype, device)
+            return lambda images: layers.read(hooked(images)[layer], position)
+        values = self._traced.until(self._nodes[layer, objective.activation], self._as(dtype, device))
+        return lambda images: layers.read(values(images), position)
 
     def position(self, layer: str, objective: Objective) -> tuple[int, ...] | None:
         """Where a layer is read: row and column, a token, () of a vector; None for the mean."""
@@ -196,6 +222,7 @@ class Network:
             self._nodes[name, activation] = node
         self.layers[name] = replace(found, name=name, type="directions", channels=len(directions))
         self._prepared.clear()
+        self._moved.clear()
         return name
 
     def require_channels(self, layer: str, channels: Sequence[int]) -> None:
@@ -225,13 +252,17 @@ class Network:
     def _hooked(
         self, layers: Sequence[str], objective: Objective, dtype: torch.dtype, device: torch.device
     ) -> hooks.Hooked:
+        turned = [name for name in layers if self.layers[name].channels_last]
+        following = None if objective.activation == "pre" else self._following
+        return hooks.Hooked(self._as(dtype, device), layers, following, turned)
+
+    def _as(self, dtype: torch.dtype, device: torch.device) -> nn.Module:
+        """The module in a precision and on a device, copied once if need be."""
+        if (dtype, device) == (torch.float32, torch.device("cpu")):
+            return self._module
         if (dtype, device) not in self._moved:
             self._moved[dtype, device] = deepcopy(self._module).to(device, dtype)
-        module = self._moved[dtype, device]
-        turned = [name for name in layers if self.layers[name].channels_last]
-        return hooks.Hooked(
-            module, layers, None if objective.activation == "pre" else self._following, turned
-        )
+        return self._moved[dtype, device]
 
     def _image_centre(self, layer: Layer) -> tuple[int, ...]:
         """The position whose receptive field lies nearest to the middle of the image."""

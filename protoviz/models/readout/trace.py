@@ -131,6 +131,24 @@ class Traced:
                 break
         return node
 
+    def until(self, node: fx.Node, module: nn.Module) -> fx.GraphModule:
+        """The network up to a node: its own operations in their order, none that the node does not need.
+
+        Args:
+            node: whose value it gives.
+            module: holds the weights; the network or a copy of it.
+        """
+        needed = {node}
+        for other in reversed(self.graph.nodes):
+            if other in needed:
+                needed.update(other.all_input_nodes)
+        graph, made = fx.Graph(), dict[fx.Node, fx.Node]()
+        for other in self.graph.nodes:
+            if other in needed or other.op == "placeholder":
+                made[other] = graph.node_copy(other, made.__getitem__)
+        graph.output(made[node])
+        return fx.GraphModule(module, graph)
+
     def channels_first(self, node: fx.Node) -> fx.Node:
         """A map (B, H, W, C) as (B, C, H, W), by an operation at the end of the graph."""
         batch, height, width, channels = node.meta[SHAPE]

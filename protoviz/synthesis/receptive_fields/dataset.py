@@ -1,6 +1,5 @@
 """The receptive fields of one network at all its epochs: maps, fits, masks, boxes (R1..R4)."""
 
-import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,14 +11,11 @@ from numpy.typing import NDArray
 
 from protoviz import seeding
 from protoviz.config.synthesis import Objective
-from protoviz.models import resnet
 from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.synthesis.receptive_fields.expected import expected_map
 from protoviz.synthesis.receptive_fields.fit import MISSING, GaussianFit, fit_gaussian
-from protoviz.synthesis.receptive_fields.gradients import Estimator, layer_map, responder, unit_maps
-
-Position = tuple[int, ...] | None
+from protoviz.synthesis.receptive_fields.gradients import Estimator, layer_map, unit_maps
 
 
 @dataclass(frozen=True)
@@ -50,11 +46,11 @@ class _Fitted:
 
 
 def receptive_fields(
-    models: Iterable[tuple[int, resnet.Backbone]],
+    networks: Iterable[tuple[int, Network]],
     condition: str,
     run: int,
     *,
-    size: int,
+    layers: Sequence[str],
     method: Method,
     device: torch.device | str = "cpu",
 ) -> xr.Dataset:
@@ -63,81 +59,65 @@ def receptive_fields(
     All networks see the same noise and the same signs, so that masks differ by the networks only.
 
     Args:
-        models: (epoch, network in evaluation mode), in the order of the epochs; one at least.
+        networks: (epoch, network), in the order of the epochs; one at least. Of a network whose training
+            diverged, made with `finite=False`, the layers that its weights spoil have no field.
         condition: under which the networks were trained.
         run: seed of their training.
-        size: height and width of the images, px.
+        layers: that are read; the networks have them all.
         method: how.
-        device: where the networks are.
+        device: where to compute.
 
     Returns:
         A data set as `schema.RECEPTIVE_FIELDS` describes.
+
+    Raises:
+        StudyError: a network has no such layer, or a layer no such position.
     """
     made = _Fitted()
-    layers: Mapping[str, int] = {}
-    positions: dict[str, Position] = {}
+    channels: dict[str, int] = {}
     common: dict[str, NDArray[Any]] = {}
-    for epoch, model in models:
-        if not positions:
-            layers = model.units
-            network = Network(_with_numbers(model), size)
-            positions = {layer: network.position(layer, method.objective) for layer in layers}
-            common = _common(network, model, positions, method)
+    for epoch, network in networks:
+        if not common:
+            channels = {layer: network.layer(layer).channels for layer in layers}
+            common = _common(network, layers, method.objective)
         made.epochs.append(epoch)
-        _add(made, model, positions, size, method, device)
+        _add(made, network, layers, method, device)
     attributes = {**asdict(method.estimator), "offset": "kept" if method.keep_offset else "removed"}
-    return _dataset(condition, run, layers, made, common).assign_attrs(attributes)
+    return _dataset(condition, run, channels, made, common).assign_attrs(attributes)
 
 
 def _add(
-    made: _Fitted,
-    model: resnet.Backbone,
-    positions: Mapping[str, Position],
-    size: int,
-    method: Method,
-    device: torch.device | str,
+    made: _Fitted, network: Network, layers: Sequence[str], method: Method, device: torch.device | str
 ) -> None:
     """The maps and fits of one checkpoint."""
     maps, units = [], []
-    for layer, position in positions.items():
-        respond = responder(model, layer, position, method.objective.activation)
-        channels, estimator = model.units[layer], method.estimator
+    for layer in layers:
+        asked = network, layer, method.objective, method.estimator
 
         def noise(layer: str = layer) -> np.random.Generator:
             return seeding.generator("receptive field", layer)
 
-        maps.append(layer_map(respond, channels, size, estimator, noise(), device))
+        maps.append(layer_map(*asked, noise(), device))
         if method.per_unit:
-            each = unit_maps(respond, channels, size, estimator, noise(), device)
+            each = unit_maps(*asked, noise(), device)
             units += [fit_gaussian(found, method.keep_offset) for found in each]
         else:
-            units += [MISSING] * channels
+            units += [MISSING] * network.layer(layer).channels
     made.maps.append(maps)
     made.fits.append([fit_gaussian(found, method.keep_offset) for found in maps])
     made.units.append(units)
 
 
-def _common(
-    network: Network, model: resnet.Backbone, positions: Mapping[str, Position], method: Method
-) -> dict[str, NDArray[Any]]:
+def _common(network: Network, layers: Sequence[str], objective: Objective) -> dict[str, NDArray[Any]]:
     """What depends on the architecture alone: the box that a layer can see, and the fixed mask."""
     boxes, masks = [], []
-    for layer, position in positions.items():
-        box = network.box(layer, method.objective)
+    for layer in layers:
+        box = network.box(layer, objective)
         # What reads the mean, or has no way to the image by windows alone, may see all of it.
         rows, columns = box or ((0, network.size), (0, network.size))
         boxes.append((*rows, *columns))
-        masks.append(fit_gaussian(expected_map(model, layer, network.size, position)).mask)
+        masks.append(fit_gaussian(expected_map(network, layer, objective)).mask)
     return {schema.BOX: np.array(boxes), schema.FIXED_MASK: np.array(masks)}
-
-
-def _with_numbers(model: resnet.Backbone) -> torch.nn.Module:
-    """A copy that can be traced even if the training diverged; only its shapes matter."""
-    assert isinstance(model, torch.nn.Module)
-    copied = copy.deepcopy(model)
-    for tensor in copied.state_dict().values():
-        torch.nan_to_num_(tensor)
-    return copied
 
 
 def _dataset(

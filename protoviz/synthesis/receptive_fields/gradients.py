@@ -14,9 +14,12 @@ are +1 or -1 with equal chance,
 
 as the cross terms have mean zero (Hutchinson 1989). `probes` sign vectors therefore serve any number
 of channels; one Gaussian is fitted to what they give, which averages their scatter.
+
+Gradients are taken of the network's own operations on the whole image, whatever network it is; tokens and
+vectors have receptive fields as maps do.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,13 +28,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from protoviz.models import resnet
+from protoviz.config.synthesis import Objective
+from protoviz.models.readout.network import Network
 
 NOISE_AT_ONCE = (
     64  # images of noise whose graph is held: their number, not that of the units, sets the memory
 )
-
-Respond = Callable[[Tensor], Tensor]  # normalised images (B, 3, H, W) -> responses (B, C)
 
 
 @dataclass(frozen=True)
@@ -49,34 +51,10 @@ class Estimator:
     probes: int = 1
 
 
-def responder(
-    model: resnet.Backbone,
-    layer: str,
-    position: tuple[int, ...] | None,
-    activation: Literal["pre", "post"],
-) -> Respond:
-    """What gives normalised images the responses of a layer's units.
-
-    Args:
-        model: in evaluation mode.
-        layer: of its units.
-        position: row and column in the map; None for the mean over it.
-        activation: before or after the layer's last ReLU.
-    """
-
-    def respond(images: Tensor) -> Tensor:
-        maps = model.pre_activation(images, layer)
-        if activation == "post":
-            maps = maps.relu()
-        return maps.mean((2, 3)) if position is None else maps[:, :, position[0], position[1]]
-
-    return respond
-
-
 def layer_map(
-    respond: Respond,
-    channels: int,
-    size: int,
+    network: Network,
+    layer: str,
+    objective: Objective,
     estimator: Estimator,
     generator: np.random.Generator,
     device: torch.device | str = "cpu",
@@ -84,61 +62,68 @@ def layer_map(
     """The map (size, size) of all units of a layer together.
 
     Args:
-        respond: gives their responses.
-        channels: their number.
-        size: height and width of the images, px.
+        network: of any kind; its images have size x size px.
+        layer: of the units.
+        objective: which response is meant: where in the layer, before or after its non-linearity.
         estimator: how.
         generator: of the noise and the signs.
-        device: where the network is.
+        device: where to compute.
+
+    Raises:
+        StudyError: there is no such layer, or no such position in it.
     """
-    signs = torch.ones(1, channels, device=device) / channels  # of `paper`: the mean over channels
+    channels = network.layer(layer).channels
+    drawn = _noise(generator, estimator.noise, network.size)
     if estimator.estimate == "as-written":
-        drawn = _noise(generator, estimator.noise, size)
         flips = generator.integers(0, 2, (estimator.probes, channels)).astype(np.float32) * 2 - 1
         signs = torch.from_numpy(flips).to(device)
-        batches = _batches(drawn)
     else:
-        batches = _batches(_noise(generator, estimator.noise, size))
-    maps = _maps(respond, batches, signs, estimator, device)
-    mapped: NDArray[np.float32] = maps.mean(0).cpu().numpy()
+        signs = torch.ones(1, channels, device=device) / channels  # the mean over channels
+    mapped: NDArray[np.float32] = (
+        _maps(network, layer, objective, estimator, drawn, signs).mean(0).cpu().numpy()
+    )
     return mapped
 
 
 def unit_maps(
-    respond: Respond,
-    channels: int,
-    size: int,
+    network: Network,
+    layer: str,
+    objective: Objective,
     estimator: Estimator,
     generator: np.random.Generator,
     device: torch.device | str = "cpu",
 ) -> NDArray[np.float32]:
     """The maps (channels, size, size) of the units one by one: a backward pass for each of them.
 
-    The noise is that of `layer_map` with the same generator; arguments as there.
+    The noise is that of `layer_map` with the same generator; arguments and errors as there.
     """
-    batches = _batches(_noise(generator, estimator.noise, size))
-    maps: NDArray[np.float32] = (
-        _maps(respond, batches, torch.eye(channels, device=device), estimator, device).cpu().numpy()
-    )
+    noise = _noise(generator, estimator.noise, network.size)
+    alone = torch.eye(network.layer(layer).channels, device=device)
+    maps: NDArray[np.float32] = _maps(network, layer, objective, estimator, noise, alone).cpu().numpy()
     return maps
 
 
 def _maps(
-    respond: Respond,
-    batches: Iterator[NDArray[np.float32]],
-    mixtures: Tensor,
+    network: Network,
+    layer: str,
+    objective: Objective,
     estimator: Estimator,
-    device: torch.device | str,
+    drawn: NDArray[np.float32],
+    mixtures: Tensor,
 ) -> Tensor:
-    """The map (M, H, W) of each mixture (M, C) of channels."""
+    """The map (M, H, W) of each mixture (M, C) of channels, on their device."""
     paper = estimator.estimate == "paper"
+    respond = network.uncut(layer, objective, torch.float32, mixtures.device)
     sums: list[Tensor] = []
-    for batch in batches:
-        noise = torch.from_numpy(batch).to(device)
+    for batch in _batches(drawn):
+        noise = torch.from_numpy(batch).to(mixtures.device)
         pixels = (noise * 2 - 1 if paper else noise).requires_grad_(True)
-        response = respond(pixels if paper else resnet.normalise(pixels))
+        response = respond(pixels if paper else network.normalise(pixels))
         for number, mixture in enumerate(mixtures):
-            (gradient,) = torch.autograd.grad((response @ mixture).sum(), pixels, retain_graph=True)
+            if response.requires_grad:
+                (gradient,) = torch.autograd.grad((response @ mixture).sum(), pixels, retain_graph=True)
+            else:  # no way leads from the image to the layer
+                gradient = torch.zeros_like(pixels)
             # A response depends on its own image alone: row b is the gradient of image b.
             total = (gradient.abs() if paper else gradient).sum(0)
             if number == len(sums):

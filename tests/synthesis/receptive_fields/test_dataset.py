@@ -8,11 +8,19 @@ from torch import nn
 
 from protoviz.config.synthesis import Objective
 from protoviz.models import resnet as backbones
+from protoviz.models.readout.network import Network
 from protoviz.store import schema, zarr_io
 from protoviz.store.gaussian2d import Parameters, mask
 from protoviz.synthesis.receptive_fields.dataset import Method, receptive_fields
 from protoviz.synthesis.receptive_fields.expected import expected_map
 from protoviz.synthesis.receptive_fields.gradients import Estimator
+
+LAYERS = ("layer1", "layer2", "layer3", "layer4")
+CENTRE = Objective(position="centre", activation="pre")
+
+
+def network(module, size):
+    return Network(module, size, finite=False)
 
 
 def method(noise, probes=1, **changed):
@@ -28,8 +36,8 @@ def fields():
         (8, backbones.initial("resnet18", 4, seed=2)),
     ]
     networks.append((9, networks[0][1]))
-    models = [(epoch, model.eval().requires_grad_(False)) for epoch, model in networks]
-    return receptive_fields(iter(models), "clrjit", 3, size=48, method=method(8, 4))
+    made = ((epoch, network(model.eval(), 48)) for epoch, model in networks)
+    return receptive_fields(made, "clrjit", 3, layers=LAYERS, method=method(8, 4))
 
 
 class TestReceptiveFields:
@@ -85,8 +93,8 @@ class TestReceptiveFields:
         assert (fields.mask[3] == 1).all()
 
     def of(self, model):
-        models = [(0, model.eval().requires_grad_(False))]
-        return receptive_fields(models, "clrjit", 1, size=32, method=method(2)).squeeze()
+        made = [(0, network(model.eval(), 32))]
+        return receptive_fields(made, "clrjit", 1, layers=LAYERS, method=method(2)).squeeze()
 
 
 def resnet(seed, width=4):
@@ -95,7 +103,8 @@ def resnet(seed, width=4):
 
 def of(seed=1, size=40, noise=4, width=4, run=1, **changed):
     how = method(noise, **changed)
-    return receptive_fields([(0, resnet(seed, width))], "clrjit", run, size=size, method=how)
+    made = [(0, network(resnet(seed, width), size))]
+    return receptive_fields(made, "clrjit", run, layers=LAYERS, method=how)
 
 
 @pytest.fixture(scope="module")
@@ -139,14 +148,13 @@ class TestFixedMask:
         class Two(nn.Module):
             def __init__(self):
                 super().__init__()
-                self.units = {"two": 2}
                 self.a, self.b = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 2, 3, padding=1)
                 self.norm, self.pool = nn.BatchNorm2d(4), nn.MaxPool2d(3, 1, 1)
 
-            def pre_activation(self, images, _layer):
+            def forward(self, images):
                 return self.b(torch.relu(self.norm(self.a(images))))
 
-        found = expected_map(Two().eval(), "two", 9, (4, 4))
+        found = expected_map(Network(Two().eval(), 9), "b", CENTRE)
         ways = np.outer([1, 2, 3, 2, 1], [1, 2, 3, 2, 1]) / 81
         wanted = np.zeros((9, 9))
         wanted[2:7, 2:7] = ways
@@ -156,23 +164,58 @@ class TestFixedMask:
         class Pooled(nn.Module):
             def __init__(self):
                 super().__init__()
-                self.units = {"one": 1}
                 self.pool, self.a = nn.MaxPool2d(2), nn.Conv2d(3, 1, 1)
 
-            def pre_activation(self, images, _layer):
+            def forward(self, images):
                 return self.a(self.pool(images))
 
-        found = expected_map(Pooled().eval(), "one", 4, (1, 0))
+        objective = Objective(position=(1, 0), activation="pre")
+        found = expected_map(Network(Pooled().eval(), 4), "a", objective)
         wanted = np.zeros((4, 4))
         wanted[2:4, 0:2] = 1 / 4
         assert_allclose(found, wanted, atol=1e-12)
 
     def test_the_network_is_left_alone(self):
-        network = resnet(3)
-        before = {name: value.clone() for name, value in network.state_dict().items()}
-        expected_map(network, "layer2", 32, (1, 1))
-        assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-        assert isinstance(network.maxpool, nn.MaxPool2d)
+        read, images = network(resnet(3), 32), torch.rand(2, 3, 32, 32)
+        respond = read.uncut("layer2", CENTRE, torch.float32, torch.device("cpu"))
+        before = respond(images)
+        expected_map(read, "layer2", CENTRE)
+        assert torch.equal(respond(images), before)
+
+    @pytest.mark.parametrize(
+        ("name", "layer"),
+        [
+            ("efficientnet_lite0", "blocks.2.0.conv_pw"),
+            ("seresnext26t_32x4d", "layer2.0.conv2"),
+            ("convnext_atto", "stages.1.blocks.1.conv_dw"),
+            ("vit_tiny_patch16_224", "blocks.1.mlp.fc1"),
+        ],
+    )
+    def test_any_network_has_one_that_knows_no_weights(self, name, layer):
+        import timm
+
+        options = {"img_size": 64, "depth": 2} if "vit" in name else {}
+        maps = []
+        for seed in range(2):
+            torch.manual_seed(seed)
+            read = Network(timm.create_model(name, **options).eval(), 64)
+            maps.append(expected_map(read, layer, CENTRE))
+        assert maps[0].sum() == pytest.approx(1)
+        assert (maps[0] >= 0).all()
+        assert_array_equal(maps[0], maps[1])
+
+    def test_without_a_way_to_the_image_it_is_one_everywhere(self):
+        class Apart(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.a, self.b = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1)
+
+            def forward(self, images):
+                return self.a(images) + self.b(torch.ones_like(images).detach())
+
+        made = [(0, network(Apart().eval(), 6))]
+        fields = receptive_fields(made, "any", 1, layers=["b"], method=method(2))
+        assert (fields.fixed_mask == 1).all()
 
 
 class TestBox:
@@ -225,13 +268,14 @@ class TestUnits:
         assert np.isfinite(fields.unit_r_squared.squeeze().values[fitted]).all()
 
     def test_a_dead_unit_is_flat_and_the_others_are_not(self):
-        network = resnet(1)
-        network.layer1[1].bn2.weight[2] = 0
-        network.layer1[1].conv1.weight[:] = 0
-        network.layer1[0].bn2.weight[2] = 0
-        network.layer1[0].conv1.weight[:] = 0
-        network.conv1.weight[2] = 0
-        found = receptive_fields([(0, network)], "clrjit", 1, size=32, method=method(2, per_unit=True))
+        module = resnet(1)
+        module.layer1[1].bn2.weight[2] = 0
+        module.layer1[1].conv1.weight[:] = 0
+        module.layer1[0].bn2.weight[2] = 0
+        module.layer1[0].conv1.weight[:] = 0
+        module.conv1.weight[2] = 0
+        made = [(0, network(module, 32))]
+        found = receptive_fields(made, "clrjit", 1, layers=LAYERS, method=method(2, per_unit=True))
         states = found.unit_fit_status.squeeze().values[:4].tolist()
         assert states[2] == schema.FitStatus.FLAT
         assert states[0] == schema.FitStatus.FITTED

@@ -43,7 +43,7 @@ def literal(model, images, layer, objective):
             rows.append(maps.mean((1, 2)))
         else:
             at = objective.position
-            row, column = resnet.centre_unit(*maps.shape[1:]) if at == "centre" else at
+            row, column = ((extent - 1) // 2 for extent in maps.shape[1:]) if at == "centre" else at
             rows.append(maps[:, row, column])
     return torch.stack(rows).detach().numpy()
 
