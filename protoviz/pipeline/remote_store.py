@@ -236,6 +236,8 @@ def _limits(part: ByteRequest | None) -> tuple[int | None, int | None]:
 def _require_whole(objects: Objects, files: Mapping[str, str], where: str) -> None:
     """Check what a store says of itself against the list of its files; no data are read for that.
 
+    A store of an older version has no manifest: of it the list of DVC alone tells what each file is.
+
     Raises:
         StudyError: a shard is not in the list (Zarr reads such as fill values), the metadata of an array
             are not those that the store's own repeat, or its manifest says another thing of a file.
@@ -244,10 +246,12 @@ def _require_whole(objects: Objects, files: Mapping[str, str], where: str) -> No
     for file in manifest.all_files(arrays):
         if file not in files:
             raise _differs(where, "all its shards", f"none at {file}")
+    own = manifest.manifest_file(arrays)
+    if own not in files:
+        return
     for name in manifest.disagreeing(arrays, files):
         found = f"others at {name}/{manifest.METADATA}"
         raise _differs(where, f"metadata of {name} as in its {manifest.METADATA}", found)
-    own = manifest.manifest_file(arrays)
     said = _parsed(manifest.parse, objects, files, own, where)
     for file in sorted((said.keys() | files.keys()) - {own}):
         if said.get(file) != files.get(file):

@@ -35,13 +35,13 @@ REDUCED: dict[str, Any] = {
     "reference": {"backbone": {"width": 1}, "train": {"epochs": 1, "batch_size": 8, "projection_dim": 4}},
     "probe": {"max_iter": 100, "adam_epochs": 2},
     "receptive_fields": {"noise": 3},
-    "synthesis": {"evolution": {"generations": 1, "samples": 3}, "ascent": {"steps": 1}},
+    "synthesis": {"evolution": {"generations": 1, "samples": 2}, "ascent": {"steps": 1}, "rescue": 0},
     "distances": {"embedders": EMBEDDERS},
     "figures": {"grid_units": 4, "development_units": [1, 2], "more_units": [3], "dpi": 60},
     "projection": {"umap": {"epochs": 10}, "seeds": [0], "permutations": 19, "resamples": 20},
 }
 OWN: dict[str, dict[str, Any]] = {  # what only one of them reads
-    "paper": {"synthesis": {"evolution": {"parents": 2}}},
+    "paper": {"synthesis": {"evolution": {"parents": 1}}},
     "as-written": {"receptive_fields": {"probes": 2}},
 }
 CONDITIONS = {"paper": ["clrjit", "keepclr"], "as-written": ["keepclr"]}
