@@ -1,16 +1,20 @@
 """A miniature study, end to end through DVC, in a copy of the repository."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+
+from tests.reference import miniature
+from tests.reference.miniature import merged, write_params
+from tests.reference.forked import Zygote
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,57 +56,59 @@ STAGES_OF_TRAINING = {
         "figures_stages",
     ),
 }
+# What the stages and DVC import, so that it is imported once.
+LIBRARIES = (
+    *("lightly.loss", "lightly.models.modules.heads", "matplotlib.pyplot", "pytorch_lightning", "scipy.stats"),
+    *("sklearn.linear_model", "timm", "torchvision", "umap", "xarray", "zarr"),
+    *("dvc.cli", "dvc.repo", "dvc.commands.repro", "dvc.commands.status", "pydantic", "ruamel.yaml"),
+)
 KEEPCLR = {"cj_prob": 0.0, "random_gray_scale": 0.0}
 
 pytestmark = pytest.mark.slow
 
 
-def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    both = dict(base)
-    for name, value in changes.items():
-        inner = isinstance(value, dict) and name != "conditions"
-        both[name] = merged(base[name], value) if inner else value
-    return both
+@dataclass(frozen=True)
+class Study:
+    """A folder with the miniature study, and the process that its Python programs are forked from."""
 
+    folder: Path
+    zygote: Zygote
 
-def write_params(folder: Path, changes: dict[str, Any]) -> None:
-    default = YAML(typ="safe").load(ROOT / "params.yaml")
-    with open(folder / "params.yaml", "w") as file:
-        YAML(typ="safe").dump(merged(default, changes), file)
+    def call(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return miniature.call(self.folder, *command, zygote=self.zygote)
 
+    def forced(self, stage: str) -> subprocess.CompletedProcess[str]:
+        """Run a stage again in a process of its own, with another hash seed than the first time."""
+        return miniature.call(self.folder, "dvc", "repro", "--force", "--single-item", stage)
 
-def call(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """A command in the study, with `python` and `dvc` of the environment that runs this test."""
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(folder),
-        "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
-        "DVC_NO_ANALYTICS": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1200)
-
-
-def repro(folder: Path) -> subprocess.CompletedProcess[str]:
-    result = call(folder, "python", "-m", "protoviz", "repro", "-j", "2")
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result
+    def repro(self) -> subprocess.CompletedProcess[str]:
+        result = self.call("python", "-m", "protoviz", "repro", "-j", "2")
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result
 
 
 def stages_run(result: subprocess.CompletedProcess[str]) -> set[str]:
     return set(re.findall(r"^\[stage \d+ of \d+ done.*?\] (\S+) in ", result.stdout, re.MULTILINE))
 
 
-def outputs(folder: Path) -> dict[str, str]:
+def outputs(study: Study) -> dict[str, str]:
     """The hash of every output in dvc.lock."""
-    stages = YAML(typ="safe").load(folder / "dvc.lock")["stages"]
+    stages = YAML(typ="safe").load(study.folder / "dvc.lock")["stages"]
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A copy of the repository with the miniature study, run once."""
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    started = Zygote(tmp_path_factory.mktemp("zygote"), *LIBRARIES)
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def first(
+    tmp_path_factory: pytest.TempPathFactory, zygote: Zygote
+) -> tuple[Study, subprocess.CompletedProcess[str]]:
+    """A copy of the repository with the miniature study, run once; and what that printed."""
     folder = tmp_path_factory.mktemp("pipeline") / "study"
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -119,18 +125,24 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
             shutil.copy(ROOT / name, folder / name)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     write_params(folder, MINIATURE)
-    return folder, repro(folder)
+    made = Study(folder, zygote)
+    return made, made.repro()
 
 
-def test_everything_is_made(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    folder, first = study
+@pytest.fixture(scope="module")
+def study(first: tuple[Study, subprocess.CompletedProcess[str]]) -> Study:
+    return first[0]
+
+
+def test_everything_is_made(first: tuple[Study, subprocess.CompletedProcess[str]]) -> None:
+    (study, printed), folder = first, first[0].folder
     expected = {"dataset", "reference", "generator", "cube", "metrics@clrjit", "findings", "figures"}
     expected |= STAGES_OF_TRAINING | {"projection", "dataset_card", "atlas"}
     items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses", "appearance"}
-    assert stages_run(first) == expected | {f"{stage}@clrjit-1" for stage in items}
-    for path in outputs(folder):
+    assert stages_run(printed) == expected | {f"{stage}@clrjit-1" for stage in items}
+    for path in outputs(study):
         assert (folder / path).exists(), path
-    assert first.stdout.rstrip().splitlines()[-1].endswith(".png")
+    assert printed.stdout.rstrip().splitlines()[-1].endswith(".png")
     # DVC found all its outputs ignored by the .gitignore at the top and wrote none of its own.
     made = sorted(path for path in folder.rglob(".gitignore") if ".dvc" not in path.parts)
     assert made == [folder / ".gitignore"]
@@ -138,89 +150,84 @@ def test_everything_is_made(study: tuple[Path, subprocess.CompletedProcess[str]]
     assert left == []
 
 
-def test_a_second_time_nothing_is_run(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    folder, _ = study
-    again = repro(folder)
+def test_a_second_time_nothing_is_run(study: Study) -> None:
+    again = study.repro()
     assert "Nothing to run" in again.stdout
     assert stages_run(again) == set()
-    assert json.loads(call(folder, "dvc", "status", "--json").stdout) == {}
+    assert json.loads(study.call("dvc", "status", "--json").stdout) == {}
 
 
-def test_forced_stages_give_the_same_hashes(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    folder, _ = study
-    before = outputs(folder)
+def test_forced_stages_give_the_same_hashes(study: Study) -> None:
+    before = outputs(study)
     for stage in ("train@clrjit-1", "synthesize@clrjit-1"):
-        forced = call(folder, "dvc", "repro", "--force", "--single-item", stage)
+        forced = study.forced(stage)
         assert forced.returncode == 0, forced.stdout + forced.stderr
-    assert outputs(folder) == before
+    assert outputs(study) == before
 
 
-def test_the_cube_opens_with_xarray_alone(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_the_cube_opens_with_xarray_alone(study: Study) -> None:
     import xarray as xr
 
-    folder, _ = study
-    cube = xr.open_zarr(folder / "data" / "cube.zarr", chunks=None).set_xindex(["layer", "channel"])
+    cube = xr.open_zarr(study.folder / "data" / "cube.zarr", chunks=None).set_xindex(["layer", "channel"])
     image = cube.image.sel(condition="clrjit", run=1, repeat=0, epoch=1, layer="layer3", channel=12)
     assert image.shape == (40, 40, 3)
 
 
-def test_a_new_condition_runs_only_what_is_new(study: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_a_new_condition_runs_only_what_is_new(study: Study) -> None:
     """Its own stages are run here, what sums up would be; without it again, nothing is to be done."""
-    folder, _ = study
-    before = outputs(folder)
-    write_params(folder, {**MINIATURE, "conditions": {**MINIATURE["conditions"], "keepclr": KEEPCLR}})
-    stale = call(folder, "python", "-c", "from protoviz.pipeline import driver; print(*driver.stale())")
+    before = outputs(study)
+    write_params(study.folder, {**MINIATURE, "conditions": {**MINIATURE["conditions"], "keepclr": KEEPCLR}})
+    stale = study.call("python", "-c", "from protoviz.pipeline import driver; print(*driver.stale())")
     summaries = {"cube", "metrics@clrjit", "metrics@keepclr", "findings", "figures"}
     summaries |= {"projection", "dataset_card", "atlas"}
     items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses", "appearance"}
     assert set(stale.stdout.split()) == summaries | {f"{stage}@keepclr-1" for stage in items}, stale.stderr
-    result = call(folder, "dvc", "repro", "metrics@keepclr")
+    result = study.call("dvc", "repro", "metrics@keepclr")
     assert result.returncode == 0, result.stdout + result.stderr
     ran = set(re.findall(r"^Running stage '(.*)':", result.stdout, re.MULTILINE))
     assert ran == {"metrics@keepclr"} | {f"{stage}@keepclr-1" for stage in items}
-    after = outputs(folder)
+    after = outputs(study)
     kept = [path for path in before if "clrjit" in path]
     assert kept
     assert {path: after[path] for path in kept} == {path: before[path] for path in kept}
 
-    shown = json.loads(call(folder, "dvc", "metrics", "show", "--json").stdout)
+    shown = json.loads(study.call("dvc", "metrics", "show", "--json").stdout)
     files = shown[""]["data"]
     assert {"metrics/clrjit.json", "metrics/keepclr.json"} <= set(files)
     assert "layer1" in files["metrics/keepclr.json"]["data"]
-    plots = call(folder, "dvc", "plots", "show")
+    plots = study.call("dvc", "plots", "show")
     assert plots.returncode == 0
     assert "failed" not in plots.stderr
 
-    write_params(folder, MINIATURE)
-    assert "Nothing to run" in repro(folder).stdout
-    assert outputs(folder).items() >= before.items()
+    write_params(study.folder, MINIATURE)
+    assert "Nothing to run" in study.repro().stdout
+    assert outputs(study).items() >= before.items()
 
 
-def test_a_clone_is_pulled_whole_and_goes_on(
-    study: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
+def test_a_clone_is_pulled_whole_and_goes_on(study: Study, tmp_path: Path) -> None:
     """Published into the repository; the images, which are not, are made again where they are needed."""
-    folder, _ = study
 
-    def done(where: Path, *command: str) -> str:
-        result = call(where, *command)
+    def done(where: Study, *command: str) -> str:
+        result = where.call(*command)
         assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
         return result.stdout
 
     identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
-    assert "data/images " in done(folder, "python", "-m", "protoviz", "publish")
-    done(folder, "git", "add", "--all")
-    done(folder, "git", *identity, "commit", "--quiet", "--message", "published")
-    done(folder, "git", "clone", "--quiet", "--no-hardlinks", ".", str(tmp_path / "clone"))
-    clone = tmp_path / "clone"
+    assert "data/images " in done(study, "python", "-m", "protoviz", "publish")
+    done(study, "git", "add", "--all")
+    done(study, "git", *identity, "commit", "--quiet", "--message", "published")
+    done(study, "git", "clone", "--quiet", "--no-hardlinks", ".", str(tmp_path / "clone"))
+    clone = replace(study, folder=tmp_path / "clone")
     done(clone, "dvc", "pull")
     assert done(clone, "dvc", "status").strip() == "Data and pipelines are up to date."
     assert done(clone, "git", "status", "--porcelain") == ""
-    assert not list((clone / "data" / "images").glob("*.npy"))
-    assert "Nothing to run" in repro(clone).stdout
+    assert not list((clone.folder / "data" / "images").glob("*.npy"))
+    assert "Nothing to run" in clone.repro().stdout
     done(clone, "python", "-m", "protoviz", "verify")
     before = outputs(clone)
-    assert "making them again" in done(clone, "dvc", "repro", "--force", "--single-item", "train@clrjit-1")
+    forced = clone.forced("train@clrjit-1")
+    assert forced.returncode == 0, forced.stdout + forced.stderr
+    assert "making them again" in forced.stdout
     assert outputs(clone) == before
     assert done(clone, "dvc", "status").strip() == "Data and pipelines are up to date."
 
@@ -235,14 +242,14 @@ def test_a_clone_is_pulled_whole_and_goes_on(
     ],
 )
 def test_a_stage_refuses_bad_input_in_one_line(
-    tmp_path: Path, changes: dict[str, Any], arguments: tuple[str, ...], message: str
+    zygote: Zygote, tmp_path: Path, changes: dict[str, Any], arguments: tuple[str, ...], message: str
 ) -> None:
     for package in ("protoviz", "stages"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     study = merged(YAML(typ="safe").load(ROOT / "params.yaml"), MINIATURE)
     with open(tmp_path / "params.yaml", "w") as file:
         YAML(typ="safe").dump({**study, **changes}, file)
-    result = call(tmp_path, "python", "-m", "stages.distances", *arguments)
+    result = Study(tmp_path, zygote).call("python", "-m", "stages.distances", *arguments)
     assert result.returncode == 1
     assert result.stderr.startswith(message)
     assert result.stderr.count("\n") == 1

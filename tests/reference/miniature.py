@@ -80,12 +80,13 @@ def environment(folder, **variables):
     }
 
 
-def call(folder, *command, **variables):
-    """A command in the study, to its end."""
+def call(folder, *command, zygote=None, **variables):
+    """A command in the study, to its end; its Python programs are forked from a zygote, if there is one."""
+    own = environment(folder, **variables)
     return subprocess.run(
         command,
         cwd=folder,
-        env=environment(folder, **variables),
+        env=zygote.serving(own) if zygote else own,
         capture_output=True,
         text=True,
         timeout=1200,
