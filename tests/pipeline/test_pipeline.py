@@ -13,8 +13,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.reference import miniature
-from tests.reference.miniature import merged, write_params
 from tests.reference.forked import Zygote
+from tests.reference.miniature import merged, write_params
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,7 +58,13 @@ STAGES_OF_TRAINING = {
 }
 # What the stages and DVC import, so that it is imported once.
 LIBRARIES = (
-    *("lightly.loss", "lightly.models.modules.heads", "matplotlib.pyplot", "pytorch_lightning", "scipy.stats"),
+    *(
+        "lightly.loss",
+        "lightly.models.modules.heads",
+        "matplotlib.pyplot",
+        "pytorch_lightning",
+        "scipy.stats",
+    ),
     *("sklearn.linear_model", "timm", "torchvision", "umap", "xarray", "zarr"),
     *("dvc.cli", "dvc.repo", "dvc.commands.repro", "dvc.commands.status", "pydantic", "ruamel.yaml"),
 )

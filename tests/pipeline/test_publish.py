@@ -18,6 +18,12 @@ pytestmark = pytest.mark.slow
 ADDRESS = cube.Address("keepclr", 2, 1, 4)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forking(tmp_path_factory):
+    with project.forking(tmp_path_factory.mktemp("zygote")):
+        yield
+
+
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """A study that was run, published into its own repository and committed."""

@@ -13,6 +13,12 @@ PATIENCE = 120_000  # ms
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forking(tmp_path_factory):
+    with project.forking(tmp_path_factory.mktemp("zygote")):
+        yield
+
+
 @pytest.fixture(scope="module")
 def variant(tmp_path_factory):
     """A study, committed, and the README's variant of it; what ran for the variant."""

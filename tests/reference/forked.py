@@ -1,10 +1,10 @@
-"""Starts Python programs by forking a process that has imported the libraries: in a tenth of a second, not in five.
+"""Starts Python programs by forking a process that has imported the libraries: in a tenth of a second.
 
-Run as a script it is that process: it imports the modules that it is told, listens at a socket, and for every
-connection forks a process that becomes the program asked for, as `python -m NAME` or `python FILE` would: with
-its arguments, folder, environment and streams. Our own code is not imported before the fork, so that a program
-runs the code of its own folder. All programs of one such process share its hash seed: a test that compares what
-two programs write, and would see the order of a set, starts its second one without.
+Run as a script it is that process: it imports the modules that it is told, listens at a socket, and for
+every connection forks a process that becomes the program asked for, as `python -m NAME` or `python FILE`
+would: with its arguments, folder, environment and streams. Our own code is not imported before the fork, so
+that a program runs the code of its own folder. All programs of one such process share its hash seed: a test
+that compares what two programs write, and would see the order of a set, starts its second one without.
 
 Programs that others start, such as DVC, come here through `sitecustomize.py` in the folder `startup`.
 """
@@ -57,7 +57,7 @@ class Zygote:
 
 
 class Program:
-    """A program that was started: its process id, and its return code when it has ended, negative for a signal."""
+    """A program that was started: its process id, and its return code once it has ended, as of Popen."""
 
     def __init__(self, connection):
         self._connection = connection
@@ -138,7 +138,7 @@ def _become(said, streams):
     path = [one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
     kind, *arguments = said["arguments"]
     is_module = kind == "-m"
-    sys.path[:1] = [os.getcwd() if is_module else str(Path(kind).resolve().parent), *path]
+    sys.path[:1] = [str(Path.cwd()) if is_module else str(Path(kind).resolve().parent), *path]
     sys.argv = arguments if is_module else [kind, *arguments]
     sys.orig_argv = [sys.executable, *said["arguments"]]
     code = 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from protoviz.cli.main import main
+from tests.reference.forked import Zygote
 
 ROOT = Path(__file__).parents[2]
 KEEP = "keep: [0, 1, 2, 4, 6]"  # whatever the default study keeps
@@ -127,11 +128,30 @@ def environment(folder):
     return {**os.environ, **own, "PATH": path}
 
 
+LIBRARIES = (
+    *("dvc.cli", "dvc.repo", "dvc.commands.repro", "dvc.commands.status", "dvc.commands.data_sync"),
+    *("numpy", "pydantic", "ruamel.yaml", "xarray", "zarr"),
+)
+_zygote = None  # what Python programs are forked from
+
+
+@contextlib.contextmanager
+def forking(folder):
+    """Within the block, Python programs are forked from a process that has imported `LIBRARIES`."""
+    global _zygote
+    _zygote = Zygote(folder, *LIBRARIES)
+    try:
+        yield
+    finally:
+        _zygote.close()
+        _zygote = None
+
+
 def call(folder, *command):
     """A command in a folder, with `python` and `dvc` of the environment that runs this test."""
-    return subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=1200
-    )
+    own = environment(folder)
+    own = _zygote.serving(own) if _zygote else own
+    return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, timeout=1200)
 
 
 def done(folder, *command):

@@ -1,11 +1,12 @@
 """What Python runs at its start where tests put this folder on its path: the zygote does the work, if it can.
 
-A program that is a module or a file is forked there (see `forked.py`). This process stands for it: signals that it
-gets it hands on, and it ends as the program does. Every other start of Python is what it always is.
+A program that is a module or a file is forked there (see `forked.py`). This process stands for it: signals
+that it gets it hands on, and it ends as the program does. Every other start of Python is what it always is.
 """
 
 import os
 import sys
+from pathlib import Path
 
 
 def _forked() -> bool:
@@ -17,10 +18,10 @@ def _forked() -> bool:
 def _stand_for_it() -> None:
     import signal
 
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     import forked
 
-    asking = forked.ask(os.environ[forked.ADDRESS], sys.orig_argv[1:], os.getcwd(), os.environ, [0, 1, 2])
+    asking = forked.ask(os.environ[forked.ADDRESS], sys.orig_argv[1:], Path.cwd(), os.environ, [0, 1, 2])
     program = int(asking.readline())
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:
