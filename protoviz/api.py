@@ -1,6 +1,8 @@
 """What a notebook needs: the units of a network, and their prototypes as a Dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ from torch import nn
 from protoviz import compute
 from protoviz.config import synthesis
 from protoviz.errors import StudyError, said
-from protoviz.models import resnet, zoo
+from protoviz.models import importer, resnet, zoo
+from protoviz.models.importer import Imported
 from protoviz.models.priors import base
-from protoviz.models.readout import trace, unit_spec
+from protoviz.models.readout import dependence, trace, unit_spec
 from protoviz.models.readout.layers import Layer
 from protoviz.models.readout.network import Network
 from protoviz.models.readout.unit_spec import Units
@@ -47,6 +50,9 @@ def synthesize(
     size: int | None = None,
     weights: str | Path | None = None,
     state: str | Path | None = None,
+    key: str | None = None,
+    prefix: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
     name: str = "model",
     run: int = 0,
     epoch: int = 0,
@@ -70,8 +76,12 @@ def synthesize(
             "fourier" for priors without weights, "fast" for the others.
         size: height and width of the images, px; by default the model's own.
         weights: of the prior, a path or address, for "generator" and "deepsim".
-        state: of the model, a path or address of its state dict (.pt, .pth, .safetensors), for a model of
-            torchvision or timm by name; without one its weights are fresh.
+        state: of the model, a path or address of a file with its weights, as a trainer wrote it: a state
+            dict or whatever holds one, of torch.save or safetensors, or a folder of these. Weights that the
+            units do not depend on may be missing. Without one, a model by name has fresh weights.
+        key: of the state dict within that file, where several fit, such as "state_dict_ema".
+        prefix: of the model's names within it, where several fit, such as "encoder_q.".
+        arguments: keyword arguments of what builds a model by name, such as {"num_classes": 10}.
         name: of the network; with run, epoch and repeat the address that all random numbers come from, so
             that the same call gives the same images.
         run: see `name`.
@@ -92,7 +102,17 @@ def synthesize(
     """
     on = compute.available(str(device))
     recipe = synthesis.changed(preset or ("fast" if _is_learnt(prior) else "fourier"), changes)
-    subject = network(model, size=size, mean=mean, std=std, state=state)
+    subject, taken = _network(
+        model,
+        size=size,
+        mean=mean,
+        std=std,
+        arguments=arguments,
+        state=state,
+        key=key,
+        prefix=prefix,
+        units=units,
+    )
     chosen = unit_spec.selected(subject, units)
     made = _prior(prior, weights, subject.size, on)
     addresses = [cube.Address(name, run, repeat, epoch) for repeat in range(recipe.repeats)]
@@ -107,6 +127,8 @@ def synthesize(
         },
         "versions": compute.versions(),
     }
+    if taken is not None:
+        attributes["weights"] = str(taken)
     return dataset(addresses, shards, layers, channels, attributes, _checkpoint(model, state, epoch))
 
 
@@ -117,37 +139,80 @@ def network(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     state: str | Path | None = None,
+    key: str | None = None,
+    prefix: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    units: Units | None = None,
 ) -> Network:
     """A network prepared for read-out, from a module or a name; arguments as `synthesize`.
 
+    Where `units` are given, weights that they do not depend on may be missing from the file `state`.
+
     Raises:
-        StudyError: as `units`; a mean or a deviation that is not one of three colours; a state dict that does
-            not belong to the network.
+        StudyError: as `units`; a mean or a deviation that is not one of three colours; weights that do not
+            belong to the network.
     """
+    return _network(
+        model,
+        size=size,
+        mean=mean,
+        std=std,
+        state=state,
+        key=key,
+        prefix=prefix,
+        arguments=arguments,
+        units=units,
+    )[0]
+
+
+def _network(
+    model: nn.Module | str,
+    *,
+    size: int | None,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    arguments: Mapping[str, Any] | None = None,
+    state: str | Path | None = None,
+    key: str | None = None,
+    prefix: str | None = None,
+    units: Units | None = None,
+) -> tuple[Network, Imported | None]:
+    """The network, and what was taken from the file of its weights."""
     if isinstance(model, str):
-        found = zoo.load(model, state=state)
-    elif not isinstance(model, nn.Module):
+        found = zoo.load(model, arguments=arguments)
+    elif isinstance(model, nn.Module):
+        found = zoo.described(model)
+    else:
         raise StudyError(
             "model",
             expected="a torch.nn.Module or a name such as torchvision:resnet18",
             found=type(model).__name__,
             remedy="pass one of these",
         )
-    elif state is not None:
-        raise StudyError(
-            "state",
-            expected="none, as the model is a module with weights of its own",
-            found=str(state),
-            remedy="load it into the module, or name the model instead",
+
+    def prepared() -> Network:
+        return Network(
+            found.module,
+            found.size if size is None else size,
+            _colours("mean", mean, found.mean or resnet.IMAGENET_MEAN, -torch.inf),
+            _colours("std", std, found.std or resnet.IMAGENET_STD, 0),
         )
-    else:
-        found = zoo.described(model)
-    return Network(
-        found.module,
-        found.size if size is None else size,
-        _colours("mean", mean, found.mean or resnet.IMAGENET_MEAN, -torch.inf),
-        _colours("std", std, found.std or resnet.IMAGENET_STD, 0),
-    )
+
+    if state is None:
+        return prepared(), None
+    if isinstance(model, nn.Module):
+        found = replace(found, module=deepcopy(model))
+    elif ":" not in model:
+        zoo.load(model, state=state)  # refuses it
+    needed = None
+    if units is not None:
+        fresh = prepared()
+        layers = [name.removesuffix(" directions") for name in unit_spec.selected(fresh, units)]
+        example = fresh.normalise(torch.rand(2, 3, fresh.size, fresh.size))
+        needed = dependence.weights(found.module, layers, example)
+    named = model if isinstance(model, str) else type(model).__name__
+    taken = importer.load(found.module, state, named, needed=needed, key=key, prefix=prefix)
+    return prepared(), taken
 
 
 def _colours(name: str, given: Sequence[float] | None, own: Sequence[float], above: float) -> list[float]:

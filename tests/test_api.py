@@ -359,7 +359,7 @@ REFUSED = {
     "no such library": ({"model": "tochvision:resnet18"}, "did you mean 'torchvision'"),
     "no such model": ({"model": "torchvision:resnet81"}, "model 'resnet81' of torchvision.*did you mean"),
     "no such file": ({"model": "epoch_3.safetensors"}, "model 'epoch_3.safetensors'.*found no such file"),
-    "state": ({"state": "w.pt"}, "state: expected none, as the model is a module"),
+    "state": ({"state": "w.pt"}, "w.pt: expected a weight file, found nothing"),
     "prior": ({"prior": "pixel"}, "image prior 'pixel'.*did you mean 'pixels'"),
     "weights": ({"weights": "w.pt"}, "image prior 'pixels': expected no weights"),
     "no weights": ({"prior": "deepsim"}, "image prior 'deepsim': expected a file with its weights"),

@@ -51,8 +51,10 @@ def _parser() -> argparse.ArgumentParser:
         "units", nargs="+", metavar="UNITS", help="layer, layer:3, layer:3,5 or layer:0-15"
     )
     synthesize.add_argument(
-        "--state", metavar="FILE", help="state dict of the model (.pt, .pth, .safetensors)"
+        "--state", metavar="FILE", help="weights of the model, as a trainer wrote them: a file or a folder"
     )
+    synthesize.add_argument("--key", help="of the state dict in that file, where several fit")
+    synthesize.add_argument("--prefix", help="of the model's names in it, where several fit")
     synthesize.add_argument(
         "--prior", default="fourier", help="fourier (default), pixels, generator or deepsim"
     )
@@ -75,7 +77,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "model", metavar="MODEL", help="torchvision:resnet18, timm:vit_tiny_patch16_224 or a checkpoint file"
+        "model",
+        metavar="MODEL",
+        help="torchvision:resnet18, timm:vit_tiny_patch16_224, package.module:callable or file.py:callable "
+        "(both run that code), or a checkpoint file of a study",
+    )
+    parser.add_argument(
+        "--arg",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a keyword argument of what builds the model, such as num_classes=10; may be repeated",
     )
     parser.add_argument("--size", type=_positive, help="of its images, px (default: the model's own)")
 

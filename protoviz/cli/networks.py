@@ -1,5 +1,6 @@
 """What the commands `units` and `synthesize` do: the functions of the notebook, printed and written."""
 
+import json
 import os
 from argparse import Namespace
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ def units(arguments: Namespace) -> None:
     """
     from protoviz import api
 
-    network = api.network(arguments.model, size=arguments.size)
+    network = api.network(arguments.model, size=arguments.size, arguments=keywords(arguments.arg))
     layers = [layer for layer in network.layers.values() if layer.weighted or arguments.all]
     rows = [
         (
@@ -61,12 +62,17 @@ def synthesize(arguments: Namespace) -> None:
         prior=arguments.prior,
         weights=arguments.weights,
         state=arguments.state,
+        key=arguments.key,
+        prefix=arguments.prefix,
+        arguments=keywords(arguments.arg),
         preset=arguments.preset,
         size=arguments.size,
         device=arguments.device,
         **changes,
     ).reset_index(schema.UNIT)
     zarr_io.write_dataset(folder / STORE, made, schema.CUBE)
+    if "weights" in made.attrs:
+        print(f"{arguments.state}: {made.attrs['weights']}")
     rows = _write_pictures(folder, made)
     print_table(("layer", "channel", "repeat", "activation", "status", "file"), rows)
     print(f"{folder / SHEET} shows all of them, {folder / STORE} holds them")
@@ -100,6 +106,26 @@ def _write_pictures(folder: Path, made: "xr.Dataset") -> list[tuple[str, ...]]:
     with files.complete(folder / SHEET) as partial:
         contact_sheet(images.reshape(-1, *images.shape[2:]), captions).save(partial, "PNG")
     return rows
+
+
+def keywords(given: Sequence[str]) -> dict[str, Any]:
+    """Keyword arguments from "name=value"; a value that is JSON is what it says, any other is text.
+
+    Raises:
+        StudyError: one of another form.
+    """
+    found: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise StudyError(
+                f"--arg {text}", expected="NAME=VALUE", found=text, remedy="write it as num_classes=10"
+            )
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def require_folder(folder: Path) -> None:

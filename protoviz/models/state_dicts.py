@@ -1,17 +1,13 @@
 """Weights that others have saved: tensors by name, never code, and exactly those that a network has."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from protoviz.errors import StudyError
-
-Refusal = Callable[[str], StudyError]  # what was found -> the error that says so
+from protoviz.models import trained_files
+from protoviz.models.trained_files import Refusal
 
 
 def read(path: Path, refusal: Refusal) -> dict[str, Tensor]:
@@ -24,14 +20,7 @@ def read(path: Path, refusal: Refusal) -> dict[str, Tensor]:
     Raises:
         StudyError: the file holds code, is damaged, is of another kind, or holds something else.
     """
-    state: object
-    if path.suffix == ".safetensors":
-        try:
-            state = load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise refusal("a damaged file or one of another kind") from error
-    else:
-        state = _unpickled(path, refusal)
+    state = trained_files.contents(path, refusal)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         keys = list(map(str, state))[:3] if isinstance(state, Mapping) else []
         named = f" (it has {', '.join(keys)})" if keys else ""
@@ -63,46 +52,6 @@ def require_fit(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], refus
             raise refusal(f"{name} of {_short(tensor.dtype)} (not {kind})")
         if not tensor.isfinite().all():
             raise refusal(f"{name} with NaN or infinity")
-
-
-def load_into(module: nn.Module, path: Path, name: str) -> None:
-    """Give a network the weights of a file.
-
-    Args:
-        module: its parameters and buffers are overwritten.
-        path: a file that exists.
-        name: of the network, for errors.
-
-    Raises:
-        StudyError: see `read` and `require_fit`.
-    """
-
-    def refusal(found: str) -> StudyError:
-        return StudyError(
-            str(path),
-            expected=f"the state dict of {name}",
-            found=found,
-            remedy="write it with torch.save(network.state_dict(), file)",
-        )
-
-    wanted = module.state_dict()
-    # How many batches a normalisation has seen: older files do not say, and nothing here uses it.
-    counts = {key: tensor for key, tensor in wanted.items() if key.endswith("num_batches_tracked")}
-    found = counts | read(path, refusal)
-    require_fit(found, wanted, refusal)
-    module.load_state_dict(found)
-
-
-def _unpickled(path: Path, refusal: Refusal) -> object:
-    """What a file of torch.save holds, if it is tensors and plain containers."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # on a file of another kind, the reader fails in any way there is
-        code = re.search(r"GLOBAL (\S+)", str(error))
-        found = (
-            f"code that loading would run ({code[1]})" if code else "a damaged file or one of another kind"
-        )
-        raise refusal(found) from error
 
 
 def _short(dtype: torch.dtype) -> str:

@@ -1,8 +1,8 @@
-"""Networks by name: torchvision's, timm's, and checkpoints of a study."""
+"""Networks by name: torchvision's, timm's, those of the user's own code, and checkpoints of a study."""
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from protoviz import seeding
 from protoviz.errors import StudyError
-from protoviz.models import download, state_dicts
+from protoviz.models import importer, user_code
 from protoviz.registry import lookup
 
 DEFAULT_SIZE = 224  # px, what most networks were trained on
@@ -25,42 +25,63 @@ class Model:
         module: the network.
         size: height and width of its images, px.
         mean, std: of the RGB values in [0, 1]; None where it does not say.
+        imported: what was taken from a trainer's file, if there was one.
     """
 
     module: nn.Module
     size: int
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
+    imported: importer.Imported | None = None
 
 
-def load(name: str, *, state: str | Path | None = None) -> Model:
+def load(
+    name: str,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    state: str | Path | None = None,
+    needed: Collection[str] | None = None,
+    key: str | None = None,
+    prefix: str | None = None,
+) -> Model:
     """A network by its name, or a checkpoint of a study.
 
     Args:
-        name: "torchvision:resnet18", "timm:seresnext50_32x4d", or the path of a checkpoint.
-        state: path or address of the network's state dict (.pt, .pth, .safetensors). Without one, a network
-            by name has fresh weights, the same each time.
+        name: "torchvision:resnet18", "timm:seresnext50_32x4d", "package.module:callable" or
+            "path/to/file.py:callable", whose code is run and returns the network, or the path of a
+            checkpoint.
+        arguments: keyword arguments of what builds the network, such as {"num_classes": 10}.
+        state: path or address of a file with the network's weights, in whatever layout a trainer wrote it
+            (see `importer`). Without one, a network by name has fresh weights, the same each time.
+        needed: names of the weights that the file has to hold; by default all.
+        key: of the state dict in the file, see `importer.load`.
+        prefix: of the names in it, see `importer.load`.
 
     Raises:
-        StudyError: there is none of this name, the message offers the nearest; or the state dict cannot be
-            had, is not that of this network, or holds code.
+        StudyError: there is none of this name, the message offers the nearest; code of the user's fails; or
+            the weights cannot be had, are not those of this network, or hold code.
     """
     library, colon, model = name.partition(":")
     if not colon:
-        if state is not None:
-            raise StudyError(
-                f"model {name!r}",
-                expected="no state dict, a checkpoint has its own",
-                found=str(state),
-                remedy="leave it out, or name a model of torchvision or timm",
-            )
+        for what, given in (("state dict, a checkpoint has its own", state), ("arguments", arguments)):
+            if given:
+                raise StudyError(
+                    f"model {name!r}",
+                    expected=f"no {what}",
+                    found=str(given),
+                    remedy="leave it out, or name a model of torchvision or timm",
+                )
         return _checkpoint(name)
-    build = lookup({"torchvision": _torchvision, "timm": _timm}, library, "library of models")
+    libraries = {"torchvision": _torchvision, "timm": _timm}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.seed("model", name))
-        found = build(model)
+        if library in libraries or difflib.get_close_matches(library, libraries):  # a slip of the finger
+            found = lookup(libraries, library, "library of models")(model, dict(arguments or {}))
+        else:
+            found = described(user_code.built(name, dict(arguments or {}), tuple(libraries)))
     if state is not None:
-        state_dicts.load_into(found.module, download.local(state), name)
+        taken = importer.load(found.module, state, name, needed=needed, key=key, prefix=prefix)
+        found = replace(found, imported=taken)
     return found
 
 
@@ -80,7 +101,7 @@ def _checkpoint(path: str) -> Model:
     if not Path(path).is_file():
         raise StudyError(
             f"model {path!r}",
-            expected="torchvision:NAME, timm:NAME or the path of a checkpoint",
+            expected="torchvision:NAME, timm:NAME, file.py:CALLABLE or the path of a checkpoint",
             found="no such file",
             remedy=f"did you mean 'torchvision:{path}' or 'timm:{path}'?"
             if path.isidentifier()
@@ -89,22 +110,41 @@ def _checkpoint(path: str) -> Model:
     return Model(checkpoints.load(path)[0], DEFAULT_SIZE)
 
 
-def _torchvision(name: str) -> Model:
+def _torchvision(name: str, arguments: Mapping[str, Any]) -> Model:
     from torchvision import models
 
     # Those for detection and segmentation take other inputs, and fetch the weights of their backbone.
     _require(name, models.list_models(module=models), "torchvision")
-    return described(models.get_model(name, weights=None))
+    return described(_made(name, arguments, lambda: models.get_model(name, weights=None, **arguments)))
 
 
-def _timm(name: str) -> Model:
+def _timm(name: str, arguments: Mapping[str, Any]) -> Model:
     import timm
 
     architecture, dot, _ = name.partition(".")
     _require(architecture, timm.list_models(), "timm")
     if dot:  # the tag of pretrained weights, which says what their images are
         _require(name, timm.list_pretrained(f"{architecture}.*"), "timm")
-    return described(timm.create_model(name, pretrained=False))
+    return described(_made(name, arguments, lambda: timm.create_model(name, pretrained=False, **arguments)))
+
+
+def _made(name: str, arguments: Mapping[str, Any], build: Callable[[], nn.Module]) -> nn.Module:
+    """What a library builds.
+
+    Raises:
+        StudyError: it does not take the arguments.
+    """
+    try:
+        return build()
+    except (TypeError, ValueError, RuntimeError) as error:
+        if not arguments:
+            raise
+        raise StudyError.of(
+            error,
+            f"model {name!r} with {', '.join(f'{key}={value!r}' for key, value in arguments.items())}",
+            expected="arguments that it takes",
+            remedy="correct them",
+        ) from error
 
 
 def _require(name: str, names: Sequence[str], library: str) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from protoviz import files
 from protoviz.config.finetuning import Pretraining
 from protoviz.errors import StudyError
-from protoviz.models import finetuned, state_dicts
+from protoviz.models import finetuned, importer
 from protoviz.models.finetuned import Identity
 
 MODEL = "test_byobnet"
@@ -90,7 +90,7 @@ def test_weights_from_elsewhere_are_checked_against_their_digest(tmp_path):
     with pytest.raises(StudyError, match="expected a weight file, found nothing"):
         finetuned.fetched(pretraining(weights=str(tmp_path / "none.pth")))
     network = finetuned.initial(MODEL, None, 1)
-    state_dicts.load_into(network, file, MODEL)
+    importer.load(network, file, MODEL)
     assert same(network, donor)
 
 

@@ -80,7 +80,7 @@ def test_what_is_loaded_can_be_read():
         ),
         (
             "data/epoch-0",
-            "expected torchvision:NAME, timm:NAME or the path of a checkpoint, found no such file",
+            "expected torchvision:NAME, timm:NAME, file.py:CALLABLE or the path of a checkpoint, found",
         ),
         ("", "model '': .*; correct it"),
     ],
