@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from protoviz import layout
-from protoviz.config import params
+from protoviz.config import params, studies
+from protoviz.config.series import SeriesStudy
+from protoviz.config.study import Study
 from protoviz.errors import StudyError
 from protoviz.pipeline import fingerprint, resume
 
@@ -34,7 +36,7 @@ def run_stage(main: Callable[..., None]) -> None:
             signal.signal(number, interrupt)
     try:
         values = params.read(layout.PARAMS)
-        study = params.parse(values, str(layout.PARAMS))
+        study = _fitting(main, studies.parse(values, str(layout.PARAMS)))
         axes = item(main, study, sys.argv[1:])
         name = Path(inspect.getfile(main)).stem
         with resume.running(fingerprint.find(name, axes, values)):
@@ -48,7 +50,7 @@ def run_stage(main: Callable[..., None]) -> None:
         sys.exit(1)
 
 
-def item(main: Callable[..., None], study: params.Params, arguments: list[str]) -> dict[str, Any]:
+def item(main: Callable[..., None], study: Study, arguments: list[str]) -> dict[str, Any]:
     """The typed arguments of `main` after the parameters, by name, checked against the study.
 
     Raises:
@@ -65,8 +67,26 @@ def item(main: Callable[..., None], study: params.Params, arguments: list[str]) 
     return {name: _value(name, text, study) for name, text in zip(names, arguments, strict=True)}
 
 
-def _value(name: str, text: str, study: params.Params) -> str | int:
-    axis: list[str] | list[int] = list(study.conditions) if name == "condition" else study.runs
+def _fitting(main: Callable[..., None], study: Any) -> Any:
+    """The parameters, if they are of a kind that a stage takes: it says so in its annotations.
+
+    Raises:
+        StudyError: they are of a study whose networks come from elsewhere.
+    """
+    wanted = next(iter(inspect.signature(main, eval_str=True).parameters.values())).annotation
+    if wanted in (params.Params, SeriesStudy) and not isinstance(study, wanted):
+        given = wanted is SeriesStudy
+        raise StudyError(
+            f"stage {main.__module__ if main.__module__ != '__main__' else Path(sys.argv[0]).stem}",
+            expected=f"a study whose networks are {'given' if given else 'trained'}",
+            found=f"params.yaml with{'out' * given} `checkpoints`",
+            remedy="leave this stage out of dvc.yaml",
+        )
+    return study
+
+
+def _value(name: str, text: str, study: Study) -> str | int:
+    axis: list[Any] = list(study.conditions) if name == "condition" else list(study.runs)
     for value in axis:
         if str(value) == text:
             return value

@@ -2,13 +2,13 @@
 
 from protoviz import layout
 from protoviz.analysis import appearance, metrics, settling
-from protoviz.config.params import Params
+from protoviz.config.study import Study
 from protoviz.store import cube, zarr_io
 from protoviz.store.schema_appearance import APPEARANCE, SETTLING
 from stages import run_stage
 
 
-def main(_: Params, condition: str, run: int) -> None:
+def main(_: Study, condition: str, run: int) -> None:
     """Read prototypes, masks and distances of one network, write two stores."""
     prototypes = cube.open_cube(layout.prototypes(condition, run))
     fields = zarr_io.open_dataset(layout.receptive_fields(condition, run))

@@ -5,7 +5,7 @@ from pathlib import Path
 import xarray as xr
 
 from protoviz import files, layout
-from protoviz.config.params import Params
+from protoviz.config.study import Study
 from protoviz.data import splits
 from protoviz.report.atlas import build
 from protoviz.report.atlas.sources import Network, Source, labels
@@ -16,11 +16,11 @@ from protoviz.store.zarr_io import open_dataset
 from stages import run_stage
 
 
-def main(params: Params) -> None:
+def main(params: Study) -> None:
     """Build the page from what the stages before have written."""
     networks = [_network(condition, run) for condition in params.conditions for run in params.runs]
     sources = [_source("study", params.title, layout.CUBE, networks)]
-    if layout.STAGES_CUBE.exists():
+    if params.training_stages is not None and layout.STAGES_CUBE.exists():
         stages = open_cube(layout.STAGES_CUBE)
         items = [(one, run) for one in labels(stages, schema.CONDITION) for run in labels(stages, schema.RUN)]
         networks = [_network(*item) for item in items]

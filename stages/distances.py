@@ -9,13 +9,13 @@ from protoviz.analysis import embedders
 from protoviz.analysis import masks as masking
 from protoviz.analysis.distances import measured, require_complete
 from protoviz.analysis.embedding import Embedding, circumstances
-from protoviz.config.params import Params
+from protoviz.config.study import Study
 from protoviz.pipeline import executor, resume
 from protoviz.store import cube, schema, zarr_io
 from stages import run_stage
 
 
-def main(params: Params, condition: str, run: int) -> None:
+def main(params: Study, condition: str, run: int) -> None:
     """Embed the prototypes, one task for each (repeat, epoch), then write the distance store."""
     threadpool_limits(params.compute.threads)
     asked = params.distances

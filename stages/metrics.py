@@ -2,12 +2,12 @@
 
 from protoviz import files, layout
 from protoviz.analysis import metrics
-from protoviz.config.params import Params
+from protoviz.config.study import Study
 from protoviz.store import zarr_io
 from stages import run_stage
 
 
-def main(params: Params, condition: str) -> None:
+def main(params: Study, condition: str) -> None:
     """Write the metrics of this condition."""
     places = (layout.distances, layout.units, layout.appearance, layout.natural)
     means = []

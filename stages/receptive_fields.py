@@ -1,17 +1,16 @@
 """The receptive fields of one network at all kept epochs."""
 
 from protoviz import compute, layout
-from protoviz.config.params import Params
-from protoviz.models import checkpoints
-from protoviz.models.readout.network import Network
+from protoviz.config.study import Study
 from protoviz.progress import track
 from protoviz.store import schema, zarr_io
+from protoviz.synthesis.analysed import Analysed
 from protoviz.synthesis.receptive_fields.dataset import Method, receptive_fields
 from protoviz.synthesis.receptive_fields.gradients import Estimator
 from stages import run_stage
 
 
-def main(params: Params, condition: str, run: int) -> None:
+def main(params: Study, condition: str, run: int) -> None:
     """Read the checkpoints, map and fit the receptive fields, write one store."""
     device = compute.prepare(params.compute.device, params.compute.threads)
     asked = params.receptive_fields
@@ -21,13 +20,12 @@ def main(params: Params, condition: str, run: int) -> None:
         per_unit=asked.per_unit,
         keep_offset=asked.offset == "kept",
     )
-    directory = layout.checkpoints(condition, run)
-    sources = {epoch: checkpoints.path(directory, epoch) for epoch in params.train.keep}
-    layers = list(checkpoints.load(next(iter(sources.values())))[0].units)
+    place = layout.checkpoints(condition, run)
+    analysed = Analysed.of(place, params.epochs, params.size, params.colours, params.units)
     networks = (
-        (epoch, Network(checkpoints.load(source)[0], params.images.size, finite=False))
-        for epoch, source in track(sources.items(), "checkpoints")
+        (epoch, analysed.network(epoch, finite=False)) for epoch in track(params.epochs, "checkpoints")
     )
+    layers = list(analysed.units())
     fields = receptive_fields(networks, condition, run, layers=layers, method=method, device=device)
     zarr_io.write_dataset(layout.receptive_fields(condition, run), fields, schema.RECEPTIVE_FIELDS)
 

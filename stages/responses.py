@@ -1,31 +1,29 @@
 """What one network's checkpoints respond to among natural images."""
 
 from protoviz import compute, layout, seeding
-from protoviz.config.params import Params
+from protoviz.config.study import Study
 from protoviz.data import splits
-from protoviz.models import checkpoints
-from protoviz.models.readout.network import Network
 from protoviz.progress import track
 from protoviz.store import cube, schema_responses, zarr_io
+from protoviz.synthesis.analysed import Analysed
 from protoviz.synthesis.responses.dataset import Shown, natural_responses
 from stages import run_stage
 
 
-def main(params: Params, condition: str, run: int) -> None:
+def main(params: Study, condition: str, run: int) -> None:
     """Read checkpoints, prototypes and held-out images, ask, write one store."""
     device = compute.prepare(params.compute.device, params.compute.threads)
     prototypes = layout.prototypes(condition, run)
     cube.validate(prototypes)
+    assert params.natural is not None  # the stage is part of studies with images alone
     images = splits.load(layout.IMAGES, "test").images
     count = min(len(images), params.natural.images or len(images))
     # The same for all networks.
     rows = seeding.generator("natural images").permutation(len(images))[:count]
     rows.sort()
-    directory = layout.checkpoints(condition, run)
-    networks = (
-        Network(checkpoints.load(checkpoints.path(directory, epoch))[0], params.images.size)
-        for epoch in track(params.train.keep, "networks asked")
-    )
+    place = layout.checkpoints(condition, run)
+    analysed = Analysed.of(place, params.epochs, params.size, params.colours, params.units)
+    networks = (analysed.network(epoch) for epoch in track(params.epochs, "networks asked"))
     natural = natural_responses(
         networks,
         cube.open_cube(prototypes),

@@ -3,31 +3,33 @@
 from pathlib import Path
 
 from protoviz import files, layout
-from protoviz.config.params import Params
+from protoviz.config.study import Study
 from protoviz.models import checkpoints
 from protoviz.models.priors import base
 from protoviz.pipeline import executor, sharded_write
 from protoviz.store import cube
+from protoviz.synthesis.analysed import Analysed
 from protoviz.synthesis.shard_tasks import Machine, Shards
 from stages import run_stage
 
 
-def main(params: Params, condition: str, run: int) -> None:
+def main(params: Study, condition: str, run: int) -> None:
     """Read the checkpoints and the image prior, lay out the store, have it filled shard by shard."""
-    size, recipe = params.images.size, params.synthesis
+    size, recipe = params.size, params.synthesis
     machine = Machine(params.compute.device, params.compute.threads, recipe.precision)
-    named = files.read_json(layout.PRIOR)
+    ours = params.prior.model_dump(include={"name", "sha256"})
+    named = files.read_json(layout.PRIOR) if layout.PRIOR.exists() else ours
     weights = str(layout.GENERATOR) if named["name"] == "generator" else params.prior.weights
     weights = str(Path(weights).absolute()) if weights and Path(weights).exists() else weights
     prior = base.load(named["name"], weights=weights, sha256=named["sha256"], size=size)
-    directory = layout.checkpoints(condition, run).absolute()
-    sources = {epoch: checkpoints.path(directory, epoch) for epoch in params.train.keep}
+    place = layout.checkpoints(condition, run)
+    analysed = Analysed.of(place, params.epochs, params.size, params.colours, params.units)
     template = cube.Template(
         conditions=(condition,),
         runs=(run,),
         repeats=tuple(range(recipe.repeats)),
-        epochs=tuple(sources),
-        layers=checkpoints.load(sources[0])[0].units,
+        epochs=tuple(analysed.sources),
+        layers=analysed.units(),
         size=size,
         components=prior.latent_size,
         trace=recipe.trace_length,
@@ -38,7 +40,9 @@ def main(params: Params, condition: str, run: int) -> None:
         "precision": outcome["precision"],
         "prior": named,
         "checkpoint_sha256": {
-            layout.item(condition, run): {str(epoch): files.sha256(path) for epoch, path in sources.items()}
+            layout.item(condition, run): {
+                str(epoch): files.sha256(path) for epoch, path in analysed.sources.items()
+            }
         },
         "versions": outcome["versions"],
     }
@@ -47,7 +51,17 @@ def main(params: Params, condition: str, run: int) -> None:
         layout.prototypes(condition, run),
         template,
         attributes,
-        lambda store: Shards(store, template, checkpoints.load, sources, origin, recipe, machine, outcome),
+        lambda store: Shards(
+            store,
+            template,
+            checkpoints.network,
+            analysed.sources,
+            origin,
+            recipe,
+            machine,
+            outcome,
+            colours=(analysed.mean, analysed.std),
+        ),
         title=f"{condition} run {run}: epochs x repeats",
         device=machine.device,
         threads=machine.threads,

@@ -39,6 +39,29 @@ def _parser() -> argparse.ArgumentParser:
     presets = networks.add_parser("presets", help="how params.yaml and the studies in presets/ differ")
     presets.set_defaults(run=_presets)
 
+    init = networks.add_parser("init", help="a new study of your own checkpoints, in a folder of its own")
+    init.set_defaults(run=_init)
+    init.add_argument("folder", metavar="FOLDER", help="of the study; it is made")
+    init.add_argument("--model", required=True, help="as of `protoviz units`")
+    init.add_argument("--arg", metavar="NAME=VALUE", action="append", default=[], help="of what builds it")
+    init.add_argument(
+        "--checkpoints",
+        required=True,
+        metavar="PATTERN",
+        help="such as 'runs/{condition}/seed{run}/checkpoint-{epoch}.pth.tar'; * stands for any text",
+    )
+    init.add_argument("--key", help="of the state dict in these files, where several fit")
+    init.add_argument("--prefix", help="of the model's names in them, where several fit")
+    init.add_argument("--epochs", type=int, nargs="+", help="that are analysed (default: all there are)")
+    init.add_argument("--layers", nargs="+", help="(default: the outputs of blocks)")
+    init.add_argument("--channels", type=_positive, help="of each layer (default: 16)")
+    init.add_argument("--size", type=_positive, help="of its images, px (default: the model's own)")
+    init.add_argument("--mean", type=float, nargs="+", help="of the images' values in [0, 1]")
+    init.add_argument("--std", type=float, nargs="+", help="their deviation")
+    init.add_argument("--images", metavar="FOLDER", help="of photographs, one folder for each class")
+    init.add_argument("--prior", default="fourier", help="fourier (default) or pixels")
+    init.add_argument("--title", help="named on every figure")
+
     units = networks.add_parser("units", help="list the layers of a network and their channels")
     units.set_defaults(run=_units)
     _add_model(units)
@@ -110,6 +133,12 @@ def _presets(_: argparse.Namespace) -> None:
         path.name if path == layout.PARAMS else path.stem: params.load(path).model_dump() for path in files
     }
     print(diff.table(studies), end="")
+
+
+def _init(arguments: argparse.Namespace) -> None:
+    from protoviz.cli.init import init
+
+    init(arguments)
 
 
 def _units(arguments: argparse.Namespace) -> None:

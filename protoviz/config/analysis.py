@@ -56,6 +56,17 @@ class NaturalImages(Section):
     top: Count
 
 
+class Figures(Section):
+    """What the figures show: units of the development rows (G3, G8), prototypes for each grid."""
+
+    grid_units: Count
+    development_layer: str
+    development_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    more_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    animated_layer: str
+    dpi: Count
+
+
 class Atlas(Section):
     """How the atlas stores images: `quality` of its WebP sheets, and where units get sheets of their own.
 

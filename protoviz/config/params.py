@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from protoviz.config.analysis import Atlas, Distances, NaturalImages, ReceptiveFields
+from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, ReceptiveFields
 from protoviz.config.finetuning import Finetuning, Projection
 from protoviz.config.section import Count, Distinct, Positive, Probability, Section
 from protoviz.config.synthesis import Synthesis
@@ -173,17 +173,6 @@ class Probe(Section):
     adam_batch_size: Count
 
 
-class Figures(Section):
-    """What the figures show: units of the development rows (G3, G8), prototypes for each grid."""
-
-    grid_units: Count
-    development_layer: str
-    development_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    more_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    animated_layer: str
-    dpi: Count
-
-
 # metrics/findings.json, metrics/stages.json, ...; the reference encoder and study B call themselves so
 RESERVED = ("findings", "findings_stages", "reference", "seresnext", "stages", "stages_training")
 
@@ -240,6 +229,24 @@ class Params(Section):
             found = f"{self.reference.seed}, one of runs"
             raise invalid("a seed that no analysed network has", found, at="reference.seed")
         return self
+
+    @property
+    def epochs(self) -> list[int]:
+        """See `study.Study`."""
+        return self.train.keep
+
+    @property
+    def size(self) -> int:
+        """See `study.Study`."""
+        return self.images.size
+
+    @property
+    def colours(self) -> None:
+        """See `study.Study`: those of the backbone."""
+
+    @property
+    def units(self) -> None:
+        """See `study.Study`: those of the backbone."""
 
     def augmentation(self, condition: str) -> Augment:
         """The augmentation of a condition: `augment` with what the condition says differently."""

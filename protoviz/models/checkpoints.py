@@ -2,16 +2,17 @@
 
 import copy
 import hashlib
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from protoviz import layout
 from protoviz.errors import StudyError
-from protoviz.models import resnet, safetensors_io
+from protoviz.models import resnet, safetensors_io, zoo
 
 _KIND = "checkpoint"
 
@@ -24,17 +25,38 @@ class Checkpoint:
         condition: augmentation condition ("reference" for the reference encoder).
         run: seed of the run.
         epoch: epochs of training behind it; 0 = untrained.
-        backbone: name in the registry of backbones.
-        width: channels of its first layer.
-        initial_weights: digest of the weights that the run started from (T7).
+        backbone: name in the registry of backbones, or of another network, as `zoo.load` takes it.
+        width: channels of its first layer; of the registry's networks alone.
+        initial_weights: digest of the weights that the run started from (T7), or the first that are known.
+        arguments: of what builds a network by name, such as {"num_classes": 10}.
     """
 
     condition: str
     run: int
     epoch: int
     backbone: str
-    width: int
-    initial_weights: str
+    width: int | None = None
+    initial_weights: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def identity(
+    condition: str, run: int, epoch: int, network: str, arguments: Mapping[str, Any], initial: str
+) -> Checkpoint:
+    """What identifies a checkpoint of any network.
+
+    Args:
+        condition: see `Checkpoint`, as for the next two.
+        run: seed.
+        epoch: of training.
+        network: its name, as `zoo.load` takes it; "protoviz:NAME" is one of the registry of backbones.
+        arguments: of what builds it.
+        initial: digest of the series' first weights.
+    """
+    library, _, name = network.partition(":")
+    if library == "protoviz":
+        return Checkpoint(condition, run, epoch, name, arguments.get("width"), initial)
+    return Checkpoint(condition, run, epoch, network, initial_weights=initial, arguments=arguments)
 
 
 def path(directory: str | Path, epoch: int) -> Path:
@@ -81,7 +103,27 @@ def save(
                         found="greater ones",
                         remedy="set train.kept_as to float32, or train with a smaller train.lr",
                     )
-    safetensors_io.write(target, model, _KIND, asdict(identity))
+    own = identity.backbone in resnet.BACKBONES
+    about = {name: one for name, one in asdict(identity).items() if name != ("arguments" if own else "width")}
+    safetensors_io.write(target, model, _KIND, about)
+
+
+def network(source: str | Path) -> tuple[nn.Module, Checkpoint]:
+    """Read a checkpoint of any network, frozen, in evaluation mode, on the CPU.
+
+    Raises:
+        StudyError: as `load`; or the network's own code fails.
+    """
+    tensors, about = safetensors_io.read(source, _KIND, "cpu")
+    try:
+        identity = Checkpoint(**about)
+        if identity.backbone in resnet.BACKBONES:
+            return load(source)
+        model = zoo.load(identity.backbone, arguments=identity.arguments).module
+        model.load_state_dict(tensors)
+    except (TypeError, RuntimeError) as error:
+        raise safetensors_io.unfit(source, _KIND, error) from error
+    return model.eval().requires_grad_(False), identity
 
 
 def load(source: str | Path, device: torch.device | str = "cpu") -> tuple[resnet.ResNet18, Checkpoint]:
@@ -94,7 +136,7 @@ def load(source: str | Path, device: torch.device | str = "cpu") -> tuple[resnet
     tensors, about = safetensors_io.read(source, _KIND, device)
     try:
         identity = Checkpoint(**about)
-        model = resnet.build(identity.backbone, identity.width)
+        model = resnet.build(identity.backbone, identity.width or 0)
         model.load_state_dict(tensors)
     except (TypeError, RuntimeError) as error:
         raise safetensors_io.unfit(source, _KIND, error) from error

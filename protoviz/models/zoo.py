@@ -11,7 +11,7 @@ from torch import nn
 
 from protoviz import seeding
 from protoviz.errors import StudyError
-from protoviz.models import importer, user_code
+from protoviz.models import importer, resnet, user_code
 from protoviz.registry import lookup
 
 DEFAULT_SIZE = 224  # px, what most networks were trained on
@@ -72,7 +72,7 @@ def load(
                     remedy="leave it out, or name a model of torchvision or timm",
                 )
         return _checkpoint(name)
-    libraries = {"torchvision": _torchvision, "timm": _timm}
+    libraries = {"torchvision": _torchvision, "timm": _timm, "protoviz": _ours}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.seed("model", name))
         if library in libraries or difflib.get_close_matches(library, libraries):  # a slip of the finger
@@ -107,7 +107,12 @@ def _checkpoint(path: str) -> Model:
             if path.isidentifier()
             else "correct it",
         )
-    return Model(checkpoints.load(path)[0], DEFAULT_SIZE)
+    return Model(checkpoints.network(path)[0], DEFAULT_SIZE)
+
+
+def _ours(name: str, arguments: Mapping[str, Any]) -> Model:
+    build: Callable[..., nn.Module] = lookup(resnet.BACKBONES, name, "backbone")
+    return Model(_made(name, arguments, lambda: build(**arguments)), DEFAULT_SIZE)
 
 
 def _torchvision(name: str, arguments: Mapping[str, Any]) -> Model:

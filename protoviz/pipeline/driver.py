@@ -18,7 +18,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from protoviz import files, layout, machine
-from protoviz.config import params
+from protoviz.config import params, studies
 from protoviz.errors import StudyError
 from protoviz.pipeline import dvc_lock, executor, prune, resume
 from protoviz.pipeline.scheduler import Schedule
@@ -50,7 +50,7 @@ def repro(jobs: int | None) -> None:
         StudyError: params.yaml is wrong, or a stage failed.
     """
     started = time.monotonic()
-    study = params.load(layout.PARAMS)
+    study = studies.parse(params.read(layout.PARAMS), str(layout.PARAMS))
     if jobs is None:
         # On GPUs one stage after the other, as each spreads its tasks over all of them.
         on_cpu = study.compute.device == "cpu"

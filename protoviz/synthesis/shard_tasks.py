@@ -3,7 +3,7 @@
 import functools
 import itertools
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from protoviz.config.synthesis import Synthesis
 from protoviz.errors import StudyError
 from protoviz.models.priors import base
 from protoviz.models.readout.network import Network
+from protoviz.models.resnet import IMAGENET_MEAN, IMAGENET_STD
 from protoviz.store import cube, schema
 from protoviz.synthesis.search import prototypes
 
@@ -57,6 +58,7 @@ class Shards:
         machine: how to compute.
         outcome: what every worker's machine has to come to.
         layers_at_once: as in `prototypes`.
+        colours: mean and deviation of the RGB values that the network was trained with.
     """
 
     store: Path
@@ -68,6 +70,7 @@ class Shards:
     machine: Machine
     outcome: Mapping[str, Any]
     layers_at_once: int = 1
+    colours: tuple[Sequence[float], Sequence[float]] = (IMAGENET_MEAN, IMAGENET_STD)
 
     @property
     def items(self) -> list[Item]:
@@ -102,7 +105,7 @@ class Shards:
         address = cube.Address(template.conditions[0], template.runs[0], repeat, epoch)
         layers, channels = schema.unit_labels(template.layers)
         units = {layer: channels[at].tolist() for layer, at in schema.layer_slices(layers).items()}
-        network = Network(self.load(self.sources[epoch])[0], template.size)
+        network = Network(self.load(self.sources[epoch])[0], template.size, *self.colours)
         prior = _prior(*self.prior, template.size, device)
         shard = prototypes(
             network,

@@ -67,7 +67,7 @@ def test_what_is_loaded_can_be_read():
         ("timm:resnet18.", r"model 'resnet18.' of timm: .*no such name; did you mean"),
         (
             "torchvison:resnet18",
-            "library of models 'torchvison': expected one of timm, torchvision, .*'torchvision'",
+            "library of models 'torchvison': expected one of protoviz, timm, torchvision, .*'torchvision'",
         ),
         ("torchvision:zzzz", "no such name; look it up in its documentation"),
         (

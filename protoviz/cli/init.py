@@ -1,0 +1,260 @@
+"""What the command `init` does: a study of somebody's checkpoints, planned from what lies there."""
+
+import os
+import re
+import time
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from protoviz.errors import StudyError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from protoviz.config.synthesis import Synthesis
+    from protoviz.models.readout.network import Network
+    from protoviz.models.zoo import Model
+
+ALONE = "network"  # the name of the one condition of a pattern without {condition}
+_CHANNELS = 16  # of each layer, unless told otherwise
+_BYTES = 1.1  # of a stored prototype for each px of the image, measured on the default study
+_TRIED = 8, 4  # units and steps of the trial that the time is estimated from
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What was found: networks, epochs, layers, and how much work they are."""
+
+    networks: int
+    epochs: list[int]
+    layers: dict[str, int]
+    repeats: int
+    size: int
+    seconds: float
+
+    def __str__(self) -> str:
+        units = sum(self.layers.values())
+        count = units * self.networks * len(self.epochs) * self.repeats
+        layers = ", ".join(f"{layer} {channels}" for layer, channels in self.layers.items())
+        return (
+            f"epochs      {len(self.epochs)}: {_listed(self.epochs)}\n"
+            f"layers      {len(self.layers)}: {layers}\n"
+            f"units       {units:,}, the same at each epoch\n"
+            f"prototypes  {count:,} of {self.size} px, "
+            f"about {count * self.size**2 * _BYTES / 1e6:,.1f} MB\n"
+            f"time        about {_duration(self.seconds * count)} of one core for their synthesis"
+        )
+
+
+def init(arguments: Namespace) -> None:
+    """Look at the checkpoints, write the study, say what it will do.
+
+    Only the first checkpoint is loaded.
+
+    Raises:
+        StudyError: no checkpoint fits the pattern, networks have different epochs, the weights are not those
+            of the network, what is needed is not known, or there is a study already.
+    """
+    from protoviz.cli.networks import keywords
+    from protoviz.config import studies, synthesis
+    from protoviz.config.series import SeriesStudy
+    from protoviz.models import series, zoo
+    from protoviz.pipeline import new_study
+
+    folder = Path(arguments.folder)
+    found = series.files(arguments.checkpoints)
+    epochs = _common_epochs(found, arguments.epochs)
+    names = {_slug(condition): condition for condition, _ in found}
+    if len(names) < len({condition for condition, _ in found}):
+        raise StudyError(
+            arguments.checkpoints,
+            expected="conditions whose names differ in letters and digits",
+            found=", ".join(sorted({condition for condition, _ in found})),
+            remedy="rename one of them",
+        )
+    runs = sorted({run for _, run in found})
+    _require_whole(found, [*names.values()], runs)
+
+    built = zoo.load(arguments.model, arguments=keywords(arguments.arg))
+    size = arguments.size or built.size
+    mean, std = _colours(arguments, built)
+    recipe = synthesis.changed("fourier", {"repeats": 2, "levels": 64})
+    about: dict[str, Any] = {
+        "network": _seen_from(folder, arguments.model),
+        "arguments": keywords(arguments.arg),
+        "files": _relative(folder, arguments.checkpoints),
+        "key": arguments.key,
+        "prefix": arguments.prefix,
+        "epochs": epochs,
+        "layers": arguments.layers or ["?"],
+        "channels": arguments.channels or _CHANNELS,
+        "size": size,
+        "mean": mean,
+        "std": std,
+    }
+    network, module = _read(arguments, about, next(iter(found.values()))[epochs[0]])
+    from protoviz.synthesis import analysed
+
+    about["layers"] = arguments.layers or analysed.blocks(network, module)
+    chosen = analysed.chosen(network, about["layers"], about["channels"])
+    conditions = {slug: {} if slug == name else {"name": name} for slug, name in names.items()}
+    params = new_study.default_params(
+        recipe,
+        title=arguments.title or f"{arguments.model} along its training",
+        checkpoints=about,
+        conditions=conditions,
+        runs=runs,
+        images=_images(folder, arguments.images, size),
+        prior=arguments.prior,
+    )
+    assert isinstance(studies.parse(params, "the new study"), SeriesStudy)
+    sources = {
+        (slug, run): [Path(_relative(folder, str(found[name, run][epoch]))) for epoch in epochs]
+        for slug, name in names.items()
+        for run in runs
+    }
+    layers = {layer: len(channels) for layer, channels in chosen.items() if not isinstance(channels, int)}
+    print(f"conditions  {len(names)}: {', '.join(names)}\nruns        {len(runs)}: {_listed(runs)}")
+    seconds = _seconds(network, chosen, recipe, arguments.prior)
+    print(_Plan(len(sources), epochs, layers, recipe.repeats, size, seconds))
+    new_study.write(folder, params, sources)
+    print(f"\n{folder / 'params.yaml'} says all of this. Next:\n\n    cd {folder}\n    protoviz repro")
+
+
+def _read(arguments: Namespace, about: dict[str, Any], source: Path) -> "tuple[Network, nn.Module]":
+    """The network with the first checkpoint's weights; a head may be missing from them."""
+    from protoviz.config.series import Series
+    from protoviz.models import zoo
+    from protoviz.models.readout.network import Network
+    from protoviz.synthesis import analysed, importing
+
+    here = {**about, "network": arguments.model, "files": {0: str(source)}, "epochs": [0]}
+    if not arguments.layers:
+        module = zoo.load(arguments.model, arguments=about["arguments"]).module
+        here["layers"] = analysed.blocks(Network(module, about["size"], about["mean"], about["std"]), module)
+    module, _, taken = importing.imported(Series.model_validate(here), source, None)
+    print(f"{source}: {taken}")
+    return Network(module, about["size"], about["mean"], about["std"]), module
+
+
+def _colours(arguments: Namespace, built: "Model") -> tuple[list[float], list[float]]:
+    """Mean and deviation: those that are given, the network's own, or of torchvision's ImageNet's."""
+    from protoviz.models.resnet import IMAGENET_MEAN, IMAGENET_STD
+
+    if arguments.mean and arguments.std:
+        return arguments.mean, arguments.std
+    if built.mean and built.std:
+        return [float(one) for one in built.mean], [float(one) for one in built.std]
+    if arguments.model.startswith("torchvision:"):
+        return list(IMAGENET_MEAN), list(IMAGENET_STD)
+    raise StudyError(
+        f"model {arguments.model!r}",
+        expected="to know how its images were normalised",
+        found="nothing that says so",
+        remedy="give --mean and --std of the values in [0, 1], such as --mean 0.485 0.456 0.406 "
+        "--std 0.229 0.224 0.225; or --mean 0 0 0 --std 1 1 1 if they were not",
+    )
+
+
+def _common_epochs(found: dict[tuple[str, int], dict[int, Path]], asked: list[int] | None) -> list[int]:
+    """The epochs that are asked for, or those that every network has, which all have the same.
+
+    Raises:
+        StudyError: a network lacks one.
+    """
+    every = sorted({epoch for epochs in found.values() for epoch in epochs})
+    wanted = sorted(set(asked)) if asked else every
+    for (condition, run), epochs in found.items():
+        if lost := [epoch for epoch in wanted if epoch not in epochs]:
+            name = f"{condition} run {run}" if condition else f"run {run}"
+            raise StudyError(
+                f"checkpoints of {name}",
+                expected=f"a file of each of {len(wanted)} epochs",
+                found=f"none of epoch {', '.join(map(str, lost))}",
+                remedy="make it, or name the epochs that all have with --epochs",
+            )
+    return wanted
+
+
+def _require_whole(
+    found: dict[tuple[str, int], dict[int, Path]], conditions: list[str], runs: list[int]
+) -> None:
+    """Every condition has every run.
+
+    Raises:
+        StudyError: naming the first that has not.
+    """
+    for condition in conditions:
+        for run in runs:
+            if (condition, run) not in found:
+                raise StudyError(
+                    f"checkpoints of {condition} run {run}",
+                    expected=f"files, as other conditions have run {run}",
+                    found="none",
+                    remedy="write a pattern that leaves this run out",
+                )
+
+
+def _images(folder: Path, given: str | None, size: int) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    return {
+        "source": "folder",
+        "path": _relative(folder, given),
+        "size": size,
+        "seed": 0,
+        "unlabeled": 1,
+        "reference": 0,
+        "train": None,
+        "test": None,
+    }
+
+
+def _seconds(network: "Network", chosen: Any, recipe: "Synthesis", prior: str) -> float:
+    """Seconds that one prototype takes, from a few steps for a few units of the last layer."""
+    import torch
+
+    from protoviz.models.priors import base
+    from protoviz.store import cube
+    from protoviz.synthesis.search import prototypes
+
+    units, steps = _TRIED
+    layer = list(chosen)[-1]
+    some = {layer: list(chosen[layer])[:units]}
+    short = recipe.model_copy(update={"ascent": recipe.ascent.model_copy(update={"steps": steps})})
+    made = base.load(prior, size=network.size)
+    times = []
+    for _ in range(2):  # the first call prepares the graph
+        started = time.perf_counter()
+        prototypes(
+            network, some, made, short, address=cube.Address("trial", 0, 0, 0), device=torch.device("cpu")
+        )
+        times.append(time.perf_counter() - started)
+    return min(times) / len(some[layer]) / (steps + 1) * (recipe.ascent.steps + 1)
+
+
+def _seen_from(folder: Path, model: str) -> str:
+    """A model's name as the study's folder has to write it: files of code are relative to it."""
+    home, _, called = model.rpartition(":")
+    return f"{_relative(folder, home)}:{called}" if home.endswith(".py") else model
+
+
+def _relative(folder: Path, path: str) -> str:
+    return path if Path(path).is_absolute() else os.path.relpath(path, folder)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_") or ALONE
+
+
+def _listed(numbers: list[int]) -> str:
+    shown = [str(number) for number in numbers]
+    return ", ".join(shown if len(shown) <= 8 else [*shown[:4], "...", *shown[-3:]])
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,59 @@
+"""What the parameters of every study have, wherever its networks come from."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, ReceptiveFields
+from protoviz.config.finetuning import Finetuning
+from protoviz.config.synthesis import Synthesis
+
+if TYPE_CHECKING:
+    from protoviz.config.params import Compute, Images, Prior
+
+
+class Study(Protocol):
+    """The parameters that stages of all studies read; see params.yaml."""
+
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def compute(self) -> "Compute": ...  # noqa: D102
+    @property
+    def images(self) -> "Images | None": ...  # noqa: D102
+    @property
+    def conditions(self) -> Mapping[str, Mapping[str, Any]]: ...  # noqa: D102
+    @property
+    def runs(self) -> Sequence[int]: ...  # noqa: D102
+    @property
+    def prior(self) -> "Prior": ...  # noqa: D102
+    @property
+    def receptive_fields(self) -> ReceptiveFields: ...  # noqa: D102
+    @property
+    def synthesis(self) -> Synthesis: ...  # noqa: D102
+    @property
+    def distances(self) -> Distances: ...  # noqa: D102
+    @property
+    def natural(self) -> NaturalImages | None: ...  # noqa: D102
+    @property
+    def figures(self) -> Figures: ...  # noqa: D102
+    @property
+    def atlas(self) -> Atlas: ...  # noqa: D102
+
+    @property
+    def training_stages(self) -> Finetuning | None: ...  # noqa: D102
+
+    @property
+    def epochs(self) -> Sequence[int]:
+        """The epochs whose checkpoints are analysed, ascending."""
+
+    @property
+    def size(self) -> int:
+        """Height and width of the images that the networks see, px."""
+
+    @property
+    def colours(self) -> tuple[Sequence[float], Sequence[float]] | None:
+        """Mean and deviation of the RGB values that the networks were trained with; None: ImageNet's."""
+
+    @property
+    def units(self) -> "tuple[Sequence[str], int | None] | None":
+        """Layers, and how many channels of each (None: all); None: what the networks name themselves."""

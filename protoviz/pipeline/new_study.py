@@ -1,0 +1,221 @@
+"""A new study of checkpoints in a folder of its own: params.yaml, dvc.yaml and what DVC needs around them."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from protoviz import files, layout
+from protoviz.config.synthesis import Synthesis
+from protoviz.errors import StudyError
+
+_MATRIX = {"condition": "${conditions}", "run": "${runs}"}
+_ITEM = "${item.condition}-${item.run}"
+_PARAMS_HEADER = """\
+# A study of checkpoints. Every value is checked; an unknown name is an error.
+# After a change, `protoviz repro` runs only what depends on it. `protoviz init` has found what stands here.
+
+"""
+_PIPELINE_HEADER = """\
+# The study, left to right: `protoviz repro` runs what is stale on all cores, `dvc repro` serially.
+# Stages depend on what they read and on parameters, not on the version of protoviz, which the stores name:
+# after an upgrade, `dvc repro --force` makes everything anew.
+"""
+_IGNORED = "/data\n/.scratch\n__pycache__\n"
+
+
+def write(folder: Path, params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequence[Path]]) -> None:
+    """Write the files of a study, and make the repositories that it needs.
+
+    Args:
+        folder: of the study; it is made if it is not there.
+        params: what params.yaml holds.
+        sources: (condition, run) -> files of its checkpoints, as the study names them.
+
+    Raises:
+        StudyError: there is a study already, the folder is not writable, or git or DVC fails.
+    """
+    for name in (layout.PARAMS, layout.PIPELINE):
+        if (folder / name).exists():
+            raise StudyError(
+                str(folder / name),
+                expected="a folder without a study",
+                found="one that has one",
+                remedy="name another folder, or change this study by hand",
+            )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / layout.PARAMS, _PARAMS_HEADER + _yaml(params))
+        _write(folder / layout.PIPELINE, _PIPELINE_HEADER + _yaml(pipeline(params, sources)))
+        _write(folder / "README.md", _readme(params))
+        ignored = folder / ".gitignore"
+        if not ignored.exists():
+            _write(ignored, _IGNORED)
+    except OSError as error:
+        raise StudyError.of(
+            error, str(folder), expected="a folder that can be written to", remedy="name another one"
+        ) from error
+    _repositories(folder)
+
+
+def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequence[Path]]) -> dict[str, Any]:
+    """The contents of dvc.yaml.
+
+    The files of checkpoints are named one by one, so that DVC sees when one has changed.
+    """
+    natural = params["natural"] is not None
+    stages: dict[str, Any] = {}
+
+    def stage(name: str, deps: list[str], uses: list[str], outs: list[Any], *, each: bool = False) -> None:
+        entry: dict[str, Any] = {"matrix": _MATRIX} if each else {}
+        words = ["python -m", f"stages.{name}", *(["${item.condition} ${item.run}"] * each)]
+        stages[name] = {**entry, "cmd": " ".join(words), "deps": deps, "params": uses, "outs": outs}
+
+    for (condition, run), paths in sources.items():
+        item = layout.item(condition, run)
+        stages[f"checkpoints-{item}"] = {
+            "cmd": f"python -m stages.checkpoints {condition} {run}",
+            "deps": [str(path) for path in paths],
+            "params": ["checkpoints", "conditions", "runs"],
+            "outs": [str(layout.checkpoints(condition, run))],
+        }
+    checkpoints, prototypes = f"data/checkpoints/{_ITEM}", f"data/prototypes/{_ITEM}.zarr"
+    fields, distances = f"data/receptive_fields/{_ITEM}.zarr", f"data/distances/{_ITEM}.zarr"
+    if natural:
+        stage("dataset", [], ["images"], [str(layout.IMAGES)])
+    stage(
+        "receptive_fields",
+        [checkpoints],
+        ["compute", "checkpoints", "receptive_fields", "synthesis.objective"],
+        [fields],
+        each=True,
+    )
+    stage(
+        "synthesize", [checkpoints], ["compute", "checkpoints", "prior", "synthesis"], [prototypes], each=True
+    )
+    stage("cube", ["data/prototypes"], ["conditions", "runs"], [str(layout.CUBE)])
+    stage("distances", [prototypes, fields], ["compute", "distances"], [distances], each=True)
+    stage(
+        "appearance",
+        [prototypes, fields, distances],
+        [],
+        [f"data/appearance/{_ITEM}.zarr", f"data/units/{_ITEM}.zarr"],
+        each=True,
+    )
+    if natural:
+        stage(
+            "responses",
+            [str(layout.IMAGES), checkpoints, prototypes],
+            ["compute", "checkpoints", "natural", "synthesis.objective", "synthesis.batch_size"],
+            [f"data/natural/{_ITEM}.zarr"],
+            each=True,
+        )
+    found = ["data/distances", "data/units", "data/appearance", *["data/natural"] * natural]
+    stage(
+        "atlas",
+        [str(layout.CUBE), "data/receptive_fields", *found],
+        ["title", "conditions", "runs", "atlas"],
+        [str(layout.ATLAS)],
+    )
+    return {"stages": stages}
+
+
+def default_params(recipe: Synthesis, **found: Any) -> dict[str, Any]:
+    """params.yaml of a new study: what was found, and for the rest what serves most.
+
+    Args:
+        recipe: of the synthesis.
+        found: `title`, `checkpoints`, `conditions`, `runs`, `images`, `prior`.
+    """
+    return {
+        "title": found["title"],
+        "compute": {"device": "cpu", "threads": 1},
+        "checkpoints": found["checkpoints"],
+        "conditions": found["conditions"],
+        "runs": found["runs"],
+        "images": found["images"],
+        "prior": {"name": found["prior"], "weights": None, "sha256": None},
+        "receptive_fields": {
+            "estimate": "as-written",
+            "noise": 64,
+            "probes": 8,
+            "per_unit": False,
+            "offset": "removed",
+        },
+        "synthesis": recipe.model_dump(mode="json"),
+        "distances": {
+            "embedders": ["pixels"],
+            "weights": None,
+            "precision": "float32",
+            "batch_size": 256,
+        },
+        "natural": None if found["images"] is None else {"images": 1000, "top": 9},
+        "figures": {
+            "grid_units": 16,
+            "development_layer": found["checkpoints"]["layers"][len(found["checkpoints"]["layers"]) // 2],
+            "development_units": [0, 1, 2, 3],
+            "more_units": [4, 5, 6, 7],
+            "animated_layer": found["checkpoints"]["layers"][-1],
+            "dpi": 150,
+        },
+        "atlas": {"quality": 80, "strips_above": 6},
+    }
+
+
+def _repositories(folder: Path) -> None:
+    """A git repository around the folder, and a DVC repository in it, where there is none."""
+
+    def run(*command: str) -> str:
+        try:
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            said = getattr(error, "stderr", "") or str(error)
+            raise StudyError(
+                str(folder),
+                expected=f"`{' '.join(command[-2:])}` to work",
+                found=said.strip(),
+                remedy="see above",
+            ) from error
+        return done.stdout.strip()
+
+    try:
+        top = run("git", "rev-parse", "--show-toplevel")
+    except StudyError:
+        run("git", "init", "--quiet")
+        top = str(folder.resolve())
+    if not (folder / ".dvc").exists():
+        below = [] if Path(top).resolve() == folder.resolve() else ["--subdir"]
+        run(sys.executable, "-m", "dvc", "init", "--quiet", *below)
+
+
+def _write(path: Path, text: str) -> None:
+    with files.complete(path) as partial:
+        partial.write_text(text)
+
+
+def _yaml(values: Mapping[str, Any]) -> str:
+    writer = YAML()
+    writer.default_flow_style = None
+    writer.width = 110
+    text = io.StringIO()
+    writer.dump(values, text)
+    return text.getvalue()
+
+
+def _readme(params: Mapping[str, Any]) -> str:
+    return f"""\
+# {params["title"]}
+
+The prototypes of the units of `{params["checkpoints"]["network"]}` along its training, made by protoviz.
+
+    protoviz repro     # runs what is stale
+    protoviz atlas     # shows the prototypes in a browser
+
+params.yaml says what is looked at. The prototypes lie in data/cube.zarr, which xarray opens:
+
+    cube = xarray.open_zarr("data/cube.zarr", chunks=None).set_xindex(["layer", "channel"])
+"""

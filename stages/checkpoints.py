@@ -1,0 +1,26 @@
+"""The checkpoints of one network that somebody else has trained, as the study keeps them."""
+
+from protoviz import files, layout
+from protoviz.config.series import SeriesStudy
+from protoviz.models import checkpoints, series
+from protoviz.progress import track
+from protoviz.synthesis import importing
+from stages import run_stage
+
+
+def main(study: SeriesStudy, condition: str, run: int) -> None:
+    """Read the trainer's files one by one, write the study's own."""
+    asked = study.checkpoints
+    sources = series.chosen(asked.files, study.named(condition), run, asked.epochs)
+    with files.complete(layout.checkpoints(condition, run)) as folder:
+        folder.mkdir()
+        initial = None
+        for epoch, source in track(sources.items(), "checkpoints"):
+            module, initial, taken = importing.imported(asked, source, initial)
+            identity = checkpoints.identity(condition, run, epoch, asked.network, asked.arguments, initial)
+            checkpoints.save(checkpoints.path(folder, epoch), module, identity)
+            print(f"{source}: {taken}")
+
+
+if __name__ == "__main__":
+    run_stage(main)
