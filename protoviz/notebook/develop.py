@@ -110,7 +110,7 @@ def receptive_fields(
         cube: prototypes of one condition and run.
         checkpoints: as for `protoviz.develop`; None: the weights are those of the model, and the cube has one
             epoch.
-        epochs: of a list of files, one for each.
+        epochs: of a list of files, one for each; those of a mapping or a pattern are the cube's.
         estimate: "as-written" or "paper", two estimates from gradients; see README.
         noise: images of noise that gradients are averaged over.
         probes: random mixtures of channels that are averaged; not used by "paper".
@@ -143,8 +143,6 @@ def receptive_fields(
             found="none",
             remedy="give them as to `develop`",
         )
-    if isinstance(checkpoints, str | Path | Mapping):
-        epochs = kept
     sources: Mapping[int, Path | None] = (
         {kept[0]: None} if checkpoints is None else files_by_epoch(checkpoints, epochs)
     )
