@@ -1,6 +1,7 @@
 """The prototypes of a network at all its checkpoints, and the receptive fields that go with them."""
 
 import contextlib
+import gc
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -65,6 +66,7 @@ def develop(
     sources = files_by_epoch(checkpoints, epochs)
     parts: list[xr.Dataset] = []
     for epoch, source in track(sources.items(), "checkpoints"):
+        gc.collect()  # a traced network refers to itself, and would lie about until Python looks for such
         with _of_checkpoint(epoch, source):
             part = api.synthesize(model, units, state=source, name=name, run=run, epoch=epoch, **options)
         if parts and not part.indexes[schema.UNIT].equals(parts[0].indexes[schema.UNIT]):
@@ -157,6 +159,8 @@ def receptive_fields(
             with _of_checkpoint(epoch, sources[epoch]):
                 network = api.network(model, size=size, state=sources[epoch], **options)
             yield epoch, network
+            del network
+            gc.collect()  # as above
 
     method = fields.Method(
         Estimator(estimate, noise, probes), _objective(cube), per_unit=per_unit, keep_offset=offset == "kept"
