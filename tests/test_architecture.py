@@ -42,12 +42,14 @@ MAY_IMPORT = {
     "analysis": (*LEAVES, "config", "models", "store"),
     "report": (*LEAVES, "config", "analysis", "store"),
     "pipeline": (*LEAVES, "config", "report", "store"),
+    "callbacks": (*LEAVES,),
     "api": (*LEAVES, "config", "models", "store", "synthesis"),
+    "notebook": (*LEAVES, "config", "models", "store", "synthesis", "analysis", "report", "api"),
     "cli": (*LEAVES, "config", "api", "models", "pipeline", "report", "store", "synthesis"),
     "__main__": ("cli",),
     "protoviz": (),  # its __init__ imports what it exports when that is first used
 }
-STAGES_MAY_IMPORT = tuple(set(MAY_IMPORT) - {"api", "cli", "__main__"})
+STAGES_MAY_IMPORT = tuple(set(MAY_IMPORT) - {"api", "callbacks", "notebook", "cli", "__main__"})
 
 # Rooms to the right of the cube, where arrays are NumPy's; the embedders are networks.
 WITHOUT_TORCH = ("config", "store", "data", "analysis", "report", "pipeline")
@@ -55,7 +57,7 @@ WITH_TORCH = {"protoviz.analysis.embedders", "protoviz.pipeline.sharded_write"}
 
 # A change of these changes messages, places or the reading of parameters, never a result.
 INFRASTRUCTURE = (
-    *("config", "pipeline", "cli", "api", "__main__"),
+    *("config", "pipeline", "cli", "api", "callbacks", "notebook", "__main__"),
     *("digests", "errors", "files", "layout", "machine", "progress", "registry"),
 )
 

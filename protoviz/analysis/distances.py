@@ -28,7 +28,9 @@ from protoviz.store import schema
 Read = Callable[[str, str, Place], Rows]  # (embedder, masking, place) -> the vectors (units, D)
 
 
-def measured(prototypes: xr.Dataset, spaces: Sequence[str], read: Read) -> xr.Dataset:
+def measured(
+    prototypes: xr.Dataset, spaces: Sequence[str], read: Read, maskings: Sequence[str] = schema.MASKINGS
+) -> xr.Dataset:
     """All distances between the prototypes of one network, in the schema of the distance store.
 
     Goes through layers and spaces and holds two epochs at a time; all distances are taken of the same
@@ -40,16 +42,17 @@ def measured(prototypes: xr.Dataset, spaces: Sequence[str], read: Read) -> xr.Da
         prototypes: the cube with condition and run of extent one, complete.
         spaces: names of the embedders.
         read: gives the vectors; asked once for each space and place.
+        maskings: of `schema.MASKINGS`.
     """
     status = _status(prototypes)
     live: Live = status == schema.Status.CONVERGED
     slices = schema.layer_slices(prototypes[schema.LAYER].values)
-    within = (len(spaces), len(POINTS), len(schema.MASKINGS))
+    within = (len(spaces), len(POINTS), len(maskings))
     repeats, epochs, units = status.shape
     units_apart = np.full((repeats, epochs, units, *within), np.nan, np.float32)
     epochs_apart = np.full((repeats, epochs - 1, units, *within), np.nan, np.float32)
     repeats_apart = np.full((epochs, units, *within), np.nan, np.float32)
-    pieces = itertools.product(slices.items(), enumerate(spaces), enumerate(schema.MASKINGS), range(epochs))
+    pieces = itertools.product(slices.items(), enumerate(spaces), enumerate(maskings), range(epochs))
     earlier: dict[str, list[PointsOf]] = {}
     for (layer, at), (s, space), (m, masking), epoch in track(list(pieces), "epochs of layers in spaces"):
         vectors = [read(space, masking, Place(repeat, epoch, layer, at)) for repeat in range(repeats)]
@@ -73,11 +76,13 @@ def measured(prototypes: xr.Dataset, spaces: Sequence[str], read: Read) -> xr.Da
     }
     return xr.Dataset(
         {name: (schema.DISTANCES[name].dims, array[None, None]) for name, array in arrays.items()},
-        _coordinates(prototypes, spaces),
+        _coordinates(prototypes, spaces, maskings),
     )
 
 
-def _coordinates(prototypes: xr.Dataset, spaces: Sequence[str]) -> dict[str, tuple[str, NDArray[np.generic]]]:
+def _coordinates(
+    prototypes: xr.Dataset, spaces: Sequence[str], maskings: Sequence[str]
+) -> dict[str, tuple[str, NDArray[np.generic]]]:
     """Those of the prototypes, the spaces, and the two epochs of every step."""
     epochs = prototypes[schema.EPOCH].values
     kept = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
@@ -86,7 +91,7 @@ def _coordinates(prototypes: xr.Dataset, spaces: Sequence[str]) -> dict[str, tup
         **{name: (schema.UNIT, prototypes[name].values) for name in (schema.LAYER, schema.CHANNEL)},
         schema.EMBEDDER: (schema.EMBEDDER, np.array(spaces, dtype=schema.TEXT)),
         schema.DISTANCE: (schema.DISTANCE, np.array(list(POINTS), dtype=schema.TEXT)),
-        schema.MASKING: (schema.MASKING, np.array(schema.MASKINGS, dtype=schema.TEXT)),
+        schema.MASKING: (schema.MASKING, np.array(maskings, dtype=schema.TEXT)),
         schema.STEP: (schema.STEP, np.arange(len(epochs) - 1)),
         schema.EPOCH_FROM: (schema.STEP, epochs[:-1]),
         schema.EPOCH_TO: (schema.STEP, epochs[1:]),

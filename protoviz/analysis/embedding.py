@@ -5,7 +5,7 @@ are kept in files until all distances are taken. Those of pixels are not kept: t
 images, and sooner made again than read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -96,11 +96,16 @@ class Fresh:
 
     Args:
         prototypes: the cube with condition and run of extent one.
-        masks: of the same network.
+        masks: of the same network, see `Masks`; or what gives None where nothing is masked.
         spaces: name -> embedder.
     """
 
-    def __init__(self, prototypes: xr.Dataset, masks: Masks, spaces: Mapping[str, Embedder]) -> None:
+    def __init__(
+        self,
+        prototypes: xr.Dataset,
+        masks: Callable[[str, int, str], Mask | None],
+        spaces: Mapping[str, Embedder],
+    ) -> None:
         self._prototypes, self._masks, self._spaces = prototypes, masks, spaces
 
     def __call__(self, name: str, masking: str, place: Place) -> Rows:

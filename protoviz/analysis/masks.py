@@ -34,6 +34,7 @@ class Masks:
         self._fields = fields
         self._shape = (prototypes.sizes[schema.Y], prototypes.sizes[schema.X])
         self._epochs = prototypes[schema.EPOCH].values
+        self._prototypes = prototypes
         self._network: dict[str, str | int] = {
             schema.CONDITION: str(prototypes[schema.CONDITION].values[0]),
             schema.RUN: int(prototypes[schema.RUN].values[0]),
@@ -89,11 +90,21 @@ class Masks:
         states = self._fields.get(schema.UNIT_FIT_STATUS)
         return states is not None and bool((states != schema.FitStatus.MISSING).any())
 
+    def _places(self, fields: xr.Dataset, layer: str, where: str) -> list[int]:
+        """Where the units of a layer of the prototypes, which may be some of it, stand among the fields."""
+        channels, own = (store[schema.CHANNEL].values for store in (fields, self._prototypes))
+        there = np.flatnonzero(fields[schema.UNIT_LAYER].values == layer)
+        place = dict(zip(channels[there].tolist(), there.tolist(), strict=True))
+        asked = own[self._prototypes[schema.LAYER].values == layer].tolist()
+        if lost := [channel for channel in asked if channel not in place]:
+            raise self._refusal(where, f"none of its own for channel {lost[0]}")
+        return [place[channel] for channel in asked]
+
     def _of_units(self, address: dict[str, str | int], where: str) -> Mask:
         """A mask for each unit of a layer, from the Gaussian of its own field; 1 where it has none."""
         at = {name: address[name] for name in (schema.CONDITION, schema.RUN, schema.EPOCH)}
         fields = self._fields.sel(at)
-        here = np.flatnonzero(fields[schema.UNIT_LAYER].values == address[schema.LAYER])
+        here = self._places(fields, str(address[schema.LAYER]), where)
         states = fields[schema.UNIT_FIT_STATUS].values[here]
         if (states == schema.FitStatus.MISSING).any():
             raise self._refusal(where, f"none of its own for {(states == 0).sum()} units")

@@ -127,11 +127,12 @@ def combine(means: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:
 
 
 def main_space(means: xr.Dataset) -> dict[str, str]:
-    """The space that single numbers speak of: the first embedder, mean squared error, masked."""
+    """The space that single numbers speak of: the first embedder, mean squared error, masked if it can be."""
+    maskings = [str(name) for name in means[schema.MASKING].values]
     return {
         schema.EMBEDDER: str(means[schema.EMBEDDER].values[0]),
         schema.DISTANCE: "mse",
-        schema.MASKING: "masked",
+        schema.MASKING: schema.MASKED if schema.MASKED in maskings else maskings[0],
     }
 
 

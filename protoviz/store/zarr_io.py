@@ -48,7 +48,7 @@ def write_dataset(path: str | Path, dataset: xr.Dataset, store: schema.Store | N
         StudyError: the data set does not follow the schema, or the disk is full.
     """
     if store is not None:
-        dataset = _described(dataset, store, str(path))
+        dataset = described(dataset, store, str(path))
     with files.complete(path) as partial:
         write(partial, dataset)
         manifest.write(partial)
@@ -136,7 +136,17 @@ def _require_shards(path: Path) -> None:
             raise ValueError(f"no shard at {file}")
 
 
-def _described(dataset: xr.Dataset, store: schema.Store, where: str) -> xr.Dataset:
+def described(dataset: xr.Dataset, store: schema.Store, where: str) -> xr.Dataset:
+    """A data set with the title, the descriptions and the units of a schema.
+
+    Args:
+        dataset: not changed.
+        store: the schema that it has to follow.
+        where: what it is, for errors.
+
+    Raises:
+        StudyError: it does not follow the schema.
+    """
     wanted = {array.name: array for array in store.variables}
     if set(dataset.data_vars) != set(wanted):
         raise _differs(

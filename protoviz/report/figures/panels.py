@@ -142,7 +142,7 @@ def panels(
             continue
         if column == 0 or not ends:
             axes.set_ylabel(f"{y_label} ({unit})")
-        ends.append((axes, _draw(axes, mine, horizontal.x, colour, 10.0**-power)))
+        ends.append((axes, draw_lines(axes, mine, horizontal.x, colour, 10.0**-power)))
         horizontal.dress(axes)
         axes.margins(x=0.04, y=0.08)
         if from_zero:
@@ -158,7 +158,7 @@ def panels(
     return page.figure
 
 
-def _draw(
+def draw_lines(
     axes: Axes, curves: Sequence[Curve], x: Values, colour: dict[str, str], scale: float
 ) -> dict[str, float]:
     """The lines of one panel; where the mean of each condition ends."""

@@ -73,7 +73,7 @@
     async open(root, asked) {
       measures = await atlas.load("curves");
       if (!measures.length) {
-        root.replaceChildren(atlas.element("p", { class: "note" }, "This study has no curves yet: the stage `findings` writes them."));
+        root.replaceChildren(atlas.element("p", { class: "note" }, "This study has no curves yet: they come from the distances between its prototypes."));
         return null;
       }
       const group = measures.find((one) => one.name === (asked.group ?? "diversity")) || (asked.group ? null : measures[0]);

@@ -59,7 +59,8 @@
     title: () => "Findings",
     async open(root) {
       const found = await atlas.load("findings");
-      root.replaceChildren(atlas.element("div", { class: "text" }, atlas.element("h1", {}, "Findings"), found.map(verdicts)));
+      const none = atlas.element("p", { class: "note" }, "Not computed in this study: verdicts on claims.");
+      root.replaceChildren(atlas.element("div", { class: "text" }, atlas.element("h1", {}, "Findings"), found.length ? found.map(verdicts) : none));
       return null;
     },
     key: () => false,

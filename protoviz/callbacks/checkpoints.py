@@ -1,0 +1,200 @@
+"""Checkpoints of a training, written at the epochs or steps that a study will look at."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from protoviz import files
+from protoviz.callbacks import schedule
+from protoviz.callbacks.weights import part_of, weights
+from protoviz.errors import StudyError
+
+_BEGINNING = "a training that begins needs a folder or a run of its own; one that goes on, its own checkpoint"
+
+
+class Checkpoints:
+    """Writes the checkpoints of one training; for a loop of one's own.
+
+        keep = Checkpoints("checkpoints", "baseline", run=1, max_epochs=100)
+        keep(network, 0)
+        for epoch in range(1, 101):
+            train_an_epoch(network)
+            keep(network, epoch)
+
+    Called with an epoch that is not kept, or whose file is there, it does nothing. Call it with 0 where a
+    training begins: it then sees to it that the files in its folder are not those of another training. With
+    several processes call it in each of them; the first one writes.
+
+    Args:
+        folder: of the checkpoints of all conditions and runs.
+        condition: what the network is trained under; a folder in `folder`.
+        run: number of the training, such as its seed; a folder in that of its condition.
+        epochs: that are kept, 0 the untrained network; by default `log_spaced(max_epochs)`.
+        steps: in place of epochs: optimiser steps that are kept, or "log" for those evenly spaced. The files
+            are then called step_<step>.
+        max_epochs: number of the last epoch, or of the last step where steps are kept. Without it, the
+            powers of two are kept, as many as there are.
+        part: of the network to keep, by the names of its attributes ("backbone", "model.encoder"); by
+            default all of it. What wraps it (DistributedDataParallel, torch.compile) is taken off.
+
+    Attributes:
+        by_steps: whether steps are counted.
+        pattern: of the files of all conditions and runs, as a study takes it.
+
+    Raises:
+        StudyError: epochs or steps are not numbers, or both are given; the name of the condition is none that
+            a folder may have.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        condition: str = "model",
+        run: int = 0,
+        *,
+        epochs: Iterable[int] | None = None,
+        steps: Iterable[int] | str | None = None,
+        max_epochs: int | None = None,
+        part: str = "",
+    ) -> None:
+        if epochs is not None and steps is not None:
+            raise StudyError(
+                "epochs and steps", expected="one of the two", found="both", remedy="leave out one"
+            )
+        if not condition or condition.startswith(".") or set(condition) & set("/\\{}*?[]"):
+            raise StudyError(
+                f"condition {condition!r}",
+                expected="a name that a folder may have",
+                found="another",
+                remedy="use letters, digits, - and _",
+            )
+        self.condition, self.run, self.part = condition, schedule.whole("run", run, least=0), part
+        self.by_steps = steps is not None
+        self._given = None if max_epochs is None else schedule.whole("max_epochs", max_epochs, least=0)
+        self._last = self._given
+        self._wanted = schedule.moments("steps" if self.by_steps else "epochs", _listed(epochs, steps))
+        self._counted, self._digits = ("step", 8) if self.by_steps else ("epoch", 4)
+        self._directory = Path(folder) / condition / f"run{self.run}"
+        self.pattern = str(
+            Path(folder) / "{condition}" / "run{run}" / f"{self._counted}_{{epoch}}.safetensors"
+        )
+        self._seen: int | None = None
+
+    def path(self, moment: int) -> Path:
+        """The file of an epoch or a step."""
+        return self._directory / f"{self._counted}_{moment:0{self._digits}d}.safetensors"
+
+    def keeps(self, moment: int) -> bool:
+        """Whether the network is kept after so many epochs or steps."""
+        if self._wanted is None:
+            return schedule.is_log_spaced(moment, self._last)
+        return moment in self._wanted
+
+    def end(self, last: int | None) -> None:
+        """Say which epoch or step is the last, as a trainer does; what was given as `max_epochs` goes before.
+
+        Args:
+            last: its number; None or below 1 where that is not known.
+        """
+        known = last if last is not None and last > 0 else None
+        self._last = known if self._given is None else self._given
+
+    def __call__(self, network: nn.Module, moment: int) -> Path | None:
+        """Write the weights of a network after so many epochs or steps, if they are kept.
+
+        A trainer that counts several steps at once (one for each of its optimisers) may pass over a step that
+        is kept: the next one that it comes to is kept in its place, under its own number.
+
+        Args:
+            network: on any device, wrapped or not.
+            moment: how many epochs, or steps, lie behind it.
+
+        Returns:
+            The file, if this call has written it.
+
+        Raises:
+            StudyError: the network has no such part, or its weights are not all here; at 0, there are files
+                of another training; the disk is full or not writable.
+        """
+        moment = schedule.whole(self._counted, moment, least=0)
+        before = moment - 1 if self._seen is None or self._seen >= moment else self._seen
+        self._seen = moment
+        if not _is_first():
+            return None
+        wanted = any(self.keeps(passed) for passed in range(before + 1, moment + 1))
+        if moment and (not wanted or self.path(moment).exists()):
+            return None
+        tensors = weights(part_of(network, self.part))
+        if not moment and self._is_begun(tensors):
+            return None
+        if wanted:
+            self._write(self.path(moment), tensors, moment)
+        return self.path(moment) if wanted else None
+
+    def _is_begun(self, tensors: dict[str, Tensor]) -> bool:
+        """Whether the untrained network lies there already.
+
+        Raises:
+            StudyError: it is another, or what lies there has none.
+        """
+        first = self.path(0)
+        others = sorted(self._directory.glob(f"{self._counted}_*.safetensors"))
+        if not first.exists():
+            if others:
+                found = f"{len(others)} of another training, the first {others[0].name}"
+                raise StudyError(
+                    str(self._directory), expected="no checkpoints yet", found=found, remedy=_BEGINNING
+                )
+            return False
+        try:
+            there = load_file(first)
+        except SafetensorError as error:
+            raise StudyError.of(error, str(first), expected="a checkpoint", remedy="remove it") from error
+        if there.keys() != tensors.keys() or not all(_same(there[name], tensors[name]) for name in there):
+            found = "those of another untrained network"
+            raise StudyError(
+                str(first),
+                expected="the weights with which this training begins",
+                found=found,
+                remedy=_BEGINNING,
+            )
+        return True
+
+    def _write(self, target: Path, tensors: dict[str, Tensor], moment: int) -> None:
+        about = {"condition": self.condition, "run": self.run, self._counted: moment, "part": self.part}
+        # One entry only: safetensors writes several in an order that changes from run to run.
+        content = save(tensors, {"protoviz training": json.dumps(about, sort_keys=True)})
+        with files.complete(target) as partial:
+            partial.write_bytes(content)
+
+
+def _listed(epochs: Iterable[int] | None, steps: Iterable[int] | str | None) -> Iterable[int] | None:
+    """The moments that are named, None for those evenly spaced."""
+    if not isinstance(steps, str):
+        return epochs if steps is None else steps
+    if steps != "log":
+        raise StudyError("steps", expected="numbers, or 'log'", found=repr(steps), remedy="correct it")
+    return None
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Bit for bit, NaN included."""
+    return a.dtype == b.dtype and a.shape == b.shape and torch.equal(_bytes(a), _bytes(b))
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.contiguous().reshape(-1).view(torch.uint8)
+
+
+def _is_first() -> bool:
+    """Whether this is the first of the processes that train together, or the only one."""
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank() == 0
+    return int(os.environ.get("RANK", 0)) == 0  # of torchrun, before the processes have met

@@ -1,0 +1,64 @@
+"""The callback for the Trainer of Hugging Face's transformers, where that is installed."""
+
+from importlib.util import find_spec
+from typing import Any
+
+from protoviz.callbacks.checkpoints import Checkpoints
+from protoviz.errors import StudyError
+
+
+def _base() -> Any:
+    """`transformers.TrainerCallback`.
+
+    Raises:
+        StudyError: transformers is not installed.
+    """
+    if find_spec("transformers") is None:
+        raise StudyError(
+            "protoviz.callbacks.HuggingFace",
+            expected="transformers to be installed",
+            found="no such package",
+            remedy="install it; any other loop can call protoviz.callbacks.Checkpoints",
+        )
+    from transformers import TrainerCallback
+
+    return TrainerCallback
+
+
+class HuggingFace(_base()):  # type: ignore[misc]
+    """Writes the checkpoints of a training by `transformers.Trainer`; arguments and errors as `Checkpoints`.
+
+        Trainer(model, args, train_dataset=images, callbacks=[HuggingFace("checkpoints", "baseline", run=1)])
+
+    A step is one of the optimiser (`state.global_step`). The last epoch or step, if it is not given, is that
+    of the trainer. The trainer's first process writes.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+        self.checkpoints = Checkpoints(*args, **kwargs)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Write the untrained network, if the training begins here."""
+        del args, control
+        keep = self.checkpoints
+        # Epochs may be a fraction: the last one, which is not whole, is not kept.
+        keep.end(state.max_steps if keep.by_steps else int(state.num_train_epochs))
+        if state.global_step == 0:
+            self._keep(state, kwargs, 0)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Write the network after a step."""
+        del args, control
+        if self.checkpoints.by_steps:
+            self._keep(state, kwargs, state.global_step)
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Write the network after an epoch."""
+        del args, control
+        if not self.checkpoints.by_steps:
+            self._keep(state, kwargs, round(state.epoch))
+
+    def _keep(self, state: Any, given: dict[str, Any], moment: int) -> None:
+        if state.is_world_process_zero:
+            self.checkpoints(given["model"], moment)

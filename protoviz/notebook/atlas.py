@@ -1,0 +1,94 @@
+"""The web page of a cube: every prototype, to look at and to scrub through training."""
+
+from pathlib import Path
+from typing import Literal
+
+import xarray as xr
+
+from protoviz.analysis import appearance, metrics, settling
+from protoviz.analysis.masks import Masks
+from protoviz.config.analysis import Atlas
+from protoviz.errors import StudyError
+from protoviz.notebook.measures import measures
+from protoviz.notebook.stores import Key, labels, layers_of, networks, of_network, require_cube
+from protoviz.report.atlas import build
+from protoviz.report.atlas.sources import Network, Source
+from protoviz.store import schema
+
+
+def atlas(
+    cube: xr.Dataset,
+    folder: str | Path,
+    *,
+    receptive_fields: xr.Dataset | None = None,
+    distances: xr.Dataset | None = None,
+    title: str = "Prototypes",
+    quality: Literal["lossless"] | int = 80,
+) -> Path:
+    """Build the page that shows a cube, in a folder that can be opened or served as it is.
+
+        protoviz.atlas(cube, "atlas", receptive_fields=fields, distances=distances)
+
+    Args:
+        cube: prototypes of any number of conditions and runs.
+        folder: where the page goes; an atlas that stood there is replaced.
+        receptive_fields: which mask the prototypes; without them they are shown in full.
+        distances: between the prototypes, for change, settling and curves; without them the page says so.
+        title: of the page.
+        quality: of its images: 1 to 100, or "lossless".
+
+    Returns:
+        The page, `<folder>/index.html`.
+
+    Raises:
+        StudyError: the folder holds something else, the data sets are not of this cube, the disk is full.
+    """
+    cube, target = require_cube(cube), Path(folder)
+    if (
+        target.exists()
+        and not (target / "data" / "study.js").is_file()
+        and (not target.is_dir() or any(target.iterdir()))
+    ):
+        raise StudyError(
+            str(target),
+            expected="a new or an empty folder, or an atlas, which is replaced",
+            found="something else",
+            remedy="choose another folder",
+        )
+    if quality != "lossless" and quality not in range(1, 101):
+        raise StudyError(
+            "quality", expected="1 to 100, or 'lossless'", found=repr(quality), remedy="correct it"
+        )
+    found = None if distances is None else measures(cube, distances)
+    if schema.CHECKPOINT not in cube.coords:
+        epochs = [int(epoch) for epoch in labels(cube, schema.EPOCH)]
+        cube = cube.assign_coords(checkpoint=(schema.EPOCH, [schema.checkpoint_name(one) for one in epochs]))
+    parts = tuple(_network(key, part, receptive_fields, distances) for key, part in networks(cube))
+    curves = {} if found is None else metrics.curves(found, [], [])
+    build.build(
+        target,
+        title,
+        [Source("study", title, cube, parts)],
+        build.Findings([], curves),
+        Atlas(quality=quality, strips_above=6),
+    )
+    return target / "index.html"
+
+
+def _network(
+    key: Key, prototypes: xr.Dataset, receptive_fields: xr.Dataset | None, distances: xr.Dataset | None
+) -> Network:
+    """A network with what was found out about it."""
+    fields = of_network(receptive_fields, key, "receptive_fields")
+    apart = of_network(distances, key, "distances")
+    if fields is not None:
+        Masks(prototypes, fields).require_all(list(layers_of(prototypes)))
+    return Network(
+        *key,
+        fields=fields,
+        distances=apart,
+        appearance=None if fields is None else appearance.appearance(prototypes, fields),
+        settling=None
+        if apart is None or apart.sizes[schema.STEP] < 2
+        else settling.units(apart, metrics.main_space(apart)),
+    )

@@ -1,0 +1,97 @@
+"""A series of checkpoints: which file is of which epoch."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from protoviz.errors import StudyError
+
+Checkpoints = Mapping[int, str | Path] | Sequence[str | Path] | str | Path
+
+_EPOCH = "{epoch}"
+_FORMS = "a mapping epoch -> file, a list of files with `epochs`, or a pattern with {epoch}"
+
+
+def files_by_epoch(checkpoints: Checkpoints, epochs: Iterable[int] | None = None) -> dict[int, Path]:
+    """Epoch -> file, in the order of the epochs.
+
+        files_by_epoch("runs/a/epoch_{epoch}.safetensors")
+        files_by_epoch("runs/a/epoch_{epoch}.safetensors", epochs=[0, 1, 8])
+        files_by_epoch({0: "first.pt", 10: "last.pt"})
+        files_by_epoch(["first.pt", "last.pt"], epochs=[0, 10])
+
+    Args:
+        checkpoints: a mapping, a list, or a pattern, in which {epoch} stands for digits.
+        epochs: of a list, one for each file; of a mapping or a pattern, those to take, by default all.
+
+    Raises:
+        StudyError: there is no file, none or more than one of an epoch, or an epoch is no number.
+    """
+    wanted = None if epochs is None else [_number(epoch) for epoch in epochs]
+    if isinstance(checkpoints, str | Path):
+        found = _matching(str(checkpoints))
+    elif isinstance(checkpoints, Mapping):
+        found = {_number(epoch): Path(file) for epoch, file in checkpoints.items()}
+    else:
+        found, wanted = _paired(list(checkpoints), wanted), None
+    for epoch in wanted or []:
+        if epoch not in found:
+            known = ", ".join(map(str, sorted(found)))
+            raise _refusal(f"epoch {epoch}", f"one of {known}", "no checkpoint", "leave it out, or make it")
+    kept = sorted(found if wanted is None else wanted)
+    for epoch in kept:
+        if not found[epoch].exists():
+            raise _refusal(f"epoch {epoch}", "a file", f"nothing at {found[epoch]}", "correct its path")
+    if not kept:
+        raise _refusal("epochs", "at least one", "none", f"give {_FORMS}")
+    return {epoch: found[epoch] for epoch in kept}
+
+
+def _paired(files: list[str | Path], epochs: list[int] | None) -> dict[int, Path]:
+    if epochs is None or len(epochs) != len(files) or len(set(epochs)) != len(epochs):
+        found = "none" if epochs is None else str(epochs)
+        raise _refusal("epochs", f"one for each of {len(files)} files, no two alike", found, f"give {_FORMS}")
+    return {epoch: Path(file) for epoch, file in zip(epochs, files, strict=True)}
+
+
+def _matching(pattern: str) -> dict[int, Path]:
+    """The files that a pattern names."""
+    if _EPOCH not in pattern:
+        raise _refusal(
+            "pattern", _FORMS, repr(pattern), f"write {_EPOCH} where the number of the epoch stands"
+        )
+    parts = Path(pattern).parts
+    fixed = next(place for place, part in enumerate(parts) if _EPOCH in part)
+    first, second, *others = map(re.escape, "/".join(parts[fixed:]).split(_EPOCH))
+    expression = re.compile(rf"{first}(\d+){second}" + "".join(rf"\1{part}" for part in others))
+    base = Path(*parts[:fixed])
+    glob = "/".join(
+        part.replace("[", "[[]").replace("*", "[*]").replace(_EPOCH, "*") for part in parts[fixed:]
+    )
+    found: dict[int, Path] = {}
+    for file in sorted(base.glob(glob)):
+        match = expression.fullmatch(file.relative_to(base).as_posix())
+        if match is None:
+            continue
+        epoch = int(match[1])
+        if epoch in found:
+            both = f"{found[epoch]} and {file}"
+            raise _refusal(f"epoch {epoch}", "one file", both, "remove one, or give a mapping epoch -> file")
+        found[epoch] = file
+    if not found:
+        raise _refusal("pattern", "files that it names", f"none by {pattern}", "correct it")
+    return found
+
+
+def _number(epoch: object) -> int:
+    try:
+        number = int(epoch) if not isinstance(epoch, bool) else -1  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        number = -1
+    if number < 0 or number != epoch:
+        raise _refusal("epoch", "a whole number of at least 0", repr(epoch), "correct it")
+    return number
+
+
+def _refusal(what: str, expected: str, found: str, remedy: str) -> StudyError:
+    return StudyError(f"checkpoints: {what}", expected=expected, found=found, remedy=remedy)
