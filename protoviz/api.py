@@ -13,10 +13,11 @@ from torch import nn
 from protoviz import compute
 from protoviz.config import synthesis
 from protoviz.errors import StudyError, said
-from protoviz.models import importer, resnet, zoo
+from protoviz.image_size import Size, sides
+from protoviz.models import importer, zoo
 from protoviz.models.importer import Imported
 from protoviz.models.priors import base
-from protoviz.models.readout import dependence, trace, unit_spec
+from protoviz.models.readout import checks, dependence, unit_spec, wrappers
 from protoviz.models.readout.layers import Layer
 from protoviz.models.readout.network import Network
 from protoviz.models.readout.unit_spec import Units
@@ -27,7 +28,7 @@ from protoviz.synthesis.search import prototypes
 LEARNT = ("generator", "deepsim")  # priors with weights
 
 
-def units(model: nn.Module | str, *, size: int | None = None) -> list[Layer]:
+def units(model: nn.Module | str, *, size: Size | None = None) -> list[Layer]:
     """The layers of a network whose channels are units: convolutions, linear layers, and what they make up.
 
     Args:
@@ -47,7 +48,7 @@ def synthesize(
     *,
     prior: str | base.ImagePrior = "fourier",
     preset: str | None = None,
-    size: int | None = None,
+    size: Size | None = None,
     weights: str | Path | None = None,
     state: str | Path | None = None,
     key: str | None = None,
@@ -135,7 +136,7 @@ def synthesize(
 def network(
     model: nn.Module | str,
     *,
-    size: int | None = None,
+    size: Size | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     state: str | Path | None = None,
@@ -168,7 +169,7 @@ def network(
 def _network(
     model: nn.Module | str,
     *,
-    size: int | None,
+    size: Size | None,
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
     arguments: Mapping[str, Any] | None = None,
@@ -181,7 +182,7 @@ def _network(
     if isinstance(model, str):
         found = zoo.load(model, arguments=arguments)
     elif isinstance(model, nn.Module):
-        found = zoo.described(model)
+        found = zoo.described(wrappers.unwrapped(model))
     else:
         raise StudyError(
             "model",
@@ -191,41 +192,27 @@ def _network(
         )
 
     def prepared() -> Network:
-        return Network(
-            found.module,
-            found.size if size is None else size,
-            _colours("mean", mean, found.mean or resnet.IMAGENET_MEAN, -torch.inf),
-            _colours("std", std, found.std or resnet.IMAGENET_STD, 0),
-        )
+        of = found.size if size is None else size
+        # What a module says of its images holds if it takes so many channels: timm's say RGB of all.
+        count = checks.channel_count(found.module, of)
+        says = [values if values and len(values) == count else None for values in (found.mean, found.std)]
+        return Network(found.module, of, says[0] if mean is None else mean, says[1] if std is None else std)
 
     if state is None:
         return prepared(), None
     if isinstance(model, nn.Module):
-        found = replace(found, module=deepcopy(model))
+        found = replace(found, module=deepcopy(found.module))
     elif ":" not in model:
         zoo.load(model, state=state)  # refuses it
     needed = None
     if units is not None:
         fresh = prepared()
         layers = [name.removesuffix(" directions") for name in unit_spec.selected(fresh, units)]
-        example = fresh.normalise(torch.rand(2, 3, fresh.size, fresh.size))
+        example = fresh.normalise(torch.rand(2, fresh.channels, *sides(fresh.size)))
         needed = dependence.weights(found.module, layers, example)
     named = model if isinstance(model, str) else type(model).__name__
     taken = importer.load(found.module, state, named, needed=needed, key=key, prefix=prefix)
     return prepared(), taken
-
-
-def _colours(name: str, given: Sequence[float] | None, own: Sequence[float], above: float) -> list[float]:
-    """Three numbers, one a colour, those that are given or else the network's own."""
-    values = [float(value) for value in (own if given is None else given)]
-    if len(values) != 3 or not all(above < value < torch.inf for value in values):
-        raise StudyError(
-            name,
-            expected=f"three numbers{' above 0' if above == 0 else ''}, for red, green and blue in [0, 1]",
-            found=str(values),
-            remedy="leave it out for the network's own or ImageNet's",
-        )
-    return values
 
 
 def _checkpoint(model: nn.Module | str, state: str | Path | None, epoch: int) -> str:
@@ -280,7 +267,7 @@ def _require_prior(prior: base.ImagePrior, device: torch.device) -> None:
         try:
             with torch.no_grad():
                 if isinstance(prior, nn.Module):
-                    images = trace.frozen(prior).to(device, torch.float32).render(latents.to(device))  # type: ignore[operator]
+                    images = wrappers.frozen(prior).to(device, torch.float32).render(latents.to(device))  # type: ignore[operator]
                 else:
                     images = prior.render(latents.to(device))
         except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as error:
