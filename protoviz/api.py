@@ -12,8 +12,8 @@ from torch import nn
 
 from protoviz import compute
 from protoviz.config import synthesis
+from protoviz.config.image_size import Size, checked, sides
 from protoviz.errors import StudyError, said
-from protoviz.image_size import Size, sides
 from protoviz.models import importer, zoo
 from protoviz.models.importer import Imported
 from protoviz.models.priors import base
@@ -33,7 +33,7 @@ def units(model: nn.Module | str, *, size: Size | None = None) -> list[Layer]:
 
     Args:
         model: a module, or the name of one ("torchvision:resnet18", "timm:...", a checkpoint file).
-        size: height and width of its images, px; by default the model's own.
+        size: height and width of its images, px: a number, or (H, W); by default the model's own.
 
     Raises:
         StudyError: no such model, or one that cannot take images of this size.
@@ -68,14 +68,15 @@ def synthesize(
         protoviz.synthesize("timm:resnet50", {"layer2": [3, 5]}, ascent={"steps": 256}, repeats=1)
 
     Args:
-        model: a module that takes normalised images (B, 3, size, size), or the name of one, as for `units`.
+        model: a module that takes normalised images (B, C, H, W), or the name of one, as for `units`. C is
+            what its first convolution takes; without one, the number of `mean` and `std`, or 3.
         units: "layer", "layer:3", "layer:0-15", several of these, or a mapping layer -> channels (None: all;
             an array (K, C): directions in the space of the layer's channels).
         prior: what makes images of latents: "fourier", "pixels", "generator", "deepsim", or any object with
             `latent_size`, `image_size` and `render` (`protoviz.ImagePrior`).
         preset: "fast", "natural", "paper", "as-written" or "fourier" (`protoviz.PRESETS`); by default
             "fourier" for priors without weights, "fast" for the others.
-        size: height and width of the images, px; by default the model's own.
+        size: height and width of the images, px: a number for squares, or (H, W); by default the model's own.
         weights: of the prior, a path or address, for "generator" and "deepsim".
         state: of the model, a path or address of a file with its weights, as a trainer wrote it: a state
             dict or whatever holds one, of torch.save or safetensors, or a folder of these. Weights that the
@@ -87,16 +88,18 @@ def synthesize(
             that the same call gives the same images.
         run: see `name`.
         epoch: see `name`.
-        mean: of the RGB values that the network was trained with; by default its own or ImageNet's.
-        std: their deviation.
+        mean: of the values in [0, 1] that the network was trained with, one for each channel; by default its
+            own, or ImageNet's for three channels. For any other number it is 0 unless given.
+        std: their deviation; for other channels than three it is 1 unless given.
         device: "auto", "cpu", "cuda", "cuda:1", ...
         changes: of the preset: `repeats`, `precision`, `batch_size`, `rescue`, and the parts of `objective`,
             `start`, `evolution`, `transforms`, `ascent`, each as a mapping.
 
     Returns:
         A Dataset with the schema of the cube: `image` uint8, `latent`, `activation`, `activation_trace`,
-        `status` over (condition, run, repeat, epoch, unit, ...), indexed by layer and channel. To write it:
-        `.reset_index("unit").to_zarr(path)`.
+        `status` over (condition, run, repeat, epoch, unit, ...), indexed by layer and channel. The last
+        dimension of `image` is `rgb`; of images that are no RGB its labels say what the channels are: grey
+        of one, 0, 1, 2, ... of others. To write it: `.reset_index("unit").to_zarr(path)`.
 
     Raises:
         StudyError: whatever is wrong with these, before any time is spent.
@@ -115,7 +118,7 @@ def synthesize(
         units=units,
     )
     chosen = unit_spec.selected(subject, units)
-    made = _prior(prior, weights, subject.size, on)
+    made = _prior(prior, weights, subject, on)
     addresses = [cube.Address(name, run, repeat, epoch) for repeat in range(recipe.repeats)]
     shards = [prototypes(subject, chosen, made, recipe, address=a, device=on) for a in addresses]
     layers, channels = zip(*((layer, c) for layer, some in chosen.items() for c in some), strict=True)
@@ -232,7 +235,7 @@ def _is_learnt(prior: str | base.ImagePrior) -> bool:
 
 
 def _prior(
-    prior: str | base.ImagePrior, weights: str | Path | None, size: int, device: torch.device
+    prior: str | base.ImagePrior, weights: str | Path | None, subject: Network, device: torch.device
 ) -> base.ImagePrior:
     """A prior by its name, or the given one if it is one.
 
@@ -240,8 +243,7 @@ def _prior(
         StudyError: see `base.load`; or the given one has weights beside its own, or is no prior.
     """
     if isinstance(prior, str):
-        own = None if _is_learnt(prior) else size
-        return base.load(prior, weights=weights, size=own, device=device)
+        return base.load(prior, weights=weights, size=subject.size, channels=subject.channels, device=device)
     if weights is not None:
         raise StudyError(
             "weights",
@@ -249,19 +251,23 @@ def _prior(
             found=str(weights),
             remedy="leave them out, or name the prior: 'generator' or 'deepsim'",
         )
-    _require_prior(prior, device)
+    _require_prior(prior, subject.channels, device)
     return prior
 
 
-def _require_prior(prior: base.ImagePrior, device: torch.device) -> None:
+def _require_prior(prior: base.ImagePrior, channels: int, device: torch.device) -> None:
     """Check on two latents, of zeros and of a usual length, that a prior renders what it says.
 
     Raises:
         StudyError: it does not.
     """
-    latent_size, side = (getattr(prior, part, None) for part in ("latent_size", "image_size"))
-    found = f"a latent_size of {latent_size!r} and an image_size of {side!r}"
-    if isinstance(latent_size, int) and isinstance(side, int) and min(latent_size, side) > 0:
+    latent_size: Any = getattr(prior, "latent_size", None)
+    size: Any = getattr(prior, "image_size", None)
+    found = f"a latent_size of {latent_size!r} and an image_size of {size!r}"
+    shape = f"2, {channels}, {size}, {size}"
+    if isinstance(latent_size, int) and latent_size > 0 and _is_size(size):
+        wanted = (2, channels, *sides(size))
+        shape = ", ".join(map(str, wanted))
         latents = torch.randn(2, latent_size, generator=torch.Generator().manual_seed(0))
         latents[0] = 0
         try:
@@ -273,12 +279,19 @@ def _require_prior(prior: base.ImagePrior, device: torch.device) -> None:
         except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as error:
             found = said(error)
         else:
-            if tuple(images.shape) == (2, 3, side, side) and images.min() >= 0 and images.max() <= 1:
+            if tuple(images.shape) == wanted and images.min() >= 0 and images.max() <= 1:
                 return
             found = f"{tuple(images.shape)}, values from {images.min():.3g} to {images.max():.3g}"
     raise StudyError(
         f"image prior {type(prior).__name__}",
-        expected=f"latents (2, {latent_size}) to render as images (2, 3, {side}, {side}) in [0, 1]",
+        expected=f"latents (2, {latent_size}) to render as images ({shape}) in [0, 1]",
         found=found,
         remedy="correct its latent_size, its image_size or its render",
     )
+
+
+def _is_size(size: Any) -> bool:
+    try:
+        return bool(checked(size) == size)
+    except StudyError:
+        return False

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from protoviz.image_size import Size, sides
+from protoviz.config.image_size import Size, sides
 from protoviz.models.priors.base import ImagePrior
 from protoviz.models.readout.crop import Crop
 from protoviz.models.readout.operations import Graph, prepare

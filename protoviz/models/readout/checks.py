@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from protoviz.config.image_size import Size, checked, named, sides
 from protoviz.errors import StudyError, said
-from protoviz.image_size import Size, checked, named, sides
 from protoviz.models.readout import calls, wrappers
 from protoviz.models.resnet import IMAGENET_MEAN, IMAGENET_STD
 
@@ -82,8 +82,8 @@ def normalisation(
     Raises:
         StudyError: they are not as many numbers, or not finite, or a deviation is not above 0.
     """
-    count = channel_count(module, size)
-    if count != len(IMAGENET_MEAN) or channels(module) is None:
+    first, count = channels(module), channel_count(module, size)
+    if first is None or first[1] != len(IMAGENET_MEAN):
         count = len(mean if mean is not None else std or ()) or count
     is_rgb = count == len(IMAGENET_MEAN)
     means = tuple(map(float, mean if mean is not None else IMAGENET_MEAN if is_rgb else [0] * count))
@@ -179,12 +179,13 @@ def channels(module: nn.Module) -> tuple[str, int] | None:
 def channel_count(module: nn.Module, size: Any) -> int:
     """How many channels a network's images have if nothing says it: what its first convolution takes.
 
-    Three if it has none, or if only three can be taken, as where pixels become channels before it.
+    Three if it has none, or if the network takes RGB all the same: where it makes them grey itself, or pixels
+    into channels, before that convolution.
     """
     first = channels(module)
     if first is None or first[1] == len(IMAGENET_MEAN):
         return len(IMAGENET_MEAN)
-    for count in (first[1], len(IMAGENET_MEAN)):
+    for count in (len(IMAGENET_MEAN), first[1]):
         try:
             with torch.no_grad():
                 wrappers.frozen(module).cpu().float()(torch.zeros(2, count, *sides(checked(size))))

@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import isqrt
+from math import gcd, isqrt
 from typing import Literal
 
 from torch import Tensor, nn
@@ -144,17 +144,21 @@ def _is_like(extent: tuple[int, ...], sides: tuple[int, int]) -> bool:
     return abs(height * sides[1] - width * sides[0]) < sides[0] + sides[1]
 
 
-def centre(layer: Layer) -> tuple[int, ...]:
-    """The position that the paper reads (S6): ((H-1)//2, (W-1)//2); the same of a square of tokens.
+def centre(layer: Layer, sides: tuple[int, int] = (1, 1)) -> tuple[int, ...]:
+    """The position that the paper reads (S6): ((H-1)//2, (W-1)//2); the same of a grid of tokens.
 
-    Tokens are a square of patches after those that are none (a class token): their number beyond the
-    largest square.
+    Tokens are a grid of patches in the proportions of the image, whose height and width are `sides`, after
+    those that are none (a class token): their number beyond the largest such grid.
     """
     if layer.kind == "map":
         return (layer.shape[0] - 1) // 2, (layer.shape[1] - 1) // 2
     if layer.kind == "tokens":
-        side = isqrt(layer.shape[0])
-        return (layer.shape[0] - side**2 + (side - 1) // 2 * side + (side - 1) // 2,)
+        down, across = (side // gcd(*sides) for side in sides)
+        times = max(1, isqrt(layer.shape[0] // (down * across)))
+        rows, columns = times * down, times * across
+        if rows * columns > layer.shape[0]:  # its patches are no squares
+            rows = columns = isqrt(layer.shape[0])
+        return (layer.shape[0] - rows * columns + (rows - 1) // 2 * columns + (columns - 1) // 2,)
     return ()
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, fx, nn
 
+from protoviz.config.image_size import Size, checked, sides
 from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
-from protoviz.image_size import Size, checked, sides
 from protoviz.models.readout import calls, checks, crop, hooks, layers, operations, readout, repeatable, trace
 from protoviz.models.readout.layers import Layer
 from protoviz.models.readout.readout import Readout
@@ -24,8 +24,8 @@ class Network:
             several devices, compiles or averages it is taken off, of its parts as well.
         size: height and width of its images, px: a number for squares, or (H, W).
         mean, std: of values in [0, 1], a number for each of the C channels, the normalisation it was trained
-            with. By default C is what the first convolution takes, 3 if there is none; mean and deviation
-            are ImageNet's for RGB, 0 and 1 for any other number of channels.
+            with. By default C is what the first convolution takes, 3 if there is none or the network
+            takes RGB; mean and deviation are ImageNet's for RGB, 0 and 1 for any other number of channels.
         finite: whether weights that are not numbers are refused; if not, a network whose training diverged is
             read as it is, and responses that depend on such weights are not finite.
 
@@ -151,7 +151,7 @@ class Network:
         if objective.position == "mean":
             return None if found.shape else ()
         if objective.position == "centre":
-            return layers.centre(found)
+            return layers.centre(found, sides(self.size))
         if objective.position == "image_centre":
             return self._image_centre(found)
         return layers.require_position(found, objective.position)

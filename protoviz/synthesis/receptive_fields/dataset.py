@@ -10,8 +10,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz import seeding
+from protoviz.config.image_size import sides
 from protoviz.config.synthesis import Objective
-from protoviz.image_size import sides
 from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.synthesis.receptive_fields.expected import expected_map

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from protoviz.config.image_size import sides
 from protoviz.config.synthesis import Objective
-from protoviz.image_size import sides
 from protoviz.models.readout.network import Network
 from protoviz.synthesis.receptive_fields.paths import CountingPaths
 

@@ -28,8 +28,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from protoviz.config.image_size import sides
 from protoviz.config.synthesis import Objective
-from protoviz.image_size import sides
 from protoviz.models.readout.network import Network
 
 NOISE_AT_ONCE = (

@@ -10,6 +10,13 @@ from protoviz.errors import StudyError
 from protoviz.models.readout.network import Network
 
 
+class Grey(nn.Module):
+    """Takes colours and brightness alike."""
+
+    def forward(self, images):
+        return images.mean(1, keepdim=True)
+
+
 def scripted(make, *arguments):
     with warnings.catch_warnings():  # TorchScript is on its way out
         warnings.simplefilter("ignore")
@@ -107,6 +114,8 @@ def test_images_of_other_channels_than_it_takes_are_told_from_a_size():
     [
         (lambda: nn.Conv2d(5, 4, 3), None, 5),
         (lambda: nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48, 4, 1)), None, 3),
+        (lambda: nn.Sequential(Grey(), nn.Conv2d(1, 4, 1)), None, 3),
+        (lambda: nn.Sequential(Grey(), nn.Conv2d(1, 4, 1)), (0.5,), 1),
         (lambda: nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(32, 4, 1)), (0, 0), 2),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), None, 3),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 4)), (0.1,), 1),
