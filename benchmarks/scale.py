@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from protoviz import digests
+from protoviz.config.image_size import sides
 from protoviz.store import cube, schema
 
 LAYERS = {"layer1": 64, "layer2": 128, "layer3": 256, "layer4": 512}  # ResNet18
@@ -46,7 +47,7 @@ def lay_out(path: Path, extent: cube.Template) -> int:
     rng = np.random.default_rng(0)
     units, first = sum(LAYERS.values()), cube.Address("clrjit", 1, 0, 0)
     shard = cube.Shard(
-        rng.integers(0, 256, (units, extent.size, extent.size, 3), dtype=np.uint8),
+        rng.integers(0, 256, (units, *sides(extent.size), extent.channels), dtype=np.uint8),
         rng.standard_normal((units, extent.components)).astype(np.float16),
         rng.standard_normal(units).astype(np.float32),
         rng.standard_normal((units, extent.trace)).astype(np.float32),

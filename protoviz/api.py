@@ -12,11 +12,12 @@ from torch import nn
 
 from protoviz import compute
 from protoviz.config import synthesis
+from protoviz.config.image_size import Size, checked, sides
 from protoviz.errors import StudyError, said
-from protoviz.models import importer, resnet, zoo
+from protoviz.models import importer, zoo
 from protoviz.models.importer import Imported
 from protoviz.models.priors import base
-from protoviz.models.readout import dependence, trace, unit_spec
+from protoviz.models.readout import checks, dependence, unit_spec, wrappers
 from protoviz.models.readout.layers import Layer
 from protoviz.models.readout.network import Network
 from protoviz.models.readout.unit_spec import Units
@@ -27,12 +28,12 @@ from protoviz.synthesis.search import prototypes
 LEARNT = ("generator", "deepsim")  # priors with weights
 
 
-def units(model: nn.Module | str, *, size: int | None = None) -> list[Layer]:
+def units(model: nn.Module | str, *, size: Size | None = None) -> list[Layer]:
     """The layers of a network whose channels are units: convolutions, linear layers, and what they make up.
 
     Args:
         model: a module, or the name of one ("torchvision:resnet18", "timm:...", a checkpoint file).
-        size: height and width of its images, px; by default the model's own.
+        size: height and width of its images, px: a number, or (H, W); by default the model's own.
 
     Raises:
         StudyError: no such model, or one that cannot take images of this size.
@@ -47,7 +48,7 @@ def synthesize(
     *,
     prior: str | base.ImagePrior = "fourier",
     preset: str | None = None,
-    size: int | None = None,
+    size: Size | None = None,
     weights: str | Path | None = None,
     state: str | Path | None = None,
     key: str | None = None,
@@ -67,14 +68,15 @@ def synthesize(
         protoviz.synthesize("timm:resnet50", {"layer2": [3, 5]}, ascent={"steps": 256}, repeats=1)
 
     Args:
-        model: a module that takes normalised images (B, 3, size, size), or the name of one, as for `units`.
+        model: a module that takes normalised images (B, C, H, W), or the name of one, as for `units`. C is
+            what its first convolution takes; without one, the number of `mean` and `std`, or 3.
         units: "layer", "layer:3", "layer:0-15", several of these, or a mapping layer -> channels (None: all;
             an array (K, C): directions in the space of the layer's channels).
         prior: what makes images of latents: "fourier", "pixels", "generator", "deepsim", or any object with
             `latent_size`, `image_size` and `render` (`protoviz.ImagePrior`).
         preset: "fast", "natural", "paper", "as-written" or "fourier" (`protoviz.PRESETS`); by default
             "fourier" for priors without weights, "fast" for the others.
-        size: height and width of the images, px; by default the model's own.
+        size: height and width of the images, px: a number for squares, or (H, W); by default the model's own.
         weights: of the prior, a path or address, for "generator" and "deepsim".
         state: of the model, a path or address of a file with its weights, as a trainer wrote it: a state
             dict or whatever holds one, of torch.save or safetensors, or a folder of these. Weights that the
@@ -86,16 +88,18 @@ def synthesize(
             that the same call gives the same images.
         run: see `name`.
         epoch: see `name`.
-        mean: of the RGB values that the network was trained with; by default its own or ImageNet's.
-        std: their deviation.
+        mean: of the values in [0, 1] that the network was trained with, one for each channel; by default its
+            own, or ImageNet's for three channels. For any other number it is 0 unless given.
+        std: their deviation; for other channels than three it is 1 unless given.
         device: "auto", "cpu", "cuda", "cuda:1", ...
         changes: of the preset: `repeats`, `precision`, `batch_size`, `rescue`, and the parts of `objective`,
             `start`, `evolution`, `transforms`, `ascent`, each as a mapping.
 
     Returns:
         A Dataset with the schema of the cube: `image` uint8, `latent`, `activation`, `activation_trace`,
-        `status` over (condition, run, repeat, epoch, unit, ...), indexed by layer and channel. To write it:
-        `.reset_index("unit").to_zarr(path)`.
+        `status` over (condition, run, repeat, epoch, unit, ...), indexed by layer and channel. The last
+        dimension of `image` is `rgb`; of images that are no RGB its labels say what the channels are: grey
+        of one, 0, 1, 2, ... of others. To write it: `.reset_index("unit").to_zarr(path)`.
 
     Raises:
         StudyError: whatever is wrong with these, before any time is spent.
@@ -114,7 +118,7 @@ def synthesize(
         units=units,
     )
     chosen = unit_spec.selected(subject, units)
-    made = _prior(prior, weights, subject.size, on)
+    made = _prior(prior, weights, subject, on)
     addresses = [cube.Address(name, run, repeat, epoch) for repeat in range(recipe.repeats)]
     shards = [prototypes(subject, chosen, made, recipe, address=a, device=on) for a in addresses]
     layers, channels = zip(*((layer, c) for layer, some in chosen.items() for c in some), strict=True)
@@ -135,7 +139,7 @@ def synthesize(
 def network(
     model: nn.Module | str,
     *,
-    size: int | None = None,
+    size: Size | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     state: str | Path | None = None,
@@ -168,7 +172,7 @@ def network(
 def _network(
     model: nn.Module | str,
     *,
-    size: int | None,
+    size: Size | None,
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
     arguments: Mapping[str, Any] | None = None,
@@ -181,7 +185,7 @@ def _network(
     if isinstance(model, str):
         found = zoo.load(model, arguments=arguments)
     elif isinstance(model, nn.Module):
-        found = zoo.described(model)
+        found = zoo.described(wrappers.unwrapped(model))
     else:
         raise StudyError(
             "model",
@@ -191,41 +195,27 @@ def _network(
         )
 
     def prepared() -> Network:
-        return Network(
-            found.module,
-            found.size if size is None else size,
-            _colours("mean", mean, found.mean or resnet.IMAGENET_MEAN, -torch.inf),
-            _colours("std", std, found.std or resnet.IMAGENET_STD, 0),
-        )
+        of = found.size if size is None else size
+        # What a module says of its images holds if it takes so many channels: timm's say RGB of all.
+        count = checks.channel_count(found.module, of)
+        says = [values if values and len(values) == count else None for values in (found.mean, found.std)]
+        return Network(found.module, of, says[0] if mean is None else mean, says[1] if std is None else std)
 
     if state is None:
         return prepared(), None
     if isinstance(model, nn.Module):
-        found = replace(found, module=deepcopy(model))
+        found = replace(found, module=deepcopy(found.module))
     elif ":" not in model:
         zoo.load(model, state=state)  # refuses it
     needed = None
     if units is not None:
         fresh = prepared()
         layers = [name.removesuffix(" directions") for name in unit_spec.selected(fresh, units)]
-        example = fresh.normalise(torch.rand(2, 3, fresh.size, fresh.size))
+        example = fresh.normalise(torch.rand(2, fresh.channels, *sides(fresh.size)))
         needed = dependence.weights(found.module, layers, example)
     named = model if isinstance(model, str) else type(model).__name__
     taken = importer.load(found.module, state, named, needed=needed, key=key, prefix=prefix)
     return prepared(), taken
-
-
-def _colours(name: str, given: Sequence[float] | None, own: Sequence[float], above: float) -> list[float]:
-    """Three numbers, one a colour, those that are given or else the network's own."""
-    values = [float(value) for value in (own if given is None else given)]
-    if len(values) != 3 or not all(above < value < torch.inf for value in values):
-        raise StudyError(
-            name,
-            expected=f"three numbers{' above 0' if above == 0 else ''}, for red, green and blue in [0, 1]",
-            found=str(values),
-            remedy="leave it out for the network's own or ImageNet's",
-        )
-    return values
 
 
 def _checkpoint(model: nn.Module | str, state: str | Path | None, epoch: int) -> str:
@@ -245,7 +235,7 @@ def _is_learnt(prior: str | base.ImagePrior) -> bool:
 
 
 def _prior(
-    prior: str | base.ImagePrior, weights: str | Path | None, size: int, device: torch.device
+    prior: str | base.ImagePrior, weights: str | Path | None, subject: Network, device: torch.device
 ) -> base.ImagePrior:
     """A prior by its name, or the given one if it is one.
 
@@ -253,8 +243,7 @@ def _prior(
         StudyError: see `base.load`; or the given one has weights beside its own, or is no prior.
     """
     if isinstance(prior, str):
-        own = None if _is_learnt(prior) else size
-        return base.load(prior, weights=weights, size=own, device=device)
+        return base.load(prior, weights=weights, size=subject.size, channels=subject.channels, device=device)
     if weights is not None:
         raise StudyError(
             "weights",
@@ -262,36 +251,47 @@ def _prior(
             found=str(weights),
             remedy="leave them out, or name the prior: 'generator' or 'deepsim'",
         )
-    _require_prior(prior, device)
+    _require_prior(prior, subject.channels, device)
     return prior
 
 
-def _require_prior(prior: base.ImagePrior, device: torch.device) -> None:
+def _require_prior(prior: base.ImagePrior, channels: int, device: torch.device) -> None:
     """Check on two latents, of zeros and of a usual length, that a prior renders what it says.
 
     Raises:
         StudyError: it does not.
     """
-    latent_size, side = (getattr(prior, part, None) for part in ("latent_size", "image_size"))
-    found = f"a latent_size of {latent_size!r} and an image_size of {side!r}"
-    if isinstance(latent_size, int) and isinstance(side, int) and min(latent_size, side) > 0:
+    latent_size: Any = getattr(prior, "latent_size", None)
+    size: Any = getattr(prior, "image_size", None)
+    found = f"a latent_size of {latent_size!r} and an image_size of {size!r}"
+    shape = f"2, {channels}, {size}, {size}"
+    if isinstance(latent_size, int) and latent_size > 0 and _is_size(size):
+        wanted = (2, channels, *sides(size))
+        shape = ", ".join(map(str, wanted))
         latents = torch.randn(2, latent_size, generator=torch.Generator().manual_seed(0))
         latents[0] = 0
         try:
             with torch.no_grad():
                 if isinstance(prior, nn.Module):
-                    images = trace.frozen(prior).to(device, torch.float32).render(latents.to(device))  # type: ignore[operator]
+                    images = wrappers.frozen(prior).to(device, torch.float32).render(latents.to(device))  # type: ignore[operator]
                 else:
                     images = prior.render(latents.to(device))
         except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as error:
             found = said(error)
         else:
-            if tuple(images.shape) == (2, 3, side, side) and images.min() >= 0 and images.max() <= 1:
+            if tuple(images.shape) == wanted and images.min() >= 0 and images.max() <= 1:
                 return
             found = f"{tuple(images.shape)}, values from {images.min():.3g} to {images.max():.3g}"
     raise StudyError(
         f"image prior {type(prior).__name__}",
-        expected=f"latents (2, {latent_size}) to render as images (2, 3, {side}, {side}) in [0, 1]",
+        expected=f"latents (2, {latent_size}) to render as images ({shape}) in [0, 1]",
         found=found,
         remedy="correct its latent_size, its image_size or its render",
     )
+
+
+def _is_size(size: Any) -> bool:
+    try:
+        return bool(checked(size) == size)
+    except StudyError:
+        return False

@@ -84,6 +84,9 @@ def band_edges(size: int) -> Floats:
     """Lower edges of the octave bands of an image, cycles per pixel, ascending: 0, ..., 1/16, 1/8, 1/4.
 
     The lowest band begins at 0 and ends where less than two waves fit into the image.
+
+    Args:
+        size: of the shorter side, px.
     """
     octaves = max(1, int(np.log2(size / 4)))
     return np.concatenate([[0.0], 0.5 ** np.arange(octaves + 1, 1, -1)])
@@ -96,33 +99,33 @@ def spectrum(images: Floats, masks: Masks) -> Floats:
     the window.
 
     Args:
-        images: (N, H, W, 3) in [0, 1], square.
+        images: (N, H, W, C) in [0, 1]; the brightness of other channels than RGB's is their mean.
         masks: M of them, see `Masks`.
 
     Returns:
         (N, M, bands), rows of sum 1; NaN for uniform images. Frequencies beyond 1/2, which occur along
         the diagonals, belong to the highest band.
     """
-    luma = images @ np.array(LUMA, images.dtype)
-    size = luma.shape[-1]
+    luma = images @ np.array(LUMA, images.dtype) if images.shape[-1] == len(LUMA) else images.mean(-1)
+    height, width = luma.shape[-2:]
     mean = _within(luma, masks) / _weight(masks)
-    bands = _bands(size)
+    bands = _bands(height, width)
     sums = np.empty((*mean.shape, bands.shape[1]), images.dtype)
     for m, mask in enumerate(masks):
         waves = np.fft.rfft2((luma - mean[:, m, None, None]) * mask)
         sums[:, m] = (waves.real**2 + waves.imag**2).reshape(len(waves), len(bands)) @ bands
     total = sums.sum(-1, keepdims=True)
-    structured = total > GREY**2 * size**2 * _weight(masks, 2)[..., None]
+    structured = total > GREY**2 * (height * width) * _weight(masks, 2)[..., None]
     return np.divide(sums, total, out=np.full_like(sums, np.nan), where=structured)
 
 
-def _bands(size: int) -> Floats:
+def _bands(height: int, width: int) -> Floats:
     """How much each coefficient of `rfft2`, in a row, counts for each band: (H (W // 2 + 1), bands)."""
-    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
-    edges = band_edges(size)
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
+    edges = band_edges(min(height, width))
     band = np.searchsorted(edges, frequency.ravel(), side="right") - 1
-    column = np.arange(size // 2 + 1)
-    twice = np.where((column == 0) | (2 * column == size), 1, 2)  # the other half mirrors these columns
+    column = np.arange(width // 2 + 1)
+    twice = np.where((column == 0) | (2 * column == width), 1, 2)  # the other half mirrors these columns
     counted = np.broadcast_to(twice, frequency.shape).reshape(-1, 1) * (
         band[:, None] == np.arange(len(edges))
     )
@@ -132,13 +135,15 @@ def _bands(size: int) -> Floats:
 def appearance(prototypes: xr.Dataset, fields: xr.Dataset) -> xr.Dataset:
     """The appearance of all prototypes of one network, in the schema of its store.
 
+    Saturation, hue and warmth are of RGB images alone; of others they are missing (NaN).
+
     Args:
         prototypes: the cube with condition and run of extent one.
         fields: the receptive fields of the same network.
     """
     masks = masking.Masks(prototypes, fields)
     network = prototypes.isel(condition=0, run=0)
-    edges = band_edges(prototypes.sizes[schema.Y])
+    edges = band_edges(min(prototypes.sizes[schema.Y], prototypes.sizes[schema.X]))
     sizes = [network.sizes[name] for name in (schema.REPEAT, schema.EPOCH, schema.UNIT)]
     arrays = {
         variable.name: np.full((*sizes, *([len(edges)] * (BAND in variable.dims))), np.nan, np.float32)
@@ -174,12 +179,12 @@ def _weights(mask: Mask | None, images: Floats, alive: NDArray[np.bool_]) -> Mas
 
 
 def _seen(images: Floats, masks: Masks) -> dict[str, Floats]:
-    hue, warmth = hue_and_warmth(images, masks)
     bands = spectrum(images, masks)
-    return {
-        schema_appearance.SATURATION: saturation(images, masks),
-        schema_appearance.HUE: hue,
-        schema_appearance.WARMTH: warmth,
-        schema_appearance.SPECTRUM: bands,
-        schema_appearance.HIGH_FREQUENCY: bands[..., band_edges(images.shape[1]) >= HIGH].sum(-1),
-    }
+    high = bands[..., band_edges(min(images.shape[1:3])) >= HIGH].sum(-1)
+    seen = {schema_appearance.SPECTRUM: bands, schema_appearance.HIGH_FREQUENCY: high}
+    if images.shape[-1] == len(LUMA):
+        hue, warmth = hue_and_warmth(images, masks)
+        colours = saturation(images, masks), hue, warmth
+        names = schema_appearance.SATURATION, schema_appearance.HUE, schema_appearance.WARMTH
+        seen |= dict(zip(names, colours, strict=True))
+    return seen

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoviz.config.analysis import IMAGENET, UNTRAINED
+from protoviz.errors import StudyError
 from protoviz.registry import lookup
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ Vectors = NDArray[np.float32]
 
 
 class Embedder(Protocol):
-    """Maps images (N, H, W, 3), RGB as uint8 or as float32 in [0, 1], to vectors (N, D), float32.
+    """Maps images (N, H, W, C) as uint8 or as float32 in [0, 1], to vectors (N, D), float32.
+
+    Pixels are taken of any channels; networks take RGB, and one channel as grey.
 
     A mask (H, W), or (N, H, W) with one for each image, multiplies them before. Rows do not depend on each
     other.
@@ -75,7 +78,7 @@ def is_cheap(name: str) -> bool:
 
 
 def pixels(setting: Setting) -> Embedder:
-    """RGB values in [0, 1], row by row: D = H x W x 3."""
+    """The values of all channels in [0, 1], row by row: D = H x W x C."""
     del setting  # nothing to load
 
     def embed(images: Images, mask: Mask | None = None) -> Vectors:
@@ -151,6 +154,7 @@ def _network(model: "torch.nn.Module", takes: _Input, setting: Setting) -> Embed
         return normal.to(dtype, memory_format=torch.channels_last)
 
     def embed(images: Images, mask: Mask | None = None) -> Vectors:
+        images = _as_rgb(images)
         unit = 1 / (255 * std) if images.dtype == np.uint8 else 1 / std  # (3,)
         offset = (-mean / std).expand(*images.shape[1:]).flatten()
         scale = unit.expand(*images.shape[1:]).flatten()
@@ -167,6 +171,23 @@ def _network(model: "torch.nn.Module", takes: _Input, setting: Setting) -> Embed
         return vectors
 
     return embed
+
+
+def _as_rgb(images: Images) -> Images:
+    """Images (N, H, W, 3): one channel is repeated.
+
+    Raises:
+        StudyError: there are others.
+    """
+    count = images.shape[-1]
+    if count not in (1, 3):
+        raise StudyError(
+            f"images of {count} channels",
+            expected="one or three, which networks of photographs can take",
+            found=str(count),
+            remedy="compare them by the embedder 'pixels' alone",
+        )
+    return np.concatenate([images] * 3, axis=-1) if count == 1 else images
 
 
 def _between_0_and_1(images: Images) -> NDArray[np.float32]:

@@ -112,7 +112,12 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a keyword argument of what builds the model, such as num_classes=10; may be repeated",
     )
-    parser.add_argument("--size", type=_positive, help="of its images, px (default: the model's own)")
+    parser.add_argument(
+        "--size",
+        type=_size,
+        metavar="PX",
+        help="of its images: 64, or 32x48, height first (default: its own)",
+    )
 
 
 # What a command needs is imported when it runs: torch alone takes seconds.
@@ -158,6 +163,13 @@ def _atlas(arguments: argparse.Namespace) -> None:
     from protoviz.report.atlas import serving
 
     serving.serve(layout.ATLAS, arguments.port, browser=not arguments.no_browser)
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    numbers = [_positive(part) for part in text.split("x")]
+    if len(numbers) > 2:
+        raise ValueError
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
 def _positive(text: str) -> int:

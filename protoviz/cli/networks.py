@@ -22,6 +22,7 @@ def units(arguments: Namespace) -> None:
         StudyError: see `notebook.units`.
     """
     from protoviz import api
+    from protoviz.config.image_size import named
 
     network = api.network(arguments.model, size=arguments.size, arguments=keywords(arguments.arg))
     layers = [layer for layer in network.layers.values() if layer.weighted or arguments.all]
@@ -36,7 +37,7 @@ def units(arguments: Namespace) -> None:
         for layer in layers
     ]
     print_table(("layer", "type", "kind", "channels", "map"), rows)
-    print(f"{len(layers)} layers, {sum(layer.channels for layer in layers):,} units at {network.size} px")
+    print(f"{len(layers)} layers, {sum(layer.channels for layer in layers):,} units at {named(network.size)}")
 
 
 def synthesize(arguments: Namespace) -> None:
@@ -79,17 +80,21 @@ def synthesize(arguments: Namespace) -> None:
 
 
 def _write_pictures(folder: Path, made: "xr.Dataset") -> list[tuple[str, ...]]:
-    """Write every prototype as a file of its own and all on one sheet; return a line about each."""
+    """Write every prototype as a file of its own and all on one sheet; return a line about each.
+
+    One channel is shown as grey, of others than RGB the first three.
+    """
     import numpy as np
     from PIL import Image
 
     from protoviz import files
     from protoviz.cli.contact_sheet import contact_sheet
-    from protoviz.store import schema
+    from protoviz.store import channels, schema
 
     first = made.isel({schema.CONDITION: 0, schema.RUN: 0, schema.EPOCH: 0})
     arrays = first.transpose(schema.UNIT, schema.REPEAT, ...)
-    images, activations = arrays[schema.IMAGE].to_numpy(), arrays[schema.ACTIVATION].to_numpy()
+    images = channels.as_rgb(arrays[schema.IMAGE].to_numpy())
+    activations = arrays[schema.ACTIVATION].to_numpy()
     captions: list[str] = []
     rows: list[tuple[str, ...]] = []
     for unit, repeat in np.ndindex(activations.shape):

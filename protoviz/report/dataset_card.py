@@ -12,7 +12,7 @@ from typing import Any
 import xarray as xr
 
 from protoviz import files
-from protoviz.store import attributes, schema
+from protoviz.store import attributes, channels, schema
 
 _MADE_HERE = ("procedural", "microbes")
 
@@ -105,7 +105,7 @@ def _part(part: Part) -> Iterator[str]:
         "checkpoints": _listed(cube, schema.CHECKPOINT),
         "units": f"{cube.sizes[schema.UNIT]:,} of {', '.join(_shortened(list(layers)))} ({len(layers)})",
         "repeats": str(cube.sizes[schema.REPEAT]),
-        "image": f"{cube.sizes[schema.Y]} x {cube.sizes[schema.X]} px, RGB, uint8",
+        "image": f"{cube.sizes[schema.Y]} x {cube.sizes[schema.X]} px, {_channels(cube)}, uint8",
         "learnt from": part.origin,
         "weights": part.weights,
         "image prior": _named(said.get("prior", {})),
@@ -154,3 +154,8 @@ def _named(prior: Mapping[str, Any]) -> str:
 
 def _plain(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
+
+
+def _channels(cube: xr.Dataset) -> str:
+    count = cube.sizes[schema.RGB]
+    return "RGB" if count == len(channels.COLOURS) else ", ".join(channels.names(count))

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from protoviz import files
 from protoviz.errors import StudyError
-from protoviz.store import manifest, schema, validation, zarr_io
+from protoviz.store import channels, manifest, schema, validation, zarr_io
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,11 @@ class Template:
     Args:
         conditions, runs, repeats, epochs: the labels along the first four dimensions.
         layers: layer -> number of its channels, or those that are units, in the order of the network.
-        size: height and width of the images, px.
+        size: height and width of the images, px: a number for squares, or (H, W).
         components: numbers in a latent.
         trace: values in an activation trace.
         checkpoints: names of the epochs; by default those of a training from scratch.
+        channels: of the images.
     """
 
     conditions: tuple[str, ...]
@@ -47,23 +48,25 @@ class Template:
     repeats: tuple[int, ...]
     epochs: tuple[int, ...]
     layers: Mapping[str, int | Sequence[int]]
-    size: int
+    size: int | tuple[int, int]
     components: int
     trace: int
     checkpoints: tuple[str, ...] | None = None
+    channels: int = len(channels.COLOURS)
 
     @property
     def shape(self) -> dict[str, int]:
         """Dimension -> extent."""
+        height, width = (self.size, self.size) if isinstance(self.size, int) else self.size
         return {
             schema.CONDITION: len(self.conditions),
             schema.RUN: len(self.runs),
             schema.REPEAT: len(self.repeats),
             schema.EPOCH: len(self.epochs),
             schema.UNIT: len(schema.unit_labels(self.layers)[1]),
-            schema.Y: self.size,
-            schema.X: self.size,
-            schema.RGB: 3,
+            schema.Y: height,
+            schema.X: width,
+            schema.RGB: self.channels,
             schema.COMPONENT: self.components,
             schema.STEP: self.trace,
         }
@@ -80,7 +83,7 @@ class Shard:
     """All prototypes of one (condition, run, repeat, epoch); the first axis is the unit.
 
     Args:
-        image: uint8 (U, size, size, 3).
+        image: uint8 (U, H, W, C).
         latent: float16 (U, components).
         activation: float32 (U,).
         activation_trace: float32 (U, trace).
@@ -119,13 +122,13 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
     """
     path = Path(path)
     layer, channel = schema.unit_labels(template.layers)
-    names = template.checkpoints or [schema.checkpoint_name(epoch) for epoch in template.epochs]
+    checkpoints = template.checkpoints or [schema.checkpoint_name(epoch) for epoch in template.epochs]
     values: dict[str, Any] = {
         schema.CONDITION: np.array(template.conditions, dtype=schema.TEXT),
         schema.RUN: np.array(template.runs, dtype=schema.INTEGER),
         schema.REPEAT: np.array(template.repeats, dtype=schema.INTEGER),
         schema.EPOCH: np.array(template.epochs, dtype=schema.INTEGER),
-        schema.CHECKPOINT: np.array(names, dtype=schema.TEXT),
+        schema.CHECKPOINT: np.array(checkpoints, dtype=schema.TEXT),
         schema.LAYER: layer,
         schema.CHANNEL: channel,
     }
@@ -133,6 +136,10 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
         axis.name: (axis.dims, values[axis.name], {"description": axis.description})
         for axis in schema.CUBE.coordinates
     }
+    names = channels.labels(template.channels)
+    if names is not None:
+        axis = channels.COORDINATE
+        coordinates[axis.name] = axis.dims, names, {"description": axis.description}
     described = {"title": schema.CUBE.title, **attributes}
     zarr_io.write(path, xr.Dataset(coords=coordinates, attrs=described))
     group = zarr.open_group(path, mode="r+", use_consolidated=False)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from protoviz.store import schema
+from protoviz.store import channels, schema
 from protoviz.store.attributes import encoded
 from protoviz.store.cube import Address, Shard
 
@@ -16,7 +16,7 @@ def dataset(
     addresses: Sequence[Address],
     shards: Sequence[Shard],
     layers: Sequence[str],
-    channels: Sequence[int],
+    numbers: Sequence[int],
     attributes: Mapping[str, Any],
     checkpoint: str,
 ) -> xr.Dataset:
@@ -26,7 +26,7 @@ def dataset(
         addresses: of the shards; they differ by the repeat alone.
         shards: of the same units.
         layers: of the units, in the order of the shards.
-        channels: likewise.
+        numbers: of their channels, likewise.
         attributes: what they were made with, JSON values.
         checkpoint: what the weights of the network are called.
     """
@@ -38,7 +38,7 @@ def dataset(
         schema.EPOCH: np.array([first.epoch], dtype=schema.INTEGER),
         schema.CHECKPOINT: np.array([checkpoint], dtype=schema.TEXT),
         schema.LAYER: np.array(layers, dtype=schema.TEXT),
-        schema.CHANNEL: np.array(channels, dtype=schema.INTEGER),
+        schema.CHANNEL: np.array(numbers, dtype=schema.INTEGER),
     }
     variables = {}
     for item in fields(Shard):
@@ -49,15 +49,17 @@ def dataset(
             values[np.newaxis, np.newaxis, :, np.newaxis],
             variable.attributes(),
         )
+    axes = [*schema.CUBE.coordinates]
+    names = channels.labels(shards[0].image.shape[-1])
+    if names is not None:
+        axes.append(channels.COORDINATE)
+        coordinates[channels.RGB] = names
     made = xr.Dataset(
         variables,
-        {
-            axis.name: (axis.dims, coordinates[axis.name], {"description": axis.description})
-            for axis in schema.CUBE.coordinates
-        },
+        {axis.name: (axis.dims, coordinates[axis.name], {"description": axis.description}) for axis in axes},
         encoded({"title": schema.CUBE.title, **attributes}, "prototypes"),
     )
-    for axis in schema.CUBE.coordinates:
+    for axis in axes:
         if axis.dtype == schema.TEXT:
             made[axis.name].encoding |= schema.TEXT_ENCODING  # so that it is read as written, see zarr_io.py
     return made.set_xindex([schema.LAYER, schema.CHANNEL])

@@ -72,16 +72,18 @@ def link_cube(target: str | Path, parts: Iterable[str | Path]) -> None:
 
 def read_template(part: xr.Dataset) -> cube.Template:
     """The extent of a cube that exists."""
+    height, width = part.sizes[schema.Y], part.sizes[schema.X]
     return cube.Template(
         conditions=tuple(part[schema.CONDITION].to_numpy().tolist()),
         runs=tuple(part[schema.RUN].to_numpy().tolist()),
         repeats=tuple(part[schema.REPEAT].to_numpy().tolist()),
         epochs=tuple(part[schema.EPOCH].to_numpy().tolist()),
         layers=_units(part),
-        size=part.sizes[schema.Y],
+        size=height if height == width else (height, width),
         components=part.sizes[schema.COMPONENT],
         trace=part.sizes[schema.STEP],
         checkpoints=_checkpoints(part),
+        channels=part.sizes[schema.RGB],
     )
 
 
@@ -156,7 +158,7 @@ def _single(extent: cube.Template, path: Path) -> tuple[str, int]:
 
 
 def _require_same(first: cube.Template, other: cube.Template, path: Path) -> None:
-    for name in ("repeats", "epochs", "layers", "size", "components", "trace"):
+    for name in ("repeats", "epochs", "layers", "size", "channels", "components", "trace"):
         expected, found = getattr(first, name), getattr(other, name)
         if expected != found or (name == "layers" and list(expected) != list(found)):
             raise StudyError(f"{path}: {name}", expected=str(expected), found=str(found), remedy=_REMAKE)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from protoviz import files, layout
 from protoviz.registry import lookup
-from protoviz.store import cube, schema, zarr_io
+from protoviz.store import channels, cube, schema, zarr_io
 
 MASK, FIELD, UNITS = "mask.png", "receptive_field.json", "units.csv"
 WIDTH_AT_HALF = 2 * float(np.sqrt(2 * np.log(2)))  # of a Gaussian, in units of its sigma
@@ -71,13 +71,14 @@ def name_of(address: cube.Address) -> str:
 
 
 def _write(folder: Path, units: xr.Dataset) -> int:
-    """One PNG for each unit, and the table of them."""
+    """One PNG for each unit, of one channel in grey, else as RGB (`channels.as_rgb`); a table of them."""
     rows = []
     images, status = units[schema.IMAGE].to_numpy(), units[schema.STATUS].to_numpy()
+    shown = images[..., 0] if images.shape[-1] == 1 else channels.as_rgb(images)
     activations = units[schema.ACTIVATION].to_numpy()
     for at, channel in enumerate(units[schema.CHANNEL].to_numpy().tolist()):
         name = f"{channel:04d}.png"
-        Image.fromarray(images[at]).save(folder / name)
+        Image.fromarray(shown[at]).save(folder / name)
         state = schema.Status(status[at]).name.lower()
         rows.append({"channel": channel, "file": name, "status": state, "activation": activations[at]})
     files.write_csv(folder / UNITS, rows)

@@ -45,7 +45,7 @@ class Response:
         return self._read(self._cut(transforms.apply(self.renderer(latents), draws)), channels)
 
     def of_images(self, images: Tensor, channels: Tensor) -> Tensor:
-        """Responses (B,) to whole images (B, 3, size, size) in [0, 1]."""
+        """Responses (B,) to whole images (B, C, H, W) in [0, 1]."""
         return self._read(self._cut(images), channels)
 
     def _cut(self, images: Tensor) -> Tensor:

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from protoviz.config.image_size import Size, sides
 from protoviz.models.priors.base import ImagePrior
 from protoviz.models.readout.crop import Crop
 from protoviz.models.readout.operations import Graph, prepare
-from protoviz.models.readout.trace import frozen, trace
+from protoviz.models.readout.trace import trace
 from protoviz.models.readout.windows import Span, Window, whole
+from protoviz.models.readout.wrappers import frozen
 
 Render = Callable[[Tensor], Tensor]
 
@@ -20,7 +22,7 @@ class Renderer:
 
     Args:
         prior: renders latents.
-        size: height and width of the images, px.
+        size: height and width of the images, px: a number for squares, or (H, W).
         dtype: of the computation, where the prior has parameters; others compute in float32.
         device: where to compute.
 
@@ -28,9 +30,12 @@ class Renderer:
         elements: numbers that an image's rendering holds in all, for an estimate of memory.
     """
 
-    def __init__(self, prior: ImagePrior, size: int, dtype: torch.dtype, device: torch.device) -> None:
-        self.size, self._native = size, prior.image_size
-        self._weights = _bilinear(self._native, size).to(device) if self._native != size else None
+    def __init__(self, prior: ImagePrior, size: Size, dtype: torch.dtype, device: torch.device) -> None:
+        self._whole, self._native = whole(*sides(size)), whole(*sides(prior.image_size))
+        self._weights = None
+        if self._native != self._whole:
+            pairs = zip(self._native.size, self._whole.size, strict=True)
+            self._weights = tuple(_bilinear(*pair).to(device) for pair in pairs)
         self._plain: Render = prior.render
         self._graph: Graph | None = None
         self._dtype, self._device = torch.float32, device
@@ -43,18 +48,20 @@ class Renderer:
         self.elements = self._graph.traced.elements if self._graph else 0
 
     def __call__(self, latents: Tensor) -> Tensor:
-        """Images (B, 3, size, size) in [0, 1], float32, of latents (B, latent_size)."""
+        """Images (B, C, H, W) in [0, 1], float32, of latents (B, latent_size)."""
         images = self._plain(latents.to(self._dtype))
-        return self._resized(images, whole(self.size, self.size), whole(self._native, self._native))
+        return self._resized(images, self._whole, self._native)
 
     def within(self, window: Window) -> Render:
-        """What renders only a window of the image: latents -> (B, 3, h, w) in [0, 1], float32."""
-        if window == whole(self.size, self.size):
+        """What renders only a window of the image: latents -> (B, C, h, w) in [0, 1], float32."""
+        if window == self._whole:
             return self
         if not self._graph:
             (top, bottom), (left, right) = window
             return lambda latents: self(latents)[:, :, top:bottom, left:right]
-        seen = window if self._weights is None else Window(*(_seen(self._weights, span) for span in window))
+        seen = window
+        if self._weights is not None:
+            seen = Window(*map(_seen, self._weights, window))
         crop = Crop(self._graph)
         output = next(node for node in reversed(self._graph.traced.graph.nodes) if node.op == "output")
         (image,) = output.all_input_nodes
@@ -64,15 +71,15 @@ class Renderer:
         return lambda latents: self._resized(cut(latents.to(self._dtype)), window, seen)
 
     def _resized(self, images: Tensor, window: Window, seen: Window) -> Tensor:
-        """A window of the resized image, of what it depends on of the rendered one, (B, 3, h, w), float32.
+        """A window of the resized image, of what it depends on of the rendered one, (B, C, h, w), float32.
 
         Two matrix products, in the precision of the search.
         """
         if self._weights is None:
             return images.float()
-        weights = self._weights.to(images.dtype)
         down, across = (
-            weights[slice(*span), slice(*source)] for span, source in zip(window, seen, strict=True)
+            weights.to(images.dtype)[slice(*span), slice(*source)]
+            for weights, span, source in zip(self._weights, window, seen, strict=True)
         )
         return (down @ (images @ across.T)).float().clamp(0, 1)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from protoviz import compute, seeding
 from protoviz.config.synthesis import Objective, Synthesis
-from protoviz.models.priors.base import ImagePrior
+from protoviz.models.priors.base import ImagePrior, require_channels
 from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.store.cube import Shard
@@ -55,8 +55,8 @@ def prototypes(
         Prototypes in the order of `units`, layer after layer.
 
     Raises:
-        StudyError: a layer, channel or position that the network does not have, or an evolution strategy
-            that cannot take latents of this size.
+        StudyError: a layer, channel or position that the network does not have, a prior of images of other
+            channels, or an evolution strategy that cannot take latents of this size.
     """
     _require_feasible(network, units, prior, recipe)
     dtype = compute.precision(recipe.precision, device)
@@ -87,6 +87,7 @@ def _require_feasible(
     for layer, channels in units.items():
         network.require_channels(layer, channels)
         network.position(layer, recipe.objective)
+    require_channels(prior, network.channels)
     evolution = recipe.evolution
     if evolution.strategy != "none":
         origin = torch.zeros(1, prior.latent_size)
@@ -188,8 +189,7 @@ class _Layers:
     def first(self, units: Sequence[Unit], start: Tensor, some: range) -> Attempt:
         """The prototypes of some of the units, from their starts (U, latent_size)."""
         units = units[some.start : some.stop]
-        start = self._evolved(units, start[some.start : some.stop])
-        return self._climb(self.fast, units, start)
+        return self._climb(self.fast, units, self._evolved(units, start[some.start : some.stop]))
 
     def again(self, units: Sequence[Unit], found: Attempt, attempt: int) -> Attempt:
         """A further attempt for units that are dead or astray.

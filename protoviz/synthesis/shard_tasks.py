@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from protoviz import compute
+from protoviz.config.image_size import Size
 from protoviz.config.synthesis import Synthesis
 from protoviz.errors import StudyError
 from protoviz.models.priors import base
@@ -106,7 +107,7 @@ class Shards:
         layers, channels = schema.unit_labels(template.layers)
         units = {layer: channels[at].tolist() for layer, at in schema.layer_slices(layers).items()}
         network = Network(self.load(self.sources[epoch])[0], template.size, *self.colours)
-        prior = _prior(*self.prior, template.size, device)
+        prior = _prior(*self.prior, template.size, template.channels, device)
         shard = prototypes(
             network,
             units,
@@ -127,6 +128,6 @@ def _prepared(device: str, threads: int) -> torch.device:
 
 @functools.lru_cache(maxsize=1)
 def _prior(
-    name: str, weights: str | None, sha256: str | None, size: int, device: torch.device
+    name: str, weights: str | None, sha256: str | None, size: Size, channels: int, device: torch.device
 ) -> base.ImagePrior:
-    return base.load(name, weights=weights, sha256=sha256, size=size, device=device)
+    return base.load(name, weights=weights, sha256=sha256, size=size, channels=channels, device=device)

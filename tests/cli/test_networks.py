@@ -9,6 +9,7 @@ import pytest
 import torch
 import xarray as xr
 from PIL import Image
+from torch import nn
 
 import protoviz
 from protoviz.cli.contact_sheet import CAPTION, GAP, contact_sheet
@@ -167,6 +168,45 @@ def test_a_folder_that_is_a_file_is_refused_first(monkeypatch, capsys, tmp_path)
         assert err == (
             f"--out {out}: expected a folder that can be written to, found a file; name another one\n"
         )
+
+
+@pytest.fixture(scope="module")
+def grey():
+    """A network of images of one channel, known to timm by a name."""
+    from timm.models import register_model
+
+    def protoviz_grey(**_options):
+        return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3))
+
+    register_model(protoviz_grey)
+    return "timm:protoviz_grey"
+
+
+def test_images_of_one_channel_and_two_sides(monkeypatch, capsys, tmp_path, grey):
+    out, _, _ = run(monkeypatch, capsys, "units", grey, "--size", "12x20")
+    assert [line.split() for line in out.splitlines()[1:]] == [
+        ["0", "Conv2d", "map", "4", "10", "x", "18"],
+        ["2", "Conv2d", "map", "6", "8", "x", "16"],
+        ["2", "layers,", "10", "units", "at", "12", "x", "20", "px"],
+    ]
+    arguments = ("2:0-1", "--size", "12x20", "--steps", "2", "--repeats", "1", "--out", tmp_path)
+    out, err, status = run(monkeypatch, capsys, "synthesize", grey, *arguments)
+    assert (err, status) == ("", 0)
+    with xr.open_zarr(tmp_path / "prototypes.zarr", chunks=None) as made:
+        assert made.rgb.to_numpy().tolist() == ["grey"]
+        stored = made.image[0, 0, 0, 0, 1].to_numpy()
+    with Image.open(tmp_path / "2_1_0.png") as picture:
+        shown = np.asarray(picture)
+    np.testing.assert_array_equal(shown, np.repeat(stored, 3, axis=-1))
+    with Image.open(tmp_path / "units.png") as sheet:
+        assert sheet.size == (2 * (100 + GAP) + GAP, 60 + CAPTION + 2 * GAP), "enlarged five times"
+
+
+@pytest.mark.parametrize("size", ["0", "12x", "x12", "1x2x3", "12.5", "0x4"])
+def test_a_size_that_is_none_is_refused(monkeypatch, capsys, size):
+    _, err, status = run(monkeypatch, capsys, "units", MODEL, "--size", size)
+    assert status == 2
+    assert f"argument --size: invalid _size value: '{size}'" in err
 
 
 def test_a_number_that_is_none_is_refused(monkeypatch, capsys):

@@ -12,10 +12,32 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from protoviz.config.image_size import Size, named, sides
 from protoviz.errors import StudyError
 from protoviz.registry import lookup
 
 SMALLEST = 2  # px
+RGB = 3  # channels
+
+
+def channels(prior: "ImagePrior") -> int:
+    """Of a prior's images."""
+    return int(getattr(prior, "channels", RGB))
+
+
+def require_channels(prior: "ImagePrior", count: int) -> None:
+    """Check that a prior's images have as many channels as those of a network.
+
+    Raises:
+        StudyError: they have not.
+    """
+    if channels(prior) != count:
+        raise StudyError(
+            f"image prior {type(prior).__name__}",
+            expected=f"images of {count} channel{'s' * (count != 1)}, as the network takes",
+            found=f"images of {channels(prior)}",
+            remedy="choose a prior that makes such images: 'fourier' or 'pixels'",
+        )
 
 
 class ImagePrior(Protocol):
@@ -26,14 +48,18 @@ class ImagePrior(Protocol):
 
     Attributes:
         latent_size: dimensions of a latent.
-        image_size: height and width of an image, in px.
+        image_size: height and width of an image, px: a number for squares, or (H, W).
+        channels: of an image, C; one that does not say it makes RGB images.
     """
 
     latent_size: int
-    image_size: int
+
+    @property
+    def image_size(self) -> Size:
+        """See above."""
 
     def render(self, latents: Tensor) -> Tensor:
-        """Images (B, 3, H, W) in [0, 1] of latents (B, latent_size) whose prior is N(0, I)."""
+        """Images (B, C, H, W) in [0, 1] of latents (B, latent_size) whose prior is N(0, I)."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +71,32 @@ class Origin:
         weights: path or address of the weights.
         sha256: what the digest of the weights should be.
         size: height and width of the images, px.
+        channels: of the images.
         device: where the prior computes.
     """
 
     prior: str
     weights: str | Path | None
     sha256: str | None
-    size: int | None
+    size: Size | None
+    channels: int
     device: torch.device | str
 
     def file(self) -> str | Path:
         """The weights, for a prior that has some; it brings its own image size.
 
         Raises:
-            StudyError: none are named.
+            StudyError: none are named, or the images should be no RGB squares.
         """
+        others = [f"{self.channels} channel{'s' * (self.channels != 1)}"] if self.channels != RGB else []
+        others += [named(self.size)] if isinstance(self.size, tuple) else []
+        if others:
+            raise StudyError(
+                f"image prior {self.prior!r}",
+                expected="a network of RGB squares, as its weights were learnt on such images",
+                found=f"one of images of {' and '.join(others)}",
+                remedy="choose a prior without weights: 'fourier' or 'pixels'",
+            )
         if self.weights is None:
             raise StudyError(
                 f"image prior {self.prior!r}",
@@ -69,7 +106,7 @@ class Origin:
             )
         return self.weights
 
-    def side(self) -> int:
+    def extent(self) -> Size:
         """The image size, for a prior without weights.
 
         Raises:
@@ -83,11 +120,11 @@ class Origin:
                 found=str(self.weights or self.sha256),
                 remedy="leave the weights out, or choose 'generator' or 'deepsim'",
             )
-        if self.size is None or self.size < SMALLEST:
+        if self.size is None or min(sides(self.size)) < SMALLEST:
             raise StudyError(
                 where,
                 expected=f"an image size of at least {SMALLEST} px",
-                found="none" if self.size is None else f"{self.size} px",
+                found="none" if self.size is None else named(self.size),
                 remedy="give the input size of the network",
             )
         return self.size
@@ -98,7 +135,8 @@ def load(
     *,
     weights: str | Path | None = None,
     sha256: str | None = None,
-    size: int | None = None,
+    size: Size | None = None,
+    channels: int = RGB,
     device: torch.device | str = "cpu",
 ) -> ImagePrior:
     """An image prior of the registry.
@@ -107,14 +145,16 @@ def load(
         name: "generator" and "deepsim" have weights, "fourier" and "pixels" have none.
         weights: path or address (https, http, file) of the weights of a prior that has some.
         sha256: hex digest that the weights must have.
-        size: image size of a prior without weights, px; the others make images of their own size.
+        size: image size of a prior without weights, px, a number or (H, W); the others have their
+            own.
+        channels: of the images; priors with weights make RGB images alone.
         device: where the prior computes.
 
     Raises:
         StudyError: no prior has this name; weights or size are missing or do not belong to it; the weights
             cannot be had or are not those of this prior.
     """
-    return lookup(PRIORS, name, "image prior")(Origin(name, weights, sha256, size, device))
+    return lookup(PRIORS, name, "image prior")(Origin(name, weights, sha256, size, channels, device))
 
 
 # Imported when asked for: a process loads the code of the one prior that it uses.
@@ -136,13 +176,13 @@ def _deepsim(origin: Origin) -> ImagePrior:
 def _fourier(origin: Origin) -> ImagePrior:
     from protoviz.models.priors import fourier
 
-    return fourier.Fourier(origin.side()).to(origin.device).eval()
+    return fourier.Fourier(origin.extent(), origin.channels).to(origin.device).eval()
 
 
 def _pixels(origin: Origin) -> ImagePrior:
     from protoviz.models.priors import pixels
 
-    return pixels.Pixels(origin.side()).to(origin.device).eval()
+    return pixels.Pixels(origin.extent(), origin.channels).to(origin.device).eval()
 
 
 PRIORS: dict[str, Callable[[Origin], ImagePrior]] = {

@@ -1,14 +1,51 @@
 """What a module must be to be read: it can be copied, its weights are numbers, it takes the images."""
 
 import copy
-from collections.abc import Callable
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
+from protoviz.config.image_size import Size, checked, named, sides
 from protoviz.errors import StudyError, said
-from protoviz.models.readout import trace
+from protoviz.models.readout import calls, wrappers
+from protoviz.models.resnet import IMAGENET_MEAN, IMAGENET_STD
+
+
+def require_python(module: nn.Module) -> None:
+    """Its modules are Python's, which can be watched at work.
+
+    Raises:
+        StudyError: naming the first that is TorchScript.
+    """
+    for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            raise StudyError(
+                f"network: {name or 'itself'} ({part.original_name})",
+                expected="modules of Python, whose layers can be read",
+                found="TorchScript, whose operations are compiled",
+                remedy="pass the module that was scripted or traced, and load the weights into it: "
+                "model.load_state_dict(scripted.state_dict())",
+            )
+
+
+def require_initialised(module: nn.Module) -> None:
+    """Every weight has a shape.
+
+    Raises:
+        StudyError: naming the first lazy module that has seen no images.
+    """
+    for name, part in module.named_modules():
+        if any(is_lazy(value) for value in (*part._parameters.values(), *part._buffers.values())):
+            raise StudyError(
+                f"network: {name or 'itself'} ({type(part).__name__})",
+                expected="weights with a shape",
+                found="a lazy module that has seen no images",
+                remedy="run the network once on images, or load its weights",
+            )
 
 
 def require_finite(module: nn.Module) -> None:
@@ -37,6 +74,33 @@ def with_numbers(module: nn.Module) -> nn.Module:
     return copied
 
 
+def normalisation(
+    module: nn.Module, size: Size, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel of a network's images; see `Network`.
+
+    Raises:
+        StudyError: they are not as many numbers, or not finite, or a deviation is not above 0.
+    """
+    first, count = channels(module), channel_count(module, size)
+    if first is None or first[1] != len(IMAGENET_MEAN):
+        count = len(mean if mean is not None else std or ()) or count
+    is_rgb = count == len(IMAGENET_MEAN)
+    means = tuple(map(float, mean if mean is not None else IMAGENET_MEAN if is_rgb else [0] * count))
+    stds = tuple(map(float, std if std is not None else IMAGENET_STD if is_rgb else [1] * count))
+    for name, values, above in (("mean", means, -math.inf), ("std", stds, 0.0)):
+        if len(values) != count or not all(above < value < math.inf for value in values):
+            number = "three numbers" if is_rgb else f"{count} number{'s' * (count != 1)}"
+            colours = "for red, green and blue" if is_rgb else "one for each channel"
+            raise StudyError(
+                name,
+                expected=f"{number}{' above 0' * (above == 0)}, {colours} in [0, 1]",
+                found=str(list(values)),
+                remedy="leave it out for the network's own or ImageNet's, or 0 and 1 if it takes no RGB",
+            )
+    return means, stds
+
+
 def require_own_statistics(module: nn.Module) -> None:
     """The response to an image does not depend on the others of its batch.
 
@@ -53,82 +117,83 @@ def require_own_statistics(module: nn.Module) -> None:
             )
 
 
-def require_pixels(size: int) -> None:
-    """Images of this size have pixels.
-
-    Raises:
-        StudyError: they have none.
-    """
-    if size < 1:
-        raise _unfit(size, "no pixels")
-
-
 def copied(module: nn.Module) -> nn.Module:
-    """See `trace.frozen`.
+    """See `wrappers.frozen`.
 
     Raises:
         StudyError: torch cannot copy it.
     """
     try:
-        return trace.frozen(module)
+        return wrappers.frozen(module)
     except (RuntimeError, TypeError) as error:
         raise StudyError(
             f"network {type(module).__name__}",
             expected="a module that copy.deepcopy can copy",
-            found=_short(error),
-            remedy="take off what is not a plain module, as torch.nn.utils.remove_weight_norm does",
+            found=said(error),
+            remedy="take off what cannot be copied, such as open files and locks",
         ) from error
 
 
-def shapes(module: nn.Module, example: Tensor, size: int) -> dict[str, tuple[int, ...]]:
-    """Module -> shape of its output, without the batch.
+def called(module: nn.Module, example: Tensor, size: Size) -> calls.Calls:
+    """What the modules of a network return when it is given images.
 
     Raises:
-        StudyError: the network cannot take such images.
+        StudyError: the network cannot take such images: of this size, or of so many channels.
     """
     try:
         with torch.no_grad():
-            found = _shapes(module, example)
-    except (RuntimeError, ValueError, AssertionError, IndexError, TypeError) as error:
-        raise _unfit(size, _short(error)) from error
-    for name, shape in found.items():
+            found = calls.record(module, example)
+    except Exception as error:  # whatever a network's own code may raise
+        raise _unfit(module, example, size, said(error)) from error
+    for name, shape in found.shapes.items():
         if 0 in shape:
-            raise _unfit(size, f"nothing left of them at {name}")
+            raise _unfit(module, example, size, f"nothing left of them at {name}")
     return found
 
 
-def _shapes(module: nn.Module, images: Tensor) -> dict[str, tuple[int, ...]]:
-    """Module -> shape of its output without the batch, of every module that returns one tensor, once.
-
-    A tensor whose first axis is not the batch is left out, such as one of windows of all images.
-    """
-    found: dict[str, tuple[int, ...] | None] = {}
-
-    def keep(name: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, _given: Any, output: Any) -> None:
-            once = name not in found and isinstance(output, Tensor)
-            batched = once and output.shape[:1] == images.shape[:1]
-            found[name] = tuple(output.shape[1:]) if batched else None
-
-        return hook
-
-    handles = [part.register_forward_hook(keep(name)) for name, part in module.named_modules() if name]
-    try:
-        module(images.clone())
-    finally:
-        for handle in handles:
-            handle.remove()
-    return {name: shape for name, shape in found.items() if shape is not None}
-
-
-def _unfit(size: int, found: str) -> StudyError:
+def _unfit(module: nn.Module, example: Tensor, size: Size, found: str) -> StudyError:
+    own, given = channels(module), example.shape[1]
+    if own is not None and own[1] != given:
+        return StudyError(
+            f"network, images of {_counted(given)}",
+            expected=f"images of {_counted(own[1])}, as its first convolution {own[0]!r} takes",
+            found=f"{_counted(given)}: {found}",
+            remedy="give mean and std a number for each channel that it takes",
+        )
+    remedy = "choose another size"
+    if own is None:
+        remedy += ", or give mean and std a number for each channel that it takes"
     return StudyError(
-        f"network, images of {size} px",
-        expected="a size that it can take",
-        found=found,
-        remedy="choose another size",
+        f"network, images of {named(size)}", expected="a size that it can take", found=found, remedy=remedy
     )
 
 
-def _short(error: Exception) -> str:
-    return said(error)
+def channels(module: nn.Module) -> tuple[str, int] | None:
+    """The first convolution of a network, in the order of its modules, and the channels that it takes."""
+    for name, part in module.named_modules():
+        if isinstance(part, nn.Conv2d):
+            return name or type(part).__name__, part.in_channels
+    return None
+
+
+def channel_count(module: nn.Module, size: Any) -> int:
+    """How many channels a network's images have if nothing says it: what its first convolution takes.
+
+    Three if it has none, or if the network takes RGB all the same: where it makes them grey itself, or pixels
+    into channels, before that convolution.
+    """
+    first = channels(module)
+    if first is None or first[1] == len(IMAGENET_MEAN):
+        return len(IMAGENET_MEAN)
+    for count in (len(IMAGENET_MEAN), first[1]):
+        try:
+            with torch.no_grad():
+                wrappers.frozen(module).cpu().float()(torch.zeros(2, count, *sides(checked(size))))
+        except Exception:  # whatever a network's own code may raise; what it is, is said later
+            continue
+        return count
+    return first[1]
+
+
+def _counted(number: int) -> str:
+    return f"{number} channel{'s' * (number != 1)}"

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from protoviz.models.readout import trace
+from protoviz.models.readout import wrappers
+from protoviz.models.readout.calls import Counted, path_of
 
 
 class _ReachedError(Exception):
@@ -23,13 +24,13 @@ def weights(module: nn.Module, layers: Collection[str], example: Tensor) -> set[
 
     Args:
         module: the network; it is copied, not changed.
-        layers: names of its modules.
+        layers: names of calls of its modules.
         example: normalised images (B, C, H, W).
 
     Returns:
         Names as in the module's state dict.
     """
-    copied = trace.frozen(module).cpu().float()
+    copied = wrappers.frozen(module).cpu().float()
     for parameter in copied.parameters():
         parameter.requires_grad_(True)
     waiting, outputs, called = set(layers), list[Tensor](), list[str]()
@@ -44,16 +45,21 @@ def weights(module: nn.Module, layers: Collection[str], example: Tensor) -> set[
 
         return hook
 
-    def left(name: str) -> Callable[..., None]:
+    counted = Counted()
+
+    def left(path: str) -> Callable[..., None]:
         def hook(_part: nn.Module, _given: Any, output: Any) -> None:
-            outputs.extend(one for one in (output if isinstance(output, tuple) else (output,)))
-            waiting.discard(name)
+            name = counted(path)
+            if name in waiting:
+                outputs.extend(one for one in (output if isinstance(output, tuple) else (output,)))
+                waiting.discard(name)
 
         return hook
 
+    asked = set(map(path_of, layers))
     for name, part in copied.named_modules():
         part.register_forward_pre_hook(entered(name))
-        if name in waiting:
+        if name in asked:
             part.register_forward_hook(left(name))
     with torch.enable_grad(), contextlib.suppress(_ReachedError):
         copied(example)

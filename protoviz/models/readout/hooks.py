@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from protoviz.models.readout import layers
+from protoviz.models.readout.calls import Counted, heard, path_of
 from protoviz.models.readout.trace import ACTIVATION_FUNCTIONS, is_in_place
 
 _ACTIVATIONS = {function.__name__ for function in ACTIVATION_FUNCTIONS}
@@ -88,7 +89,7 @@ class Hooked(nn.Module):
 
     Args:
         module: frozen.
-        layers: names of modules.
+        layers: names of calls of modules.
         following: layer -> calls from its value to its non-linearity (`following`), to read what this
             gives; None to read what enters the layer's last non-linearity, if it ends in one.
         channels_last: those of the layers whose maps are (B, H, W, C).
@@ -109,7 +110,8 @@ class Hooked(nn.Module):
         """Layer -> its value, channels first, for normalised images (B, 3, H, W)."""
         reading = _Reading(len(self.layers), self.following)
         handles = [
-            self.module.get_submodule(name).register_forward_hook(reading.hook(name)) for name in self.layers
+            self.module.get_submodule(path).register_forward_hook(reading.hook(path, self.layers))
+            for path in dict.fromkeys(map(path_of, self.layers))
         ]
         try:
             with _Watch(reading.tell):
@@ -136,11 +138,13 @@ class _Reading:
         self.waiting: dict[str, tuple[Tensor, int]] = {}  # for so many calls that read the value
         self.activations: list[_Call] = []
 
-    def hook(self, layer: str) -> Callable[..., None]:
-        """What takes the output of a layer."""
+    def hook(self, path: str, layers: Collection[str]) -> Callable[..., None]:
+        """What takes the output of a module, in those of its calls that are layers to be read."""
+        counted = Counted()
 
         def take(_module: nn.Module, _given: Any, output: Any) -> None:
-            if not isinstance(output, Tensor):
+            layer = counted(path)
+            if layer not in layers or not isinstance(output, Tensor):
                 return
             if self.following is None:
                 ends = (call.given for call in reversed(self.activations) if call.result is output)
@@ -177,20 +181,12 @@ def following(module: nn.Module, images: Tensor) -> dict[str, int]:
     calls: list[_Call] = []
     outputs: dict[str, tuple[Tensor, int]] = {}
 
-    def keep(name: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, _given: Any, output: Any) -> None:
-            if isinstance(output, Tensor):
-                outputs[name] = output, len(calls)
+    def keep(name: str, _module: nn.Module, _given: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            outputs[name] = output, len(calls)
 
-        return hook
-
-    handles = [part.register_forward_hook(keep(name)) for name, part in module.named_modules() if name]
-    try:
-        with _Watch(calls.append):
-            module(images.clone())
-    finally:
-        for handle in handles:
-            handle.remove()
+    with heard(module, keep), _Watch(calls.append):
+        module(images.clone())
     return {name: _calls_to_activation(calls, *found) for name, found in outputs.items()}
 
 

@@ -1,19 +1,23 @@
 """The layers of a network: modules whose channels are units, and the positions at which these are read."""
 
+import difflib
 import re
-from dataclasses import dataclass
-from math import isqrt
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import gcd, isqrt
 from typing import Literal
 
 from torch import Tensor, nn
 
 from protoviz.errors import StudyError
+from protoviz.models.readout.calls import Calls, path_of
 from protoviz.models.readout.trace import ACTIVATION_MODULES, PASSING_MODULES
 
 Kind = Literal["map", "vector", "tokens"]
 
 _SQUEEZE_EXCITE = re.compile(r"^(Effective)?SE(Module|Layer|Block)?$|SqueezeExcit")  # timm's, torchvision's
 _LAST = (nn.Linear, nn.LayerNorm)  # take the last axis for that of the channels
+_ALIKE = (*ACTIVATION_MODULES, *PASSING_MODULES)  # give what they are given another value, or the same
 _KINDS: tuple[Kind, ...] = ("vector", "tokens", "map")  # of values with so many axes beside the batch
 
 
@@ -22,7 +26,8 @@ class Layer:
     """A module whose channels are units.
 
     Attributes:
-        name: its path in the network ("layer3.1.conv2").
+        name: its path in the network ("layer3.1.conv2"); of a module that is called several times in one
+            forward pass, the calls after the first are "relu#2", "relu#3", ...
         type: its class ("Conv2d").
         kind: "map" (B, C, H, W), "tokens" (B, T, C) or "vector" (B, C).
         channels: C.
@@ -43,18 +48,67 @@ class Layer:
     gate: bool = False
 
 
-def layer_of(name: str, module: nn.Module, shape: tuple[int, ...]) -> Layer | None:
-    """What a module's output of this shape (without the batch) offers, or None if it has no channels."""
-    silent = isinstance(module, (*ACTIVATION_MODULES, *PASSING_MODULES))
-    if silent or not 1 <= len(shape) <= len(_KINDS):
+def layers_of(module: nn.Module, calls: Calls, sides: tuple[int, int]) -> dict[str, Layer]:
+    """The layers of a network, in the order of its modules; several calls of one are layers of their own.
+
+    A non-linearity is one, too: its value before it is what it is given.
+
+    Args:
+        module: the network.
+        calls: of a forward pass.
+        sides: height and width of its images.
+    """
+    inside = gates(module)
+    parts = dict(module.named_modules())
+    last: dict[str, bool] = {}
+    for name, shape in calls.shapes.items():  # in the order in which they end: sources come before
+        part = parts[path_of(name)]
+        source = calls.sources.get(name)
+        if isinstance(part, _ALIKE) and source in last and calls.shapes[source] == shape:
+            last[name] = last[source]
+        else:
+            last[name] = is_channels_last(part, shape, sides)
+    found = {}
+    made: dict[str, list[str]] = {}
+    for name in calls.shapes:
+        made.setdefault(path_of(name), []).append(name)
+    for path, part in parts.items():
+        for name in made.get(path, ()):
+            layer = layer_of(name, part, calls.shapes[name], last[name])
+            if layer is not None:
+                found[name] = replace(layer, gate=path in inside)
+    return found
+
+
+def layer_of(name: str, module: nn.Module, shape: tuple[int, ...], last: bool) -> Layer | None:
+    """What a module's output of this shape (without the batch) offers, or None if it has no channels.
+
+    `last`: whether its channels are its last axis.
+    """
+    if isinstance(module, PASSING_MODULES) or not 1 <= len(shape) <= len(_KINDS):
         return None
-    last = _is_channels_last(module, shape)
     channels, extent = (shape[-1], shape[:-1]) if last else (shape[0], shape[1:])
     weighted = any(True for _ in module.children()) or isinstance(
         module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear
     )
     kind = _KINDS[len(shape) - 1]
     return Layer(name, type(module).__name__, kind, channels, extent, weighted, last and kind == "map")
+
+
+def absent(name: str, layers: Mapping[str, Layer], reason: tuple[str, str] | None) -> StudyError:
+    """The error for a name that is none of a layer: a reason with its remedy, or the names that are near."""
+    names = [layer.name for layer in layers.values() if layer.weighted]
+    near = difflib.get_close_matches(name, layers, n=3) or names[:3]
+    found, remedy = reason or (
+        "no such name",
+        f"did you mean {', '.join(near)}? `protoviz units` lists them all",
+    )
+    return StudyError(
+        f"layer {name!r}",
+        expected=f"one of the {len(layers)} layers of the network",
+        found=found,
+        remedy=remedy,
+    )
 
 
 def gates(module: nn.Module) -> set[str]:
@@ -65,27 +119,46 @@ def gates(module: nn.Module) -> set[str]:
     }
 
 
-def _is_channels_last(module: nn.Module, shape: tuple[int, ...]) -> bool:
+def is_channels_last(module: nn.Module, shape: tuple[int, ...], sides: tuple[int, int]) -> bool:
+    """Whether the last axis of a module's output (without the batch) is that of the channels.
+
+    `sides`: height and width of the images, in whose proportions maps are.
+    """
     if len(shape) < 3:
         return len(shape) == 2  # tokens are (T, C)
     if isinstance(module, _LAST):
         return True
     foreign = not any(True for _ in module.children()) and not type(module).__module__.startswith("torch.nn")
-    square = shape[0] == shape[1] != shape[2]  # as the maps of square images are
-    return square and (foreign or any(isinstance(part, _LAST) for part in module.modules()))
+    like = _is_like(shape[:2], sides) and not _is_like(shape[1:3], sides)
+    made_so = (
+        foreign or isinstance(module, _ALIKE) or any(isinstance(part, _LAST) for part in module.modules())
+    )
+    return like and made_so
 
 
-def centre(layer: Layer) -> tuple[int, ...]:
-    """The position that the paper reads (S6): ((H-1)//2, (W-1)//2); the same of a square of tokens.
+def _is_like(extent: tuple[int, ...], sides: tuple[int, int]) -> bool:
+    """Whether a map may be one of images of these sides: of their proportions, to the px."""
+    height, width = extent
+    if sides[0] == sides[1]:
+        return height == width
+    return abs(height * sides[1] - width * sides[0]) < sides[0] + sides[1]
 
-    Tokens are a square of patches after those that are none (a class token): their number beyond the
-    largest square.
+
+def centre(layer: Layer, sides: tuple[int, int] = (1, 1)) -> tuple[int, ...]:
+    """The position that the paper reads (S6): ((H-1)//2, (W-1)//2); the same of a grid of tokens.
+
+    Tokens are a grid of patches in the proportions of the image, whose height and width are `sides`, after
+    those that are none (a class token): their number beyond the largest such grid.
     """
     if layer.kind == "map":
         return (layer.shape[0] - 1) // 2, (layer.shape[1] - 1) // 2
     if layer.kind == "tokens":
-        side = isqrt(layer.shape[0])
-        return (layer.shape[0] - side**2 + (side - 1) // 2 * side + (side - 1) // 2,)
+        down, across = (side // gcd(*sides) for side in sides)
+        times = max(1, isqrt(layer.shape[0] // (down * across)))
+        rows, columns = times * down, times * across
+        if rows * columns > layer.shape[0]:  # its patches are no squares
+            rows = columns = isqrt(layer.shape[0])
+        return (layer.shape[0] - rows * columns + (rows - 1) // 2 * columns + (columns - 1) // 2,)
     return ()
 
 

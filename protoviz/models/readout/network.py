@@ -1,6 +1,5 @@
 """A frozen network prepared for read-out: its layers, and the responses of its units to images."""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -8,70 +7,78 @@ from dataclasses import replace
 import torch
 from torch import Tensor, fx, nn
 
+from protoviz.config.image_size import Size, checked, sides
 from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
-from protoviz.models.readout import checks, crop, hooks, layers, operations, readout, trace
+from protoviz.models.readout import calls, checks, crop, hooks, layers, operations, readout, repeatable, trace
 from protoviz.models.readout.layers import Layer
 from protoviz.models.readout.readout import Readout
 from protoviz.models.readout.windows import Window, whole
-from protoviz.models.resnet import IMAGENET_MEAN, IMAGENET_STD
 
 
 class Network:
     """A network whose units can be driven.
 
     Args:
-        module: maps normalised images (B, 3, size, size) to anything; it is copied, not changed.
-        size: height and width of its images, px.
-        mean, std: of the RGB values in [0, 1], the normalisation it was trained with.
+        module: maps normalised images (B, C, H, W) to anything; it is copied, not changed. What runs it on
+            several devices, compiles or averages it is taken off, of its parts as well.
+        size: height and width of its images, px: a number for squares, or (H, W).
+        mean, std: of values in [0, 1], a number for each of the C channels, the normalisation it was trained
+            with. By default C is what the first convolution takes, 3 if there is none or the network
+            takes RGB; mean and deviation are ImageNet's for RGB, 0 and 1 for any other number of channels.
         finite: whether weights that are not numbers are refused; if not, a network whose training diverged is
             read as it is, and responses that depend on such weights are not finite.
 
     Attributes:
-        layers: name -> layer, of every module whose output has channels, in the order of the modules.
+        size: as given, in the one form that a size has.
+        channels: C.
+        layers: name -> layer, of every module whose output has channels, in the order of the modules; of each
+            call of a module that is called several times.
 
     Raises:
-        StudyError: a weight is not finite and has to be, the network cannot be copied, it normalises over the
-            images of a batch, or it cannot take images of this size.
+        StudyError: a weight is not finite and has to be, or has no shape yet; the network cannot be copied,
+            is TorchScript, normalises over the images of a batch, changes its answer from call to call, or
+            cannot take such images.
     """
 
     def __init__(
         self,
         module: nn.Module,
-        size: int,
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
+        size: Size,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
         *,
         finite: bool = True,
     ) -> None:
+        checks.require_python(module)
+        checks.require_initialised(module)
         if finite:
             checks.require_finite(module)
         checks.require_own_statistics(module)
-        checks.require_pixels(size)
-        self.size = size
-        self._mean, self._std = tuple(mean), tuple(std)
+        self.size: Size = checked(size)
+        self._mean, self._std = checks.normalisation(module, self.size, mean, std)
         self._normal: dict[torch.device, tuple[Tensor, Tensor]] = {}
         self._module = checks.copied(module).cpu().float()
         self._prepared: dict[tuple[torch.dtype, torch.device], operations.Graph] = {}
         self._moved: dict[tuple[torch.dtype, torch.device], nn.Module] = {}
-        example = self.normalise(torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)))
-        shapes = checks.shapes(self._module, example, size)
+        shape = 2, self.channels, *sides(self.size)
+        example = self.normalise(torch.rand(shape, generator=torch.Generator().manual_seed(0)))
+        self._calls = checks.called(self._module, example, self.size)
+        repeatable.require_repeatable(self._module, example)
         numbers = checks.with_numbers(self._module)  # without which all graphs seem to give the same
         graph_is_known = numbers is self._module or trace.trace(numbers, example) is not None
         self._traced = trace.trace(self._module, example) if graph_is_known else None
-        known = self._traced.results if self._traced else shapes
+        known = self._traced.results if self._traced else self._calls.shapes
         with torch.no_grad():
             self._following = {} if self._traced else hooks.following(self._module, example)
-        found = {
-            name: layers.layer_of(name, part, shapes[name])
-            for name, part in self._module.named_modules()
-            if name in shapes and name in known
-        }
-        gates = layers.gates(self._module)
-        self.layers: dict[str, Layer] = {
-            name: replace(layer, gate=name in gates) for name, layer in found.items() if layer
-        }
+        found = layers.layers_of(self._module, self._calls, sides(self.size))
+        self.layers: dict[str, Layer] = {name: layer for name, layer in found.items() if name in known}
         self._nodes = _nodes(self._traced, self.layers) if self._traced else {}
+
+    @property
+    def channels(self) -> int:
+        """Of its images."""
+        return len(self._mean)
 
     @property
     def is_traced(self) -> bool:
@@ -84,7 +91,7 @@ class Network:
         return self._traced.elements if self._traced else 0
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Map RGB images (B, 3, H, W) in [0, 1] to what the network was trained on."""
+        """Map images (B, C, H, W) in [0, 1] to what the network was trained on."""
         if images.device not in self._normal:  # a copy to a GPU, once: it cannot be part of a recorded step
             values = torch.tensor([self._mean, self._std]).to(images.device)
             self._normal[images.device] = values[0][:, None, None], 1 / values[1][:, None, None]
@@ -100,7 +107,7 @@ class Network:
         position = self.position(layer, objective)
         if not self._traced:
             hooked = self._hooked([layer], objective, dtype, device)
-            return Readout(hooks.Unit(hooked, layer, position), whole(self.size, self.size))
+            return Readout(hooks.Unit(hooked, layer, position), whole(*sides(self.size)))
         node = self._nodes[layer, objective.activation]
         return readout.unit_readout(self._graph(dtype, device), node, position)
 
@@ -115,7 +122,7 @@ class Network:
         positions = {layer: self.position(layer, objective) for layer in layers}
         if not self._traced:
             hooked = self._hooked(layers, objective, dtype, device)
-            return hooks.Columns(hooked, positions), whole(self.size, self.size)
+            return hooks.Columns(hooked, positions), whole(*sides(self.size))
         nodes = {layer: (self._nodes[layer, objective.activation], positions[layer]) for layer in layers}
         return readout.columns(self._graph(dtype, device), nodes)
 
@@ -126,7 +133,7 @@ class Network:
 
         Slower than `columns`, as all of every map is computed, but rounded as the network itself rounds, and
         open to modes that replace operations. Nothing past the layer is run. What is returned maps
-        normalised images (B, 3, size, size) to responses (B, C), both of `dtype`.
+        normalised images (B, C, H, W) to responses (B, C), both of `dtype`.
 
         Raises:
             StudyError: as `readout`.
@@ -144,7 +151,7 @@ class Network:
         if objective.position == "mean":
             return None if found.shape else ()
         if objective.position == "centre":
-            return layers.centre(found)
+            return layers.centre(found, sides(self.size))
         if objective.position == "image_centre":
             return self._image_centre(found)
         return layers.require_position(found, objective.position)
@@ -164,18 +171,12 @@ class Network:
         """A layer by its name.
 
         Raises:
-            StudyError: there is none; the message names those that are near.
+            StudyError: there is none; the message says what the module of this name is, or names those that
+                are near.
         """
-        if name in self.layers:
-            return self.layers[name]
-        names = [layer.name for layer in self.layers.values() if layer.weighted]
-        near = difflib.get_close_matches(name, self.layers, n=3) or names[:3]
-        raise StudyError(
-            f"layer {name!r}",
-            expected=f"one of the {len(self.layers)} layers of the network",
-            found="no such name",
-            remedy=f"did you mean {', '.join(near)}? `protoviz units` lists them all",
-        )
+        if name not in self.layers:
+            raise layers.absent(name, self.layers, calls.why_not(self._module, self._calls, name))
+        return self.layers[name]
 
     def add_directions(self, layer: str, directions: Tensor) -> str:
         """Add a layer whose channels are directions in the space of another one's channels.
@@ -275,7 +276,7 @@ class Network:
                     position = (at, 0) if axis == 0 else (0, at)
                     box = crop.receptive_field(graph, node, *position)
                     if box:
-                        boxes[axis, at] = abs(sum(box[axis]) - self.size) / 2
+                        boxes[axis, at] = abs(sum(box[axis]) - sides(self.size)[axis]) / 2
         if not boxes:
             raise StudyError(
                 f"layer {layer.name!r}: position image_centre",

@@ -4,7 +4,6 @@ The graph comes from torch.fx, which runs the network's own Python once on symbo
 cannot: which value enters a layer's last non-linearity, and which part of a map a unit depends on.
 """
 
-import copy
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
+
+from protoviz.models.readout.calls import Counted
 
 SHAPE = "shape"  # of the value of a node, in its `meta`; of the example's, so with its batch
 
@@ -39,11 +40,12 @@ _SHAPE_ATTRIBUTES, _SHAPE_METHODS = ("shape", "ndim", "dtype", "device"), ("size
 
 
 class _Tracer(fx.Tracer):
-    """Remembers the node of what each module returned."""
+    """Remembers the node of what each call of a module returned."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.results: dict[str, fx.Node | None] = {}
+        self.results: dict[str, fx.Node] = {}
+        self.counted = Counted()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Modules of torch, and classes made of one that only build it differently."""
@@ -64,9 +66,9 @@ class _Tracer(fx.Tracer):
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         result = super().call_module(m, forward, args, kwargs)
-        name = self.path_of_module(m)
-        once = name not in self.results and isinstance(result, fx.Proxy)
-        self.results[name] = result.node if once else None
+        name = self.counted(self.path_of_module(m))
+        if isinstance(result, fx.Proxy):
+            self.results[name] = result.node
         return result
 
 
@@ -87,7 +89,7 @@ class Traced:
     Attributes:
         module: the network, frozen, evaluation mode, nothing in place.
         graph: of its operations; the nodes know the shape of their value.
-        results: layer -> the node of its output.
+        results: layer -> the node of its output; its name is that of a call (see `calls`).
     """
 
     module: nn.Module
@@ -167,11 +169,6 @@ class Traced:
         return node.op == "call_module" and isinstance(self.find(node), types)
 
 
-def frozen(module: nn.Module) -> nn.Module:
-    """A copy in evaluation mode that learns nothing."""
-    return copy.deepcopy(module).eval().requires_grad_(False)
-
-
 def trace(module: nn.Module, example: Tensor) -> Traced | None:
     """The graph of a frozen module, or None where its Python depends on values.
 
@@ -197,8 +194,7 @@ def trace(module: nn.Module, example: Tensor) -> Traced | None:
     if not same:
         _set_in_place(in_place, True)
         return None
-    results = {name: node for name, node in tracer.results.items() if node is not None and name}
-    return Traced(module, graph, results)
+    return Traced(module, graph, tracer.results)
 
 
 def _set_in_place(modules: list[nn.Module], value: bool) -> None:

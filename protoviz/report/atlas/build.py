@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
+
 from protoviz import files
 from protoviz.config.analysis import Atlas
 from protoviz.progress import track
@@ -25,7 +27,7 @@ from protoviz.report.atlas import curves, pieces, scripts
 from protoviz.report.atlas.sources import Source, labels
 from protoviz.report.atlas.tally import Tally
 from protoviz.report.palette import colours
-from protoviz.store import schema
+from protoviz.store import channels, schema
 
 PAGE = Path(__file__).parent / "page"
 
@@ -105,6 +107,7 @@ def _cube(source: Source, strips: frozenset[str]) -> dict[str, Any]:
         "layers": [[layer, *_units(source, layer)] for layer in source.layers],
         "strips": [layer for layer in source.layers if layer in strips],
         "size": source.size,
+        "shown": how_shown(source.cube),
         "networks": [[network.condition, network.run] for network in source.networks],
         "computed": computed,
     }
@@ -114,3 +117,12 @@ def _units(source: Source, layer: str) -> list[Any]:
     """The number of units of a layer, and their channels where they are not 0, 1, 2, ..."""
     channels = source.channels(layer)
     return [len(channels)] if channels == list(range(len(channels))) else [len(channels), channels]
+
+
+def how_shown(cube: xr.Dataset) -> str:
+    """How images that are no RGB squares are shown; nothing of those that are."""
+    height, width = cube.sizes[schema.Y], cube.sizes[schema.X]
+    sides = ""
+    if height != width:
+        sides = f"They have {height} x {width} px and are shown with black around them."
+    return " ".join(filter(None, (channels.how_shown(cube.sizes[schema.RGB]), sides)))

@@ -16,8 +16,8 @@ def nearest(
     The matrix of products is added up over bands of rows, so that the images are never held as floats.
 
     Args:
-        images: (N, S, S, 3).
-        masks: (N, S, S) in [0, 1], one for each image.
+        images: (N, H, W, C).
+        masks: (N, H, W) in [0, 1], one for each image.
         live: (N,), the images that count.
         count: at most so many; fewer where fewer are live.
 

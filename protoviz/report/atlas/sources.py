@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from protoviz.store import schema
+from protoviz.store import channels, schema
 
 Float32 = NDArray[np.float32]
 Images = NDArray[np.uint8]
@@ -71,8 +71,8 @@ class Source:
 
     @property
     def size(self) -> int:
-        """Height and width of the images, px."""
-        return int(self.cube.sizes[schema.X])
+        """Height and width of the images as they are shown, px: the longer side, as they are made square."""
+        return int(max(self.cube.sizes[schema.X], self.cube.sizes[schema.Y]))
 
     def place(self, network: Network) -> dict[str, int]:
         """Where a network lies along condition and run."""
@@ -82,6 +82,10 @@ class Source:
         }
 
     def images(self, network: Network, units: slice, **at: int) -> Images:
+        """Prototypes as they are shown: RGB squares, with black around others; see `stored`."""
+        return as_shown(self.stored(network, units, **at))
+
+    def stored(self, network: Network, units: slice, **at: int) -> Images:
         """Prototypes of some units of a network, with the axes that `at` does not fix by position."""
         chosen = self.cube[schema.IMAGE].isel({**self.place(network), **at, schema.UNIT: units})
         images: Images = chosen.to_numpy()
@@ -93,21 +97,30 @@ class Source:
         return values
 
     def masks(self, network: Network, layer: str) -> Float32:
+        """(epoch, S, S): the masks of a layer for the images as they are shown; 1 where there are none."""
+        return channels.squared(self.stored_masks(network, layer), 1)
+
+    def stored_masks(self, network: Network, layer: str) -> Float32:
         """(epoch, y, x): the masks of a layer; 1 where there are none."""
         epochs = labels(self.cube, schema.EPOCH)
         if network.fields is None or layer not in labels(network.fields, schema.LAYER):
-            return np.ones((len(epochs), self.size, self.size), np.float32)
+            return np.ones((len(epochs), self.cube.sizes[schema.Y], self.cube.sizes[schema.X]), np.float32)
         chosen = network.fields[schema.MASK].isel({schema.CONDITION: 0, schema.RUN: 0})
         masks: Float32 = chosen.sel({schema.LAYER: layer, schema.EPOCH: epochs}).to_numpy()
         return np.nan_to_num(masks, nan=1.0)
 
     def fixed_mask(self, layer: str) -> Float32 | None:
-        """(1, y, x): the one mask of a layer in all networks and epochs; None where there is none."""
+        """(1, S, S): the one mask of a layer in all networks and epochs; None where there is none."""
         fields = self.networks[0].fields
         if fields is None or schema.FIXED_MASK not in fields:
             return None
         mask: Float32 = fields[schema.FIXED_MASK].sel({schema.LAYER: layer}).to_numpy()
-        return np.nan_to_num(mask[None], nan=1.0)
+        return channels.squared(np.nan_to_num(mask[None], nan=1.0), 1)
+
+
+def as_shown(images: Images) -> Images:
+    """Images (..., y, x, C) as RGB squares (..., S, S, 3), by the rule of `channels.as_rgb`."""
+    return channels.squared(channels.as_rgb(images), -3)
 
 
 def labels(dataset: xr.Dataset | xr.DataArray, name: str) -> list[Any]:

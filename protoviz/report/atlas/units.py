@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from protoviz.analysis import metrics
 from protoviz.report.atlas import neighbours, scripts, sheets
-from protoviz.report.atlas.sources import Images, Network, Source, labels
+from protoviz.report.atlas.sources import Images, Network, Source, as_shown, labels
 from protoviz.store import schema
 from protoviz.store.schema_appearance import SATURATION, SETTLING_EPOCH
 from protoviz.store.schema_responses import TOP_IMAGE
@@ -23,7 +23,7 @@ class Neighbourhood(NamedTuple):
     Units are counted through: those of the first network, of the second, ...
 
     Attributes:
-        images: (N, S, S, 3).
+        images: (N, S, S, 3), as they are shown.
         places: (N, k), the nearest units; -1 for a unit without a prototype.
         distances: (N, k).
     """
@@ -37,12 +37,12 @@ def neighbourhood(source: Source, layer: str) -> Neighbourhood:
     """Compare the units of a layer across all networks; layers have masks of their own, so never across."""
     at = source.layers[layer]
     last = {schema.REPEAT: 0, schema.EPOCH: source.cube.sizes[schema.EPOCH] - 1}
-    images = np.concatenate([source.images(network, at, **last) for network in source.networks])
+    images = np.concatenate([source.stored(network, at, **last) for network in source.networks])
     status = [source.numbers(network, schema.STATUS, at)[0, -1] for network in source.networks]
-    masks = [source.masks(network, layer)[-1] for network in source.networks]
+    masks = [source.stored_masks(network, layer)[-1] for network in source.networks]
     each = np.repeat(np.stack(masks), at.stop - at.start, axis=0)
     live = np.concatenate(status) == schema.Status.CONVERGED
-    return Neighbourhood(images, *neighbours.nearest(images, each, live, NEIGHBOURS))
+    return Neighbourhood(as_shown(images), *neighbours.nearest(images, each, live, NEIGHBOURS))
 
 
 def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -> dict[str, Any]:

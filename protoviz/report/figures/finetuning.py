@@ -1,6 +1,7 @@
 """The figures of study B: prototypes by unit, layer and training state (Q6), and their map (Q7)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from protoviz.report.figures.pictures import Blocks, Images, hatched, mosaic
 from protoviz.report.figures.style import HEADER, INK, MARGIN, SMALL, SOFT, WIDTH, Page, count, styled
 from protoviz.store import attributes, schema, schema_projection
+from protoviz.store.channels import as_rgb, squared
 
 LABELS = 1.85  # inches to the left of the grid
 FEET = 0.75  # inches under a map, for the scale of depth
@@ -39,7 +41,7 @@ def state_grid(cube: xr.Dataset, layers: int, title: str, dpi: int) -> Figure:
         title: of the study.
         dpi: at which the figure will be saved.
     """
-    images, alive = _first(cube[schema.IMAGE]), _first(cube[schema.STATUS]) == schema.Status.CONVERGED
+    images, alive = _shown(cube), _first(cube[schema.STATUS]) == schema.Status.CONVERGED
     slices = schema.layer_slices(cube[schema.LAYER].to_numpy())
     names = list(slices)
     shown = [
@@ -125,7 +127,7 @@ def state_maps(
                 places[..., 0].ravel(), places[..., 1].ravel(), s=POINT / 3, c="#E8E8E8", linewidths=0
             )
         if pictures:
-            _pictures(axes, places[epoch], _first(cube[schema.IMAGE])[epoch], colours)
+            _pictures(axes, places[epoch], _shown(cube)[epoch], colours)
         else:
             axes.scatter(places[epoch, :, 0], places[epoch, :, 1], s=POINT, c=colours, linewidths=0)
         axes.set_title(state)
@@ -148,6 +150,12 @@ def state_maps(
         ],
     )
     return page.figure
+
+
+def _shown(cube: xr.Dataset) -> Images:
+    """The images as RGB squares, see `channels`."""
+    images: Any = _first(cube[schema.IMAGE])
+    return squared(as_rgb(images), -3)
 
 
 def _lines(name: str) -> list[str]:

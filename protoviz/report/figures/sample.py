@@ -10,6 +10,7 @@ import xarray as xr
 from protoviz.errors import StudyError
 from protoviz.report.figures.pictures import Images, Mask, apply_mask
 from protoviz.store import schema
+from protoviz.store.channels import as_rgb, squared
 
 Masks = Mapping[str, xr.Dataset | None]
 
@@ -25,7 +26,7 @@ class Drawn:
 
 
 class Sample:
-    """The first run and repeat of a cube.
+    """The first run and repeat of a cube. Its images are shown as RGB, and with black around them as squares.
 
     Args:
         cube: the prototypes (protoviz.store.cube.open_cube).
@@ -36,7 +37,7 @@ class Sample:
         self.run = int(cube[schema.RUN].values[0])
         self.conditions = names(cube[schema.CONDITION])
         self.epochs = [int(epoch) for epoch in cube[schema.EPOCH].values]
-        self.size = cube.sizes[schema.X]
+        self.size = max(cube.sizes[schema.X], cube.sizes[schema.Y])
         self._layer_of_unit = names(cube[schema.LAYER])
         self._channel_of_unit = cube[schema.CHANNEL].values
         self._cube, self._masks = cube.isel(run=0, repeat=0), masks
@@ -64,7 +65,7 @@ class Sample:
         ):
             return None
         field = fields[schema.MASK].sel(condition=condition, run=self.run, epoch=epoch)
-        mask: Mask = field.values[names(fields[schema.LAYER]).index(layer)]
+        mask: Mask = squared(field.values[names(fields[schema.LAYER]).index(layer)], 0)
         return mask if np.isfinite(mask).all() else None
 
     def draw(
@@ -80,7 +81,7 @@ class Sample:
         part = part.sel(condition=condition, epoch=epoch)
         mask = self.mask(condition, epoch, layer) if masked else None
         return Drawn(
-            apply_mask(part[schema.IMAGE].values, mask),
+            apply_mask(squared(as_rgb(part[schema.IMAGE].values), -3), mask),
             part[schema.ACTIVATION].values,
             part[schema.STATUS].values == schema.Status.CONVERGED,
             mask,

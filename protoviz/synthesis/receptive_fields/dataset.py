@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz import seeding
+from protoviz.config.image_size import sides
 from protoviz.config.synthesis import Objective
 from protoviz.models.readout.network import Network
 from protoviz.store import schema
@@ -114,7 +115,8 @@ def _common(network: Network, layers: Sequence[str], objective: Objective) -> di
     for layer in layers:
         box = network.box(layer, objective)
         # What reads the mean, or has no way to the image by windows alone, may see all of it.
-        rows, columns = box or ((0, network.size), (0, network.size))
+        height, width = sides(network.size)
+        rows, columns = box or ((0, height), (0, width))
         boxes.append((*rows, *columns))
         masks.append(fit_gaussian(expected_map(network, layer, objective)).mask)
     return {schema.BOX: np.array(boxes), schema.FIXED_MASK: np.array(masks)}

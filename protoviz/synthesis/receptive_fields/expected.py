@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from protoviz.config.image_size import sides
 from protoviz.config.synthesis import Objective
 from protoviz.models.readout.network import Network
 from protoviz.synthesis.receptive_fields.paths import CountingPaths
@@ -26,7 +27,7 @@ _HOW = torch.float64, torch.device("cpu")
 
 
 def expected_map(network: Network, layer: str, objective: Objective) -> NDArray[np.float64]:
-    """The share of the paths to a layer's unit that begin at each pixel, (size, size); sums to 1.
+    """The share of the paths to a layer's unit that begin at each pixel, (H, W); sums to 1.
 
     NaN everywhere, so that the mask fitted to it is 1 everywhere, if the paths are not to be counted: none
     leads to the image, or their number is not finite.
@@ -39,11 +40,11 @@ def expected_map(network: Network, layer: str, objective: Objective) -> NDArray[
     Raises:
         StudyError: there is no such layer, or no such position in it.
     """
-    pixels = torch.ones(1, 3, network.size, network.size, dtype=torch.float64, requires_grad=True)
+    pixels = torch.ones(1, network.channels, *sides(network.size), dtype=torch.float64, requires_grad=True)
     respond = network.uncut(layer, objective, *_HOW)
     with CountingPaths():
         response = respond(pixels)
-    unknown = np.full((network.size, network.size), np.nan)
+    unknown = np.full(sides(network.size), np.nan)
     if not response.requires_grad:
         return unknown
     (gradient,) = torch.autograd.grad(response.sum(), pixels)

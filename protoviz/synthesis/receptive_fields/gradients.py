@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from protoviz.config.image_size import sides
 from protoviz.config.synthesis import Objective
 from protoviz.models.readout.network import Network
 
@@ -59,10 +60,10 @@ def layer_map(
     generator: np.random.Generator,
     device: torch.device | str = "cpu",
 ) -> NDArray[np.float32]:
-    """The map (size, size) of all units of a layer together.
+    """The map (H, W) of all units of a layer together.
 
     Args:
-        network: of any kind; its images have size x size px.
+        network: of any kind; its images have H x W px.
         layer: of the units.
         objective: which response is meant: where in the layer, before or after its non-linearity.
         estimator: how.
@@ -73,7 +74,7 @@ def layer_map(
         StudyError: there is no such layer, or no such position in it.
     """
     channels = network.layer(layer).channels
-    drawn = _noise(generator, estimator.noise, network.size)
+    drawn = _noise(generator, estimator.noise, network)
     if estimator.estimate == "as-written":
         flips = generator.integers(0, 2, (estimator.probes, channels)).astype(np.float32) * 2 - 1
         signs = torch.from_numpy(flips).to(device)
@@ -93,11 +94,11 @@ def unit_maps(
     generator: np.random.Generator,
     device: torch.device | str = "cpu",
 ) -> NDArray[np.float32]:
-    """The maps (channels, size, size) of the units one by one: a backward pass for each of them.
+    """The maps (channels, H, W) of the units one by one: a backward pass for each of them.
 
     The noise is that of `layer_map` with the same generator; arguments and errors as there.
     """
-    noise = _noise(generator, estimator.noise, network.size)
+    noise = _noise(generator, estimator.noise, network)
     alone = torch.eye(network.layer(layer).channels, device=device)
     maps: NDArray[np.float32] = _maps(network, layer, objective, estimator, noise, alone).cpu().numpy()
     return maps
@@ -134,8 +135,8 @@ def _maps(
     return mean.mean(1) if paper else mean.square().sum(1)
 
 
-def _noise(generator: np.random.Generator, count: int, size: int) -> NDArray[np.float32]:
-    return generator.random((count, 3, size, size), dtype=np.float32)
+def _noise(generator: np.random.Generator, count: int, network: Network) -> NDArray[np.float32]:
+    return generator.random((count, network.channels, *sides(network.size)), dtype=np.float32)
 
 
 def _batches(noise: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:

@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from protoviz.errors import StudyError
-from protoviz.models.readout.layers import Layer, centre, layer_of, require_position
+from protoviz.models.readout.layers import Layer, centre, is_channels_last, layer_of, require_position
 
 
 def of(kind, *shape):
@@ -30,19 +30,19 @@ def of(kind, *shape):
     ],
 )
 def test_channels_and_extent_of_an_output(module, shape, expected):
-    layer = layer_of("here", module, shape)
+    layer = layer_of("here", module, shape, is_channels_last(module, shape, (224, 224)))
     assert (layer.kind, layer.channels, layer.shape, layer.weighted, layer.channels_last) == expected
     assert (layer.name, layer.type) == ("here", type(module).__name__)
 
 
-@pytest.mark.parametrize("module", [nn.ReLU(), nn.Dropout(), nn.Identity(), nn.GELU()])
+@pytest.mark.parametrize("module", [nn.Dropout(), nn.Identity()])
 def test_modules_without_channels_of_their_own_are_no_layers(module):
-    assert layer_of("here", module, (8, 5, 5)) is None
+    assert layer_of("here", module, (8, 5, 5), False) is None
 
 
 @pytest.mark.parametrize("shape", [(), (2, 3, 4, 5)])
 def test_numbers_and_volumes_are_no_layers(shape):
-    assert layer_of("here", nn.Conv2d(3, 8, 3), shape) is None
+    assert layer_of("here", nn.Conv2d(3, 8, 3), shape, False) is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import threading
 
 import pytest
 import torch
@@ -58,7 +59,7 @@ def test_every_convolution_is_a_layer():
     assert sum(".se." in name for name in convolutions) == 32
 
 
-def test_modules_that_run_twice_or_never_or_without_a_tensor_are_no_layers():
+def test_modules_that_run_never_or_without_a_tensor_are_no_layers():
     class Odd(nn.Module):
         def __init__(self):
             super().__init__()
@@ -71,7 +72,16 @@ def test_modules_that_run_twice_or_never_or_without_a_tensor_are_no_layers():
             return self.windows(self.once(x))
 
     for kind in (Odd, branching(Odd)):
-        assert list(Network(kind(), 8).layers) == ["once"]
+        network = Network(kind(), 8)
+        assert list(network.layers) == ["twice", "twice#2", "once"]
+        for name, found in {
+            "never": "a Conv2d that the network does not call when it is given images; name one",
+            "pair": "a MaxPool2d that returns a tuple; name a module",
+            "windows": r"a Flatten that returns \(4, 4, 4\), whose first axis is not the batch",
+            "twice#3": "2 calls of it in one forward pass; name it twice or twice#2",
+        }.items():
+            with pytest.raises(StudyError, match=rf"layer '{name}': expected one of the 3 layers .*{found}"):
+                network.layer(name)
 
 
 def test_the_centre_is_the_paper_s(network):
@@ -344,7 +354,7 @@ class TestRefusals:
 
     def test_a_network_that_no_copy_can_be_made_of(self):
         plain = nn.Sequential(nn.Conv2d(3, 4, 3))
-        plain.scale = plain[0].weight * 2
+        plain.lock = threading.Lock()
         with pytest.raises(
             StudyError, match=r"network Sequential: expected a module that copy.deepcopy can copy"
         ):

@@ -81,7 +81,7 @@
     const list = study.cubes.map((cube) => {
       const epochs = cube.checkpoint.length > 12 ? `${cube.checkpoint.length} checkpoints from ${cube.checkpoint[0]} to ${cube.checkpoint.at(-1)}` : cube.checkpoint.join(", ");
       const lacking = Object.entries(NAMES).filter(([name]) => !cube.computed[name]).map(([, text]) => text);
-      return atlas.element("li", {}, atlas.element("b", {}, cube.title), `: ${cube.networks.map(([condition, run]) => `${condition} ${run}`).join(", ")}; ${atlas.count(cube.repeat.length, "repeat")}; ${epochs}; ${cube.layers.length > 8 ? atlas.count(cube.layers.length, "layer") : cube.layers.map(([name, size]) => `${name} (${size})`).join(", ")}; images of ${cube.size} px. `, lacking.length ? `Not computed: ${lacking.join(", ")}.` : "");
+      return atlas.element("li", {}, atlas.element("b", {}, cube.title), `: ${cube.networks.map(([condition, run]) => `${condition} ${run}`).join(", ")}; ${atlas.count(cube.repeat.length, "repeat")}; ${epochs}; ${cube.layers.length > 8 ? atlas.count(cube.layers.length, "layer") : cube.layers.map(([name, size]) => `${name} (${size})`).join(", ")}; images of ${cube.size} px. ${cube.shown ? `${cube.shown} ` : ""}`, lacking.length ? `Not computed: ${lacking.join(", ")}.` : "");
     });
     const bytes = study.bytes;
     const total = Object.values(bytes).reduce((sum, one) => sum + one, 0);
