@@ -6,10 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+
+from tests.reference.forked import Zygote
+from tests.reference.project import LIBRARIES
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +51,7 @@ text = pathlib.Path("input.txt").read_text() if name == "first" else ""
 print("hello from", name)
 if pathlib.Path("../broken.txt").exists() and name in pathlib.Path("../broken.txt").read_text():
     sys.exit(f"{name} cannot work")
-time.sleep(float(os.environ.get("WORK_SECONDS", "0.5")))
+time.sleep(float(os.environ.get("WORK_SECONDS", "0")))
 deadline = time.monotonic() + 600  # these two only end together, where they are told to meet
 while name in ("middle-a", "middle-b") and "MEET" in os.environ:
     if all(f"start {other} " in open("../log.txt").read() for other in ("middle-a", "middle-b")):
@@ -61,6 +65,14 @@ note("end")
 """
 
 ALL = {"first", "middle-a", "middle-b", "middle-c", "last", "alone"}
+
+
+@pytest.fixture(scope="module")
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    """What the driver, DVC and the stages are forked from."""
+    started = Zygote(tmp_path_factory.mktemp("zygote"), *LIBRARIES)
+    yield started
+    started.close()
 
 
 @pytest.fixture
@@ -87,10 +99,17 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, **own, "PATH": path}
 
 
-def repro(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "protoviz", "repro", *arguments]
-    own = {**environment(folder), **variables}
-    return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, timeout=1200)
+Repro = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def repro(zygote: Zygote) -> Repro:
+    def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "protoviz", "repro", *arguments]
+        own = zygote.serving({**environment(folder), **variables})
+        return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, timeout=1200)
+
+    return run
 
 
 def log(folder: Path) -> list[tuple[float, str, str]]:
@@ -110,7 +129,7 @@ def locked(folder: Path) -> dict[str, object]:
     return dict(YAML(typ="safe").load(folder / "dvc.lock")["stages"])
 
 
-def test_it_runs_all_in_order_and_side_by_side_and_then_nothing(project: Path) -> None:
+def test_it_runs_all_in_order_and_side_by_side_and_then_nothing(project: Path, repro: Repro) -> None:
     result = repro(project, "-j", "2", MEET="yes")
     assert result.returncode == 0, result.stdout + result.stderr
     at = {(what, name): seconds for seconds, what, name in log(project)}
@@ -133,7 +152,7 @@ def test_it_runs_all_in_order_and_side_by_side_and_then_nothing(project: Path) -
     assert ran(project) == []
 
 
-def test_it_runs_only_what_is_stale(project: Path) -> None:
+def test_it_runs_only_what_is_stale(project: Path, repro: Repro) -> None:
     assert repro(project, "-j", "3").returncode == 0
     ran(project)
     (project / "middle-b.txt").unlink()
@@ -149,15 +168,16 @@ def test_it_runs_only_what_is_stale(project: Path) -> None:
     assert set(names) == ALL - {"alone"}
 
 
-def test_the_result_is_that_of_serial_dvc(project: Path) -> None:
+def test_the_result_is_that_of_serial_dvc(project: Path, repro: Repro, zygote: Zygote) -> None:
     serial = project.parent / "serial"
     shutil.copytree(project, serial)
     assert repro(project, "-j", "3").returncode == 0
-    subprocess.run(["dvc", "repro"], cwd=serial, env=environment(serial), check=True, capture_output=True)
+    own = zygote.serving(environment(serial))
+    subprocess.run(["dvc", "repro"], cwd=serial, env=own, check=True, capture_output=True)
     assert locked(project) == locked(serial)
 
 
-def test_a_failed_stage_is_named_and_what_is_done_is_kept(project: Path) -> None:
+def test_a_failed_stage_is_named_and_what_is_done_is_kept(project: Path, repro: Repro) -> None:
     broken = project.parent / "broken.txt"
     broken.write_text("middle-a")
     result = repro(project, "-j", "2")
@@ -183,11 +203,11 @@ def is_alive(process: int) -> bool:
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_it_stops_cleanly(project: Path, end: signal.Signals) -> None:
+def test_it_stops_cleanly(project: Path, zygote: Zygote, end: signal.Signals) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "protoviz", "repro", "-j", "2"],
         cwd=project,
-        env={**environment(project), "WORK_SECONDS": "3600"},
+        env=zygote.serving({**environment(project), "WORK_SECONDS": "3600"}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -218,7 +238,7 @@ def test_it_stops_cleanly(project: Path, end: signal.Signals) -> None:
     ],
 )
 def test_wrong_parameters_end_in_one_line_before_anything_runs(
-    project: Path, old: str, new: str, message: str
+    project: Path, repro: Repro, old: str, new: str, message: str
 ) -> None:
     params = project / "params.yaml"
     assert old in params.read_text()
@@ -230,14 +250,14 @@ def test_wrong_parameters_end_in_one_line_before_anything_runs(
     assert ran(project) == []
 
 
-def test_a_wrong_pipeline_ends_in_one_line(project: Path) -> None:
+def test_a_wrong_pipeline_ends_in_one_line(project: Path, repro: Repro) -> None:
     (project / "dvc.yaml").write_text(PIPELINE.replace("deps: [work.py, input.txt]", "needs: [input.txt]"))
     result = repro(project)
     assert result.returncode == 1
     assert result.stderr.startswith("dvc.yaml: expected a pipeline that DVC can run")
 
 
-def test_it_runs_only_at_the_top_of_the_repository(project: Path, tmp_path: Path) -> None:
+def test_it_runs_only_at_the_top_of_the_repository(project: Path, repro: Repro, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     shutil.copy(project / "params.yaml", elsewhere)

@@ -2,9 +2,10 @@
 
 Run as a script it is that process: it imports the modules that it is told, listens at a socket, and for
 every connection forks a process that becomes the program asked for, as `python -m NAME` or `python FILE`
-would: with its arguments, folder, environment and streams. Our own code is not imported before the fork, so
-that a program runs the code of its own folder. All programs of one such process share its hash seed: a test
-that compares what two programs write, and would see the order of a set, starts its second one without.
+would: with its arguments, folder, environment and streams. The program is killed when the process that
+asked for it dies. Our own code is not imported before the fork, so that a program runs the code of its own
+folder. All programs of one such process share its hash seed: a test that compares what two programs write,
+and would see the order of a set, starts its second one without.
 
 Programs that others start, such as DVC, come here through `sitecustomize.py` in the folder `startup`.
 """
@@ -14,15 +15,18 @@ import gc
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import traceback
 from pathlib import Path
 
 STARTUP = Path(__file__).parent / "startup"
 ADDRESS = "TEST_ZYGOTE"  # environment variable: the socket, for programs that others start
+EARLY = {signal.SIGINT, signal.SIGTERM}
 
 
 class Zygote:
@@ -62,10 +66,20 @@ class Program:
     def __init__(self, connection):
         self._connection = connection
         self.pid = int(connection.readline())
+        self.returncode = None
+
+    def poll(self):
+        """The return code, or None while it runs."""
+        if self.returncode is None and select.select([self._connection], [], [], 0)[0]:
+            self.wait()
+        return self.returncode
 
     def wait(self):
-        with self._connection:
-            return int(self._connection.readline())
+        """The return code, once it has ended."""
+        if self.returncode is None:
+            with self._connection:
+                self.returncode = int(self._connection.readline())
+        return self.returncode
 
 
 def ask(address, arguments, folder, environment, streams, group=False):
@@ -79,7 +93,7 @@ def ask(address, arguments, folder, environment, streams, group=False):
     with socket.socket(socket.AF_UNIX) as asking:
         asking.connect(address)
         socket.send_fds(asking, [json.dumps(said).encode() + b"\n"], streams)
-        return asking.makefile("r")
+        return asking.makefile("rb", buffering=0)
 
 
 def _serve(address):
@@ -110,10 +124,16 @@ def _begin(connection):
     text, streams, _, _ = socket.recv_fds(connection, 1 << 16, 3)
     while not text.endswith(b"\n"):
         text += connection.recv(1 << 16)
+    said = json.loads(text)
+    signal.pthread_sigmask(signal.SIG_BLOCK, EARLY)  # the program lets them through when it can end of them
     program = os.fork()
     if program == 0:
         connection.close()
-        _become(json.loads(text), streams)
+        _become(said, streams)
+    if said["group"]:  # here and there, whoever is first: it has its group before anyone knows its id
+        with contextlib.suppress(PermissionError, ProcessLookupError):
+            os.setpgid(program, program)
+    threading.Thread(target=_end_with, args=(connection, program), daemon=True).start()
     for stream in streams:
         os.close(stream)
     with contextlib.suppress(BrokenPipeError):
@@ -122,10 +142,17 @@ def _begin(connection):
     os._exit(0)
 
 
+def _end_with(connection, program):
+    """Kill the program when the process at the other end has died: it stands for the program."""
+    with contextlib.suppress(ConnectionError, ProcessLookupError):
+        if not connection.recv(1):
+            os.kill(program, signal.SIGKILL)
+
+
 def _become(said, streams):
     """In the program's own process: what Python does from its start to its end."""
     if said["group"]:
-        os.setsid()
+        os.setpgid(0, 0)
     for descriptor, stream in enumerate(streams):
         os.dup2(stream, descriptor)
         os.close(stream)
@@ -143,6 +170,7 @@ def _become(said, streams):
     sys.orig_argv = [sys.executable, *said["arguments"]]
     code = 0
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, EARLY)
         if is_module:
             runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
         else:

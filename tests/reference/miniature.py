@@ -15,9 +15,10 @@ from protoviz import layout
 from protoviz.config import params
 from protoviz.models import checkpoints, resnet
 from stages import dataset, generator
+from tests.reference.forked import Program
 
 ROOT = Path(__file__).parents[2]
-STARTED: list[subprocess.Popen[str]] = []
+STARTED: list[Program] = []
 EPOCHS = list(range(6))
 CHANGES = {
     "title": "miniature",
@@ -93,28 +94,25 @@ def call(folder, *command, zygote=None, **variables):
     )
 
 
-def start(folder, *command, **variables):
-    """A command in the study, in a process group of its own; its output goes to a file beside the study."""
-    with open(folder.parent / "output.txt", "w") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment(folder, **variables),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    STARTED.append(process)
-    return process
+def start(folder, zygote, *arguments, **variables):
+    """Fork `python ARGUMENTS` in the study, in a process group of its own, and what it starts, too.
+
+    Its output goes to a file beside the study.
+    """
+    output = folder.parent / "output.txt"
+    output.unlink(missing_ok=True)
+    own = zygote.serving(environment(folder, **variables))
+    STARTED.append(zygote.start(*arguments, folder=folder, environment=own, output=output))
+    return STARTED[-1]
 
 
 def end():
     """End what was started and still runs, as after a test that has failed."""
     while STARTED:
-        process = STARTED.pop()
+        program = STARTED.pop()
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            os.killpg(program.pid, signal.SIGKILL)
+        program.wait()
 
 
 def hashes(path):

@@ -18,16 +18,22 @@ import pytest
 from ruamel.yaml import YAML
 
 from protoviz import layout
-from tests.reference import miniature
-from tests.reference.zygote import Zygote
+from tests.reference import miniature, noted
+from tests.reference.forked import Program, Zygote
 
 pytestmark = pytest.mark.slow
 
 TASKS = 2 * len(miniature.EPOCHS)
 STORE, CHECKPOINTS = layout.prototypes("clrjit", 1), layout.checkpoints("clrjit", 1)
 CURVE = layout.training_curve("clrjit", 1)
-SYNTHESIZE = (sys.executable, "-m", "stages.synthesize", "clrjit", "1")
-REPRO = ("dvc", "repro", "--no-run-cache", "--single-item", "synthesize@clrjit-1")
+SYNTHESIZE = ("-m", "stages.synthesize", "clrjit", "1")
+TRAIN = ("-m", "stages.train", "clrjit", "1")
+REPRO = ("-m", "dvc", "repro", "--no-run-cache", "--single-item", "synthesize@clrjit-1")
+LIBRARIES = (  # what stages, DVC and dask import, so that it is imported once
+    *("distributed", "lightly.loss", "lightly.models.modules.heads", "pytorch_lightning", "torchvision"),
+    *("dask.__main__", "distributed.cli.dask_scheduler", "distributed.cli.dask_worker"),
+    *("dvc.cli", "dvc.repo", "dvc.commands.repro", "pydantic", "ruamel.yaml", "xarray", "zarr"),
+)
 MOMENTS = (0, 1, 2)  # before the work, in the first piece, in the one after: 12 kills
 ENDS = {  # signals, and what they are sent to: the stage or its whole group
     "Ctrl-C": (os.killpg, signal.SIGINT),
@@ -42,11 +48,33 @@ def study(tmp_path_factory):
     return miniature.make(tmp_path_factory.mktemp("resume") / "study")
 
 
+@dataclass(frozen=True)
+class Stages:
+    """Starts stages of the study for clrjit, run 1."""
+
+    study: Path
+    zygote: Zygote
+
+    def start(self, output, *arguments):
+        """`python ARGUMENTS`; its output is added to a file."""
+        own = miniature.environment(self.study)
+        return self.zygote.start(*arguments, folder=self.study, environment=own, output=output)
+
+    def noted(self, output, log):
+        """The synthesis; its searches are told in a log."""
+        return self.start(output, noted.__file__, log, "synthesize", "clrjit", "1")
+
+
 @pytest.fixture(scope="module")
-def zygote(study):
-    started = Zygote(miniature.environment(study), study)
+def zygote(tmp_path_factory):
+    started = Zygote(tmp_path_factory.mktemp("zygote"), *LIBRARIES)
     yield started
     started.close()
+
+
+@pytest.fixture(scope="module")
+def stages(study, zygote):
+    return Stages(study, zygote)
 
 
 @pytest.fixture
@@ -64,10 +92,10 @@ def clean(study):
 
 
 @pytest.fixture(scope="module")
-def whole(study, zygote):
+def whole(study, stages):
     """The hashes of an uninterrupted synthesis, and when its tasks began, in seconds after its start."""
     started, log = time.time(), study.parent / "whole.txt"
-    assert zygote.wait(zygote.start("synthesize", study.parent / "whole.out", log)) == 0
+    assert stages.noted(study.parent / "whole.out", log).wait() == 0
     begins = [float(line.split()[-1]) - started for line in lines(log, "begin")]
     made = miniature.hashes(study / STORE)
     clean(study)
@@ -108,73 +136,81 @@ class Killer:
     """Ends a stage at every moment of `MOMENTS`, by all of `ENDS`.
 
     Attributes:
-        wait: for the end of a process, for its return code.
-        start: the stage; returns its process.
+        start: the stage.
         begun: how often it has begun a piece of work so far, an epoch or a task.
         first, later: seconds until it begins the first piece, and then the next.
     """
 
-    wait: Callable[[int], int]
-    start: Callable[[], int]
+    start: Callable[[], Program]
     begun: Callable[[], int]
     first: float
     later: float
 
-    def kill(self, pieces, send, end):
+    def kill_all(self, clean):
+        """One after the other, each in what the one before has left; how many there were.
+
+        When the stage ends by itself before one of them, all is cleaned and they begin anew.
+        """
+        made = 0
+        while True:
+            for pieces, (send, end) in itertools.product(MOMENTS, ENDS.values()):
+                if not self._kill(pieces, send, end):
+                    clean()
+                    break
+                made += 1
+            else:
+                return made
+
+    def _kill(self, pieces, send, end):
         """Some time after so many pieces have been begun; False if the stage had ended by itself."""
         before, process = self.begun(), self.start()
-        until(lambda: self.begun() >= before + pieces or ended(process))
+        until(lambda: self.begun() >= before + pieces or process.poll() is not None)
         time.sleep(self.later / 2 if pieces else self.first / 2)
-        send(process, end)
-        code = self.wait(process)
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            send(process.pid, end)
+        code = process.wait()
         assert code in (0, 130, -end)
         return code != 0
 
 
-def ended(process):
-    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-
-
-def kills():
-    return itertools.product(MOMENTS, ENDS.values())
-
-
-def test_synthesis_survives_every_kill(fresh, zygote, whole):
+def test_synthesis_survives_every_kill(fresh, stages, whole):
     hashes, begins = whole
     output, log = fresh.parent / "kills.out", fresh.parent / "kills.txt"
     task = (begins[-1] - begins[0]) / (TASKS - 1)
     killer = Killer(
-        zygote.wait,
-        start=lambda: zygote.start("synthesize", output, log),
+        start=lambda: stages.noted(output, log),
         begun=lambda: len(lines(log, "begin")),
         first=begins[0],
         later=task,
     )
-    runs, ends = 1, list(kills())
-    for pieces, (send, end) in ends:
-        while not killer.kill(pieces, send, end):  # it has come to its end before: from the beginning
-            clean(fresh)
-            runs += 1
-    assert zygote.wait(zygote.start("synthesize", output, log)) == 0
+    runs = 1
+
+    def again():
+        nonlocal runs
+        clean(fresh)
+        runs += 1
+
+    ends = killer.kill_all(again)
+    assert stages.noted(output, log).wait() == 0
     assert miniature.hashes(fresh / STORE) == hashes
     assert not stray(fresh)
     assert max(kept(output.read_text())) > 2  # four ends come after a first piece
     wasted = len(lines(log, "begin")) - runs * TASKS
-    print(f"{len(ends)} kills wasted {wasted} tasks of {task:.2f} s")
-    assert wasted <= len(ends)  # at most one for each
+    print(f"{ends} kills wasted {wasted} tasks of {task:.2f} s")
+    assert wasted <= ends  # at most one for each
 
 
-def test_training_survives_every_kill(study, zygote, tmp_path):
+def test_training_survives_every_kill(study, stages, tmp_path):
     untrained = tmp_path / "untrained"
     (study / CHECKPOINTS).rename(untrained)
     epochs = {"train": {**miniature.CHANGES["train"], "epochs": 30, "keep": [0, 11, 30]}}
     miniature.write_params(study, {**miniature.CHANGES, **epochs})
     try:
         begin, output = time.monotonic(), study.parent / "train.out"
-        process = zygote.start("train", output)
+        process = stages.start(output, *TRAIN)
         until(lambda: list((study / layout.SCRATCH).glob("*/*/state.ckpt")))
         first = time.monotonic() - begin
-        assert zygote.wait(process) == 0
+        assert process.wait() == 0
         epoch = (time.monotonic() - begin - first) / 29
         hashes, curve = miniature.hashes(study / CHECKPOINTS), (study / CURVE).read_bytes()
         assert list(hashes) == [f"epoch_{number:04d}.safetensors" for number in (0, 11, 30)]
@@ -184,19 +220,20 @@ def test_training_survives_every_kill(study, zygote, tmp_path):
         (study / CURVE).unlink()
         output = study.parent / "train-kills.out"
         killer = Killer(
-            zygote.wait,
-            start=lambda: zygote.start("train", output),
+            start=lambda: stages.start(output, *TRAIN),
             begun=lambda: output.read_text().count(" of 30, loss") if output.exists() else 0,
             first=first,
             later=epoch,
         )
         earlier = []
-        for pieces, (send, end) in kills():
-            while not killer.kill(pieces, send, end):  # it has come to its end before: from the beginning
-                shutil.rmtree(study / layout.SCRATCH)
-                earlier.append(output.read_text())
-                output.unlink()
-        assert zygote.wait(zygote.start("train", output)) == 0
+
+        def again():
+            shutil.rmtree(study / layout.SCRATCH)
+            earlier.append(output.read_text())
+            output.unlink()
+
+        killer.kill_all(again)
+        assert stages.start(output, *TRAIN).wait() == 0
         assert miniature.hashes(study / CHECKPOINTS) == hashes
         assert (study / CURVE).read_bytes() == curve
         assert not stray(study)
@@ -212,18 +249,18 @@ def test_training_survives_every_kill(study, zygote, tmp_path):
         untrained.rename(study / CHECKPOINTS)
 
 
-def test_a_changed_parameter_leaves_no_old_piece(fresh, zygote, whole):
+def test_a_changed_parameter_leaves_no_old_piece(fresh, stages, whole):
     output, log = fresh.parent / "changed.out", fresh.parent / "changed.txt"
-    process = zygote.start("synthesize", output, log)
+    process = stages.noted(output, log)
     until(lambda: shards(fresh) >= 2)
-    os.kill(process, signal.SIGTERM)
-    assert zygote.wait(process) == 130
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait() == 130
     (before,) = (path for path in (fresh / layout.SCRATCH).glob("*/*") if path.is_dir())
 
     recipe = {**miniature.CHANGES["synthesis"], "ascent": {"steps": 4, "lr": 0.1}}
     miniature.write_params(fresh, {**miniature.CHANGES, "synthesis": recipe})
     log.unlink()
-    assert zygote.wait(zygote.start("synthesize", output, log)) == 0
+    assert stages.noted(output, log).wait() == 0
     assert len(lines(log, "begin")) == TASKS
     assert not kept(output.read_text())
     assert not before.exists()
@@ -232,15 +269,15 @@ def test_a_changed_parameter_leaves_no_old_piece(fresh, zygote, whole):
     assert not any(made[name] == whole[0][name] for name in made if name.startswith("latent/c"))
 
 
-def test_the_orphan_of_a_killed_dvc_keeps_others_out(fresh, whole):
-    dvc = miniature.start(fresh, *REPRO)
+def test_the_orphan_of_a_killed_dvc_keeps_others_out(fresh, zygote, whole):
+    dvc = miniature.start(fresh, zygote, *REPRO)
     until(lambda: shards(fresh) >= 1)
     os.kill(dvc.pid, signal.SIGKILL)
     dvc.wait()
     (lock,) = (fresh / layout.SCRATCH).glob("*/lock")
     orphan = int(re.search(r"process (\d+) on", lock.read_text())[1])
     os.kill(orphan, signal.SIGSTOP)  # or it might be done before the second one is there
-    second = miniature.call(fresh, *REPRO)
+    second = miniature.call(fresh, sys.executable, *REPRO, zygote=zygote)
     os.kill(orphan, signal.SIGCONT)
     assert second.returncode != 0
     said = f"stage synthesize@clrjit-1: expected no other process at work on it, found process {orphan} on "
@@ -249,53 +286,53 @@ def test_the_orphan_of_a_killed_dvc_keeps_others_out(fresh, whole):
 
     until(lambda: (fresh / STORE).exists())  # it works on, and publishes
     until(lambda: not Path(f"/proc/{orphan}").exists())
-    third = miniature.call(fresh, *REPRO)
+    third = miniature.call(fresh, sys.executable, *REPRO, zygote=zygote)
     assert third.returncode == 0, third.stderr
     assert kept(third.stderr) == [TASKS]
     assert miniature.hashes(fresh / STORE) == whole[0]
 
 
-def test_killed_while_dvc_takes_over_the_output(fresh, whole):
+def test_killed_while_dvc_takes_over_the_output(fresh, zygote, whole):
     """And what DVC has recorded is computed again when it is forced."""
     (fresh / "dvc.lock").unlink(missing_ok=True)
-    dvc = miniature.start(fresh, *REPRO)
+    dvc = miniature.start(fresh, zygote, *REPRO)
     until(lambda: (fresh / STORE).exists() or dvc.poll() is not None)
     os.killpg(dvc.pid, signal.SIGKILL)
     dvc.wait()
     assert not (fresh / "dvc.lock").exists()
-    again = miniature.call(fresh, *REPRO)
+    again = miniature.call(fresh, sys.executable, *REPRO, zygote=zygote)
     assert again.returncode == 0, again.stderr
     assert kept(again.stderr) == [TASKS]
     assert (fresh / "dvc.lock").exists()
     assert miniature.hashes(fresh / STORE) == whole[0]
 
-    forced = miniature.call(fresh, *REPRO, "--force")
+    forced = miniature.call(fresh, sys.executable, *REPRO, "--force", zygote=zygote)
     assert forced.returncode == 0, forced.stderr
     assert not kept(forced.stderr)
     assert miniature.hashes(fresh / STORE) == whole[0]
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_any_number_of_workers_gives_the_same_hashes(fresh, whole, number):
+def test_any_number_of_workers_gives_the_same_hashes(fresh, zygote, whole, number):
     """With three, one of them is killed in the middle."""
-    stage = miniature.start(fresh, *SYNTHESIZE, PROTOVIZ_WORKERS=str(number))
+    stage = miniature.start(fresh, zygote, *SYNTHESIZE, PROTOVIZ_WORKERS=str(number))
     if number == 3:
         until(lambda: shards(fresh) >= 2)
         os.kill(workers(stage.pid)[1], signal.SIGKILL)
-    assert stage.wait(timeout=1200) == 0, (fresh.parent / "output.txt").read_text()
+    assert stage.wait() == 0, (fresh.parent / "output.txt").read_text()
     assert miniature.hashes(fresh / STORE) == whole[0]
     assert not stray(fresh)
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_no_worker_outlives_its_stage(fresh, end):
-    stage = miniature.start(fresh, *SYNTHESIZE, PROTOVIZ_WORKERS="2")
+def test_no_worker_outlives_its_stage(fresh, zygote, end):
+    stage = miniature.start(fresh, zygote, *SYNTHESIZE, PROTOVIZ_WORKERS="2")
     until(lambda: shards(fresh) >= 1)
     left = workers(stage.pid)
     assert len(left) == 2
     send, number = ENDS[end]
     send(stage.pid, number)
-    assert stage.wait(timeout=1200) in (130, -number)
+    assert stage.wait() in (130, -number)
     until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in left))
     assert "Traceback" not in (fresh.parent / "output.txt").read_text()
     assert not (fresh / STORE).exists()
@@ -328,41 +365,45 @@ def fill(ballast):
             file.write(bytes(1 << 12))
 
 
-def test_a_full_disk_is_an_error_and_nothing_is_lost(fresh, whole, small_disk):
+def test_a_full_disk_is_an_error_and_nothing_is_lost(fresh, zygote, whole, small_disk):
     scratch = {"PROTOVIZ_SCRATCH": str(small_disk / "scratch")}
-    stage = miniature.start(fresh, *SYNTHESIZE, **scratch)
+    stage = miniature.start(fresh, zygote, *SYNTHESIZE, **scratch)
     until(lambda: len(list(small_disk.glob("scratch/*/*/store/status/c/0/0/*/*/0"))) >= 2)
     fill(small_disk / "ballast")
-    assert stage.wait(timeout=1200) == 1
+    assert stage.wait() == 1
     *_, last = (fresh.parent / "output.txt").read_text().splitlines()
     assert last.startswith(f"{STORE}: expected a disk with room that can be written to, found No space left")
     assert not (fresh / STORE).exists()
 
     (small_disk / "ballast").unlink()
-    again = miniature.call(fresh, *SYNTHESIZE, **scratch)
+    again = miniature.call(fresh, sys.executable, *SYNTHESIZE, **scratch, zygote=zygote)
     assert again.returncode == 0, again.stderr
     assert kept(again.stderr)[0] >= 2
     assert miniature.hashes(fresh / STORE) == whole[0]
 
 
-def test_a_cluster_gives_the_same_hashes(fresh, whole):
+def test_a_cluster_gives_the_same_hashes(fresh, zygote, whole):
     """A scheduler and two workers, started on their own, as the README says."""
     meet = fresh.parent / "cluster.json"
-    scheduler = ("dask", "scheduler", "--port", "0")
-    worker = ("dask", "worker", "--nworkers", "2", "--nthreads", "1", "--memory-limit", "0")
+    scheduler = ("-m", "dask", "scheduler", "--port", "0")
+    worker = ("-m", "dask", "worker", "--nworkers", "2", "--nthreads", "1", "--memory-limit", "0")
     with contextlib.ExitStack() as ends:
         for command in (scheduler, worker):
-            process = miniature.start(fresh, *command, "--no-dashboard", "--scheduler-file", str(meet))
+            process = miniature.start(
+                fresh, zygote, *command, "--no-dashboard", "--scheduler-file", str(meet)
+            )
             ends.callback(process.wait)
             ends.callback(os.killpg, process.pid, signal.SIGKILL)
         until(lambda: meet.exists() and meet.read_text())
         address = json.loads(meet.read_text())["address"]
-        made = miniature.call(fresh, *SYNTHESIZE, DASK_SCHEDULER_ADDRESS=address)
+        made = miniature.call(
+            fresh, sys.executable, *SYNTHESIZE, DASK_SCHEDULER_ADDRESS=address, zygote=zygote
+        )
     assert made.returncode == 0, made.stderr
     assert miniature.hashes(fresh / STORE) == whole[0]
 
 
-def test_the_loop_over_slots_gives_each_stage_a_device_of_its_own(tmp_path):
+def test_the_loop_over_slots_gives_each_stage_a_device_of_its_own(zygote, tmp_path):
     """The README's loop, on a pipeline whose stages note what they see and wait for each other."""
     (loop,) = re.findall(
         r"```bash\n(for group in .*?)```", (miniature.ROOT / "README.md").read_text(), re.DOTALL
@@ -392,7 +433,7 @@ def test_the_loop_over_slots_gives_each_stage_a_device_of_its_own(tmp_path):
         YAML(typ="safe").dump({"stages": stages}, file)
     shutil.copytree(miniature.ROOT / ".dvc", study / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
     subprocess.run(["git", "init", "--quiet"], cwd=study, check=True)
-    done = miniature.call(study, "bash", "-c", loop)
+    done = miniature.call(study, "bash", "-c", loop, zygote=zygote)
     assert done.returncode == 0, done.stderr
     for group in stages:
         seen = sorted((tmp_path / f"{group}-{item}.seen").read_text() for item in (1, 2, 3, 4))
