@@ -21,9 +21,10 @@ def main(params: Study, condition: str, run: int) -> None:
     named = files.read_json(layout.PRIOR) if layout.PRIOR.exists() else ours
     weights = str(layout.GENERATOR) if named["name"] == "generator" else params.prior.weights
     weights = str(Path(weights).absolute()) if weights and Path(weights).exists() else weights
-    prior = base.load(named["name"], weights=weights, sha256=named["sha256"], size=size)
     place = layout.checkpoints(condition, run)
     analysed = Analysed.of(place, params.epochs, params.size, params.colours, params.units)
+    channels = len(analysed.mean)
+    prior = base.load(named["name"], weights=weights, sha256=named["sha256"], size=size, channels=channels)
     template = cube.Template(
         conditions=(condition,),
         runs=(run,),
@@ -33,6 +34,7 @@ def main(params: Study, condition: str, run: int) -> None:
         size=size,
         components=prior.latent_size,
         trace=recipe.trace_length,
+        channels=channels,
     )
     outcome = executor.ask(machine.outcome)
     attributes = {

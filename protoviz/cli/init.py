@@ -13,6 +13,7 @@ from protoviz.errors import StudyError
 if TYPE_CHECKING:
     from torch import nn
 
+    from protoviz.config.image_size import Size
     from protoviz.config.synthesis import Synthesis
     from protoviz.models.readout.network import Network
     from protoviz.models.zoo import Model
@@ -31,19 +32,22 @@ class _Plan:
     epochs: list[int]
     layers: dict[str, int]
     repeats: int
-    size: int
+    size: "Size"
     seconds: float
 
     def __str__(self) -> str:
+        from protoviz.config.image_size import named, sides
+
         units = sum(self.layers.values())
+        height, width = sides(self.size)
         count = units * self.networks * len(self.epochs) * self.repeats
         layers = ", ".join(f"{layer} {channels}" for layer, channels in self.layers.items())
         return (
             f"epochs      {len(self.epochs)}: {_listed(self.epochs)}\n"
             f"layers      {len(self.layers)}: {layers}\n"
             f"units       {units:,}, the same at each epoch\n"
-            f"prototypes  {count:,} of {self.size} px, "
-            f"about {count * self.size**2 * _BYTES / 1e6:,.1f} MB\n"
+            f"prototypes  {count:,} of {named(self.size)}, "
+            f"about {count * height * width * _BYTES / 1e6:,.1f} MB\n"
             f"time        about {_duration(self.seconds * count)} of one core for their synthesis"
         )
 
@@ -90,7 +94,7 @@ def init(arguments: Namespace) -> None:
         "epochs": epochs,
         "layers": arguments.layers or ["?"],
         "channels": arguments.channels or _CHANNELS,
-        "size": size,
+        "size": size if isinstance(size, int) else list(size),
         "mean": mean,
         "std": std,
     }
@@ -125,18 +129,22 @@ def init(arguments: Namespace) -> None:
 
 def _read(arguments: Namespace, about: dict[str, Any], source: Path) -> "tuple[Network, nn.Module]":
     """The network with the first checkpoint's weights; a head may be missing from them."""
+    from protoviz.config.image_size import checked
     from protoviz.config.series import Series
     from protoviz.models import zoo
     from protoviz.models.readout.network import Network
     from protoviz.synthesis import analysed, importing
 
+    def prepared(module: "nn.Module") -> Network:
+        return Network(module, checked(about["size"]), about["mean"], about["std"])
+
     here = {**about, "network": arguments.model, "files": {0: str(source)}, "epochs": [0]}
     if not arguments.layers:
         module = zoo.load(arguments.model, arguments=about["arguments"]).module
-        here["layers"] = analysed.blocks(Network(module, about["size"], about["mean"], about["std"]), module)
+        here["layers"] = analysed.blocks(prepared(module), module)
     module, _, taken = importing.imported(Series.model_validate(here), source, None)
     print(f"{source}: {taken}")
-    return Network(module, about["size"], about["mean"], about["std"]), module
+    return prepared(module), module
 
 
 def _colours(arguments: Namespace, built: "Model") -> tuple[list[float], list[float]]:
@@ -197,7 +205,7 @@ def _require_whole(
                 )
 
 
-def _images(folder: Path, given: str | None, size: int) -> dict[str, Any] | None:
+def _images(folder: Path, given: str | None, size: "Size") -> dict[str, Any] | None:
     if given is None:
         return None
     return {
@@ -224,7 +232,7 @@ def _seconds(network: "Network", chosen: Any, recipe: "Synthesis", prior: str) -
     layer = list(chosen)[-1]
     some = {layer: list(chosen[layer])[:units]}
     short = recipe.model_copy(update={"ascent": recipe.ascent.model_copy(update={"steps": steps})})
-    made = base.load(prior, size=network.size)
+    made = base.load(prior, size=network.size, channels=network.channels)
     times = []
     for _ in range(2):  # the first call prepares the graph
         started = time.perf_counter()

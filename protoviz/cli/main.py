@@ -55,8 +55,13 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--epochs", type=int, nargs="+", help="that are analysed (default: all there are)")
     init.add_argument("--layers", nargs="+", help="(default: the outputs of blocks)")
     init.add_argument("--channels", type=_positive, help="of each layer (default: 16)")
-    init.add_argument("--size", type=_positive, help="of its images, px (default: the model's own)")
-    init.add_argument("--mean", type=float, nargs="+", help="of the images' values in [0, 1]")
+    init.add_argument(
+        "--size",
+        type=_size,
+        metavar="PX",
+        help="of its images: 64, or 32x48, height first (default: its own)",
+    )
+    init.add_argument("--mean", type=float, nargs="+", help="of the images' values in [0, 1], one a channel")
     init.add_argument("--std", type=float, nargs="+", help="their deviation")
     init.add_argument("--images", metavar="FOLDER", help="of photographs, one folder for each class")
     init.add_argument("--prior", default="fourier", help="fourier (default) or pixels")

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, ReceptiveFields
+from protoviz.config.image_size import Size, of_sides
 from protoviz.config.params import Compute, ConditionName, Images, Prior
 from protoviz.config.section import Count, Distinct, Natural, Positive, Section
 from protoviz.config.synthesis import Synthesis
@@ -29,7 +30,7 @@ class Series(Section):
     epochs: Annotated[list[Natural], Field(min_length=1), Distinct]
     layers: Annotated[list[str], Field(min_length=1), Distinct]
     channels: Count | None
-    size: Count
+    size: Count | Annotated[tuple[Count, Count], Field(strict=False)]  # px; height and width if two
     mean: Annotated[list[float], Field(min_length=1)]
     std: Annotated[list[Positive], Field(min_length=1)]
 
@@ -87,7 +88,9 @@ class SeriesStudy(Section):
             )
         if (self.images is None) != (self.natural is None):
             raise invalid("both images and natural, or null for both", "one of them", at="natural")
-        if self.images is not None and self.images.size != self.checkpoints.size:
+        if self.images is not None and len(self.checkpoints.mean) != 3:
+            raise invalid("null, as the networks do not take RGB images", "images", at="images")
+        if self.images is not None and self.images.size != self.size:
             raise invalid(
                 f"{self.checkpoints.size}, as checkpoints.size", str(self.images.size), at="images.size"
             )
@@ -109,9 +112,10 @@ class SeriesStudy(Section):
         return self.checkpoints.epochs
 
     @property
-    def size(self) -> int:
+    def size(self) -> Size:
         """See `study.Study`."""
-        return self.checkpoints.size
+        size = self.checkpoints.size
+        return size if isinstance(size, int) else of_sides(*size)
 
     @property
     def colours(self) -> tuple[Sequence[float], Sequence[float]]:

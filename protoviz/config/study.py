@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, ReceptiveFields
 from protoviz.config.finetuning import Finetuning
+from protoviz.config.image_size import Size
 from protoviz.config.synthesis import Synthesis
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ class Study(Protocol):
         """The epochs whose checkpoints are analysed, ascending."""
 
     @property
-    def size(self) -> int:
-        """Height and width of the images that the networks see, px."""
+    def size(self) -> Size:
+        """Of the images that the networks see, px."""
 
     @property
     def colours(self) -> tuple[Sequence[float], Sequence[float]] | None:

@@ -12,6 +12,7 @@ from torch import nn
 from protoviz import seeding
 from protoviz.errors import StudyError
 from protoviz.models import importer, resnet, user_code
+from protoviz.models.readout import wrappers
 from protoviz.registry import lookup
 
 DEFAULT_SIZE = 224  # px, what most networks were trained on
@@ -78,7 +79,9 @@ def load(
         if library in libraries or difflib.get_close_matches(library, libraries):  # a slip of the finger
             found = lookup(libraries, library, "library of models")(model, dict(arguments or {}))
         else:
-            found = described(user_code.built(name, dict(arguments or {}), tuple(libraries)))
+            found = described(
+                wrappers.unwrapped(user_code.built(name, dict(arguments or {}), tuple(libraries)))
+            )
     if state is not None:
         taken = importer.load(found.module, state, name, needed=needed, key=key, prefix=prefix)
         found = replace(found, imported=taken)

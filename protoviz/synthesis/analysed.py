@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
+from protoviz.config.image_size import Size
 from protoviz.models import checkpoints
 from protoviz.models.readout.network import Network
 from protoviz.models.resnet import IMAGENET_MEAN, IMAGENET_STD, ResNet18
@@ -21,13 +22,13 @@ class Analysed:
 
     Attributes:
         sources: epoch -> file of the checkpoint, absolute.
-        size: height and width of the images, px.
+        size: of the images, px.
         mean, std: of the RGB values in [0, 1].
         asked: layers, and how many channels of each; None: those that the network names itself.
     """
 
     sources: Mapping[int, Path]
-    size: int
+    size: Size
     mean: Sequence[float]
     std: Sequence[float]
     asked: tuple[Sequence[str], int | None] | None
@@ -37,7 +38,7 @@ class Analysed:
         cls,
         folder: Path,
         epochs: Sequence[int],
-        size: int,
+        size: Size,
         colours: tuple[Sequence[float], Sequence[float]] | None,
         asked: tuple[Sequence[str], int | None] | None,
     ) -> "Analysed":

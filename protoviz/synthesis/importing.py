@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from protoviz.config.image_size import checked, sides
 from protoviz.config.series import Series
 from protoviz.models import checkpoints, importer, zoo
 from protoviz.models.importer import Imported
@@ -29,10 +30,10 @@ def imported(asked: Series, source: Path, initial: str | None) -> tuple[nn.Modul
         StudyError: see `importer.load`; or the network does not have a layer of the study.
     """
     module = zoo.load(asked.network, arguments=asked.arguments).module
-    network = Network(module, asked.size, asked.mean, asked.std)
+    network = Network(module, checked(asked.size), asked.mean, asked.std)
     for layer in asked.layers:
         network.layer(layer)
-    example = network.normalise(torch.rand(2, len(asked.mean), asked.size, asked.size))
+    example = network.normalise(torch.rand(2, network.channels, *sides(network.size)))
     needed = dependence.weights(module, asked.layers, example)
     taken = importer.load(module, source, asked.network, needed=needed, key=asked.key, prefix=asked.prefix)
     return module, initial or checkpoints.weights_digest(module), taken

@@ -307,3 +307,36 @@ def test_our_own_checkpoints_give_the_same_store_by_either_way(tmp_path, monkeyp
 def test_layers_are_the_outputs_of_blocks(name, arguments, expected):
     module = timm.create_model(name, pretrained=False, **arguments)
     assert analysed.blocks(Network(module, arguments.get("img_size", 64)), module) == expected
+
+
+GREY = """
+from torch import nn
+
+def grey():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU())
+"""
+
+
+def test_images_of_one_channel_and_other_sides(tmp_path, monkeypatch):
+    """From `init` to the atlas, as for squares of RGB."""
+    monkeypatch.chdir(tmp_path)
+    Path("grey.py").write_text(GREY)
+    space = {}
+    exec(GREY, space)
+    torch.manual_seed(0)
+    torch.save(space["grey"]().state_dict(), "3.pt")
+    colours = ("--mean", "0.1", "--std", "0.3")
+    command(
+        "init", "study", "--model", "grey.py:grey", "--checkpoints", "{epoch}.pt", "--size", "12x18", *colours
+    )
+    shortened(tmp_path / "study")
+    monkeypatch.chdir(tmp_path / "study")
+    read = studies.parse(params.read("params.yaml"), "params.yaml")
+    assert (read.size, list(read.conditions), read.runs, read.epochs) == ((12, 18), ["network"], [0], [3])
+    for stage in (importing, receptive_fields, synthesize, distances, appearance):
+        stage.main(read, "network", 0)
+    cube.main(read)
+    atlas.main(read)
+    found = xr.open_zarr(layout.CUBE, chunks=None)
+    assert found.image.shape[-3:] == (12, 18, 1)
+    assert (found.activation > 0).any()
