@@ -88,3 +88,13 @@ def test_a_grey_image_is_repeated_for_a_network():
         StudyError, match=r"images of 5 channels: expected one or three.*the embedder 'pixels' alone"
     ):
         embed(np.zeros((1, 8, 8, 5), np.uint8))
+
+
+@pytest.mark.parametrize("sides", [(16, 24), (24, 16)])
+def test_the_shortest_wave_counts_as_any_other(sides):
+    """It stands alone in the half of the spectrum that is computed; other waves have a mirror image."""
+    x = np.arange(sides[1])
+    row = np.cos(np.pi * x) + np.sqrt(2) * np.cos(2 * np.pi * x / sides[1])  # of equal variance
+    image = np.broadcast_to(row[None, None, :, None], (1, *sides, 1)) / 8 + 0.5
+    bands = appearance.spectrum(image, [np.ones(sides)])[0, 0]
+    assert bands[-1] == pytest.approx(0.5)
