@@ -1,0 +1,24 @@
+"""Lines of the plain-text tables that `make repro` ends with."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import TypeVar
+
+WIDTH = 100
+
+T = TypeVar("T")
+
+
+def wrap(text: str, indent: int = 0) -> list[str]:
+    """Text as lines of at most `WIDTH` columns, all but the first moved to the right."""
+    margin = " " * indent
+    return textwrap.wrap(text, WIDTH, initial_indent=margin, subsequent_indent=margin + "    ")
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """At most so many of some items, in order: the first, the last, and as evenly as can be between them."""
+    if len(items) <= most:
+        return list(items)
+    if most == 1:
+        return [items[-1]]
+    return [items[round(k * (len(items) - 1) / (most - 1))] for k in range(most)]
