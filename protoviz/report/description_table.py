@@ -17,7 +17,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         found: what `findings.describe` returns.
     """
     yield from wrap(
-        f"Measures of each layer in the space {found['space']}, and the conditions compared. After a verdict: "
+        f"Measures of each layer in the space {found['space']}; conditions compared. After a verdict stands "
         "in how many other spaces (another mask, embedder or distance) it is the same."
     )
     yield f"{'':<{2 + LAYER + WHAT}}{'value':>{VALUE}}{'95 % interval':>{INTERVAL}}{'p':>{P}}"

@@ -22,3 +22,11 @@ def spread(items: Sequence[T], most: int) -> list[T]:
     if most == 1:
         return [items[-1]]
     return [items[round(k * (len(items) - 1) / (most - 1))] for k in range(most)]
+
+
+def shortened(name: str, most: int) -> str:
+    """A name of at most so many letters: of a longer one its beginning and, mostly, its end."""
+    if len(name) <= most:
+        return name
+    begin = (most - 1) // 3
+    return f"{name[:begin]}\u2026{name[begin + 1 - most :]}"
