@@ -20,7 +20,7 @@ def main(params: Params) -> None:
     """Build the page from what the stages before have written."""
     networks = [_network(condition, run) for condition in params.conditions for run in params.runs]
     sources = [_source("study", params.title, layout.CUBE, networks)]
-    if layout.STAGES_CUBE.exists():
+    if params.training_stages is not None and layout.STAGES_CUBE.exists():
         stages = open_cube(layout.STAGES_CUBE)
         items = [(one, run) for one in labels(stages, schema.CONDITION) for run in labels(stages, schema.RUN)]
         networks = [_network(*item) for item in items]
@@ -39,7 +39,7 @@ def _source(name: str, title: str, cube: Path, networks: list[Network]) -> Sourc
         open_cube(cube),
         tuple(networks),
         projection=None if places is None else places[POSITION].assign_attrs(places.attrs),
-        photographs=lambda rows: splits.load(layout.IMAGES, "test").images[rows],
+        photographs=(lambda rows: splits.load(layout.IMAGES, "test").images[rows]) if _has_images() else None,
     )
 
 
@@ -52,8 +52,13 @@ def _network(condition: str, run: int) -> Network:
         distances=_found(layout.distances(condition, run)),
         appearance=_found(layout.appearance(condition, run)),
         settling=_found(layout.units(condition, run)),
-        natural=_found(layout.natural(condition, run)),
+        natural=_found(layout.natural(condition, run)) if _has_images() else None,
     )
+
+
+def _has_images() -> bool:
+    """Whether there are the images that top images are rows of."""
+    return layout.IMAGES.exists()
 
 
 def _found(path: Path) -> xr.Dataset | None:

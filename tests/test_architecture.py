@@ -154,8 +154,14 @@ def parameters_of(stage: str) -> set[str]:
 
 
 def chains(tree: ast.AST, root: str) -> Iterator[list[str]]:
-    """Every outermost attribute chain that begins at a name; the bare name gives an empty chain."""
+    """Every outermost attribute chain that begins at a name; the bare name gives an empty chain.
+
+    Whether a section is null shows in each of its parameters: `params.section is None` is not counted.
+    """
     inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Is, ast.IsNot)):
+            inner |= {id(part) for part in ast.walk(node.left)}
     for node in ast.walk(tree):
         if id(node) in inner:
             continue

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from protoviz.analysis.findings.verdicts import GENERAL
+from protoviz.analysis.kinds import GENERAL
 from protoviz.report import description_table
 from protoviz.report.text import WIDTH
 from protoviz.report.text import wrap as _wrap

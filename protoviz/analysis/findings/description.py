@@ -14,7 +14,7 @@ from protoviz.analysis.findings import contrasts, statistics
 from protoviz.analysis.findings.measures import MEASURES, NO_UNITS, Absent, Measure
 from protoviz.analysis.findings.statistics import Floats
 from protoviz.analysis.findings.study import DRAW, Space, Study
-from protoviz.analysis.findings.verdicts import GENERAL
+from protoviz.analysis.kinds import GENERAL
 from protoviz.store import schema
 
 UNTRAINED = "untrained_"  # begins the names of read-outs of networks before training

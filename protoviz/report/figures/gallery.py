@@ -7,7 +7,7 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
-from protoviz.analysis.findings.verdicts import GENERAL
+from protoviz.analysis.kinds import GENERAL
 from protoviz.report.figures import curves, explanations
 from protoviz.report.figures.choices import middle_layer, spaced_units
 from protoviz.report.figures.contrasts import contrasts
