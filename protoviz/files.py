@@ -123,6 +123,19 @@ def missing(path: str | Path) -> StudyError:
     )
 
 
+def all_or_none(paths: Iterable[str | Path]) -> list[Path]:
+    """These paths, or none where not one exists: what an optional part of a study has written.
+
+    Raises:
+        StudyError: some exist and some do not.
+    """
+    wanted = [Path(path) for path in paths]
+    absent = [path for path in wanted if not path.exists()]
+    if absent and len(absent) < len(wanted):
+        raise missing(absent[0])
+    return [] if absent else wanted
+
+
 def write_csv(
     path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Iterable[str] | None = None
 ) -> None:

@@ -39,7 +39,7 @@ def _source(name: str, title: str, cube: Path, networks: list[Network]) -> Sourc
         open_cube(cube),
         tuple(networks),
         projection=None if places is None else places[POSITION].assign_attrs(places.attrs),
-        photographs=lambda rows: splits.load(layout.IMAGES, "test").images[rows],
+        photographs=(lambda rows: splits.load(layout.IMAGES, "test").images[rows]) if _has_images() else None,
     )
 
 
@@ -52,8 +52,13 @@ def _network(condition: str, run: int) -> Network:
         distances=_found(layout.distances(condition, run)),
         appearance=_found(layout.appearance(condition, run)),
         settling=_found(layout.units(condition, run)),
-        natural=_found(layout.natural(condition, run)),
+        natural=_found(layout.natural(condition, run)) if _has_images() else None,
     )
+
+
+def _has_images() -> bool:
+    """Whether there are the images that top images are rows of."""
+    return layout.IMAGES.exists()
 
 
 def _found(path: Path) -> xr.Dataset | None:

@@ -1,7 +1,10 @@
 """Stage `figures`: G1..G9, the findings, what explains them; PNG, curves also as PDF, one animation."""
 
+from itertools import chain
+
 from protoviz import files, layout
-from protoviz.config.params import Params
+from protoviz.analysis.networks import Networks
+from protoviz.config.study import Study
 from protoviz.data import splits
 from protoviz.report import figures
 from protoviz.store.cube import open_cube
@@ -9,23 +12,23 @@ from protoviz.store.zarr_io import open_dataset
 from stages import run_stage
 
 
-def main(params: Params) -> None:
-    """Draw every figure from what the stages before have written."""
+def main(params: Study) -> None:
+    """Draw every figure that what the stages before have written allows."""
     shown, items = params.figures, [(name, run) for name in params.conditions for run in params.runs]
-    places = (layout.distances, layout.units, layout.appearance, layout.natural)
-    distances, units, appearance, natural = ([open_dataset(of(*item)) for item in items] for of in places)
+    networks = Networks.opened(list(params.conditions), params.runs)
+    accuracies = files.all_or_none(layout.probe_curve(*item) for item in items)
     made = figures.Artefacts(
         title=params.title,
         cube=open_cube(layout.CUBE),
         masks={
             name: open_dataset(layout.receptive_fields(name, params.runs[0])) for name in params.conditions
         },
-        distances=distances,
-        units=units,
-        appearance=appearance,
-        natural=natural,
-        accuracies=[row for item in items for row in files.read_csv(layout.probe_curve(*item))],
-        classes=len(splits.classes(layout.IMAGES)),
+        distances=list(chain(*networks.distances)),
+        units=list(chain(*networks.units)),
+        appearance=list(chain(*networks.appearance)),
+        natural=list(chain(*networks.natural)),
+        accuracies=[row for path in accuracies for row in files.read_csv(path)],
+        classes=len(splits.classes(layout.IMAGES)) if accuracies else None,
         findings=files.read_json(layout.FINDINGS),
     )
     wanted = figures.Shown(
@@ -37,8 +40,13 @@ def main(params: Params) -> None:
             figures.save(figure, folder / f"{name}.png", shown.dpi)
             if not figures.has_pictures(figure):  # pixels gain nothing from a vector file
                 figures.save(figure, folder / f"{name}.pdf", shown.dpi)
-        frames = figures.animation(made.cube, made.masks, shown.animated_layer, shown.grid_units, made.title)
+        moving = shown.animated_layer or figures.middle_layer(made.cube)
+        frames = figures.animation(made.cube, made.masks, moving, shown.grid_units, made.title)
         figures.save_animation(frames, folder / "g9_animation.webp")
+        if absent := figures.left_out(made, wanted):
+            said = "".join(f"{name} is not drawn: {why}\n" for name, why in absent.items())
+            (folder / "left_out.txt").write_text(said)
+            print(said, end="")
 
 
 if __name__ == "__main__":

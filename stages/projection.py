@@ -6,12 +6,14 @@ from protoviz import layout
 from protoviz.analysis import embedders, umap_maps
 from protoviz.config.params import Params
 from protoviz.store import cube, schema, schema_projection, zarr_io
-from stages import run_stage
+from stages import absent, run_stage
 
 
 def main(params: Params) -> None:
     """Write the maps of the first runs and repeats of all conditions."""
     threadpool_limits(params.compute.threads)
+    if params.projection is None:
+        raise absent("projection")
     settings = params.projection
     shown = cube.open_cube(layout.CUBE).isel(
         {schema.RUN: slice(settings.runs), schema.REPEAT: slice(settings.repeats)}
@@ -23,7 +25,12 @@ def main(params: Params) -> None:
         batch_size=settings.batch_size,
     )
     ((name, embed),) = embedders.load(settings.embedders[:1], setting).items()
-    made = umap_maps.maps(shown, umap_maps.vectors(shown, embed), settings.umap, settings.seeds[:1])
+    vectors = umap_maps.vectors(shown, embed)
+    if umap_maps.enough(vectors):
+        made = umap_maps.maps(shown, vectors, settings.umap, settings.seeds[:1])
+    else:
+        print(f"no map: it needs {umap_maps.FEWEST} prototypes that converged; the atlas shows none")
+        made = umap_maps.nowhere(shown, settings.seeds[:1])
     made.attrs = {"embedder": name, "umap": settings.umap.model_dump(mode="json")}
     zarr_io.write_dataset(layout.projection("study"), made, schema_projection.PROJECTION)
 

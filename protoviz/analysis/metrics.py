@@ -143,13 +143,15 @@ def summary(means: xr.Dataset, probes: Iterable[Mapping[str, float]]) -> dict[st
 
     Args:
         means: layer means of the condition's runs.
-        probes: the final probe accuracies of each run, %.
+        probes: the final probe accuracies of each run, %; none where there is no probe.
     """
     space = main_space(means)
     probes = list(probes)
-    numbers = {
-        "probe": {name: _rounded(float(np.mean([probe[name] for probe in probes]))) for name in probes[0]}
-    }
+    numbers = {}
+    if probes:
+        numbers["probe"] = {
+            name: _rounded(float(np.mean([probe[name] for probe in probes]))) for name in probes[0]
+        }
     diversity = means["diversity"].isel(epoch=-1)
     wanted = {
         "diversity": diversity.sel(space),

@@ -59,9 +59,25 @@ def maps(cube: xr.Dataset, of: Vectors, settings: Umap, seeds: Sequence[int]) ->
     Raises:
         StudyError: too few prototypes are alive.
     """
-    labels = {name: cube[name] for name in (*_OUTER, schema.EPOCH, schema.LAYER, schema.CHANNEL)}
     shared = [together(of, settings, seed) for seed in seeds]
-    alone, aligned = by_epoch(of, settings, seeds[0])
+    return _store(cube, shared, *by_epoch(of, settings, seeds[0]), seeds)
+
+
+def nowhere(cube: xr.Dataset, seeds: Sequence[int]) -> xr.Dataset:
+    """What `maps` returns, with no place for any prototype: for a cube with too few for a map."""
+    nothing = np.full((*cube[schema.STATUS].shape, len(AXES)), np.nan, np.float32)
+    return _store(cube, [nothing] * len(seeds), nothing, nothing, seeds)
+
+
+def enough(of: Vectors) -> bool:
+    """Whether there are vectors enough for a map of all epochs."""
+    return int(np.isfinite(of).all(-1).sum()) >= FEWEST
+
+
+def _store(
+    cube: xr.Dataset, shared: Sequence[Places], alone: Places, aligned: Places, seeds: Sequence[int]
+) -> xr.Dataset:
+    labels = {name: cube[name] for name in (*_OUTER, schema.EPOCH, schema.LAYER, schema.CHANNEL)}
     dims = schema_projection.PROJECTION[schema_projection.POSITION].dims
     return xr.Dataset(
         {
@@ -90,19 +106,23 @@ def together(of: Vectors, settings: Umap, seed: int) -> Places:
 
 
 def by_epoch(of: Vectors, settings: Umap, seed: int) -> tuple[Places, Places]:
-    """A map of each epoch alone, and aligned maps; both as `together`. Of one epoch they are the same."""
+    """A map of each epoch alone, and aligned maps; both as `together`. Of one epoch they are the same.
+
+    An epoch with fewer points than a map needs has no places.
+    """
     points = np.moveaxis(of, 3, 0).reshape(of.shape[3], -1, of.shape[-1])  # (epoch, identity, D)
     alive: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(-1))
-    slices = [points[epoch, some] for epoch, some in enumerate(alive)]
+    mapped = np.flatnonzero(alive.sum(1) >= FEWEST)
+    slices = [points[epoch, alive[epoch]] for epoch in mapped]
     if len(slices) > 1:
-        own, held = _aligned(slices, relations(alive), settings, seed)
+        own, held = _aligned(slices, relations(alive[mapped]), settings, seed)
     else:
-        own = held = [_fitted(slices[0], settings, seed)]
+        own = held = [_fitted(one, settings, seed) for one in slices]
     found = []
     for places in (own, held):
         whole = np.full((*points.shape[:2], len(AXES)), np.nan, np.float32)
-        for epoch, some in enumerate(alive):
-            whole[epoch, some] = places[epoch]
+        for epoch, of_epoch in zip(mapped, places, strict=True):
+            whole[epoch, alive[epoch]] = of_epoch
         found.append(np.moveaxis(whole.reshape(of.shape[3], *of.shape[:3], of.shape[4], len(AXES)), 0, 3))
     return found[0], found[1]
 

@@ -57,13 +57,16 @@ class NaturalImages(Section):
 
 
 class Figures(Section):
-    """What the figures show: units of the development rows (G3, G8), prototypes for each grid."""
+    """What the figures show: units of the development rows (G3, G8), prototypes for each grid.
+
+    Layers and units may be null: the middle layer then, and evenly spaced channels.
+    """
 
     grid_units: Count
-    development_layer: str
-    development_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    more_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    animated_layer: str
+    development_layer: str | None
+    development_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None
+    more_units: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None
+    animated_layer: str | None
     dpi: Count
 
 

@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, ReceptiveFields
 from protoviz.config.finetuning import Finetuning, Projection
+from protoviz.config.learning import Generator, Probe
 from protoviz.config.section import Count, Distinct, Positive, Probability, Section
 from protoviz.config.synthesis import Synthesis
 from protoviz.config.validation_errors import explained, invalid, nested, yaml_problem
@@ -152,27 +153,6 @@ class Prior(Section):
         return self
 
 
-class Generator(Section):
-    """The image prior that the pipeline trains: a decoder of whitened images and reference features."""
-
-    seed: Annotated[int, Field(ge=0)]
-    latent_size: Count
-    width: Annotated[int, Field(gt=12)]  # twelve of its channels hold the drawing
-    steps: Count
-    batch_size: Count
-    lr: Positive
-    feature_weight: Annotated[float, Field(ge=0)]
-
-
-class Probe(Section):
-    """The linear read-outs of frozen features (E1..E5)."""
-
-    max_iter: Count
-    adam_lr: Positive
-    adam_epochs: Count
-    adam_batch_size: Count
-
-
 # metrics/findings.json, metrics/stages.json, ...; the reference encoder and study B call themselves so
 RESERVED = ("findings", "findings_stages", "reference", "seresnext", "stages", "stages_training")
 
@@ -247,6 +227,11 @@ class Params(Section):
     @property
     def units(self) -> None:
         """See `study.Study`: those of the backbone."""
+
+    @property
+    def augmentations(self) -> dict[str, Augment]:
+        """See `study.Study`."""
+        return {condition: self.augmentation(condition) for condition in self.conditions}
 
     def augmentation(self, condition: str) -> Augment:
         """The augmentation of a condition: `augment` with what the condition says differently."""

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, ReceptiveFields
 from protoviz.config.image_size import Size, of_sides
-from protoviz.config.params import Compute, ConditionName, Images, Prior
+from protoviz.config.params import Augment, Compute, ConditionName, Images, Prior
 from protoviz.config.section import Count, Distinct, Natural, Positive, Section
 from protoviz.config.synthesis import Synthesis
 from protoviz.config.validation_errors import invalid
@@ -105,6 +105,11 @@ class SeriesStudy(Section):
     @property
     def training_stages(self) -> None:
         """Study B is not part of such a study."""
+
+    @property
+    def augmentations(self) -> dict[str, Augment]:
+        """See `study.Study`."""
+        return {}
 
     @property
     def epochs(self) -> Sequence[int]:

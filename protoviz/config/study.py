@@ -9,7 +9,7 @@ from protoviz.config.image_size import Size
 from protoviz.config.synthesis import Synthesis
 
 if TYPE_CHECKING:
-    from protoviz.config.params import Compute, Images, Prior
+    from protoviz.config.params import Augment, Compute, Images, Prior
 
 
 class Study(Protocol):
@@ -42,6 +42,10 @@ class Study(Protocol):
 
     @property
     def training_stages(self) -> Finetuning | None: ...  # noqa: D102
+
+    @property
+    def augmentations(self) -> "Mapping[str, Augment]":
+        """Of each condition; none of networks that were trained elsewhere."""
 
     @property
     def epochs(self) -> Sequence[int]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from protoviz import seeding
-from protoviz.config.params import Generator
+from protoviz.config.learning import Generator
 from protoviz.errors import StudyError
 from protoviz.models import resnet
 from protoviz.models.priors.generator import Decoder, Shape

@@ -18,7 +18,7 @@ from sklearn.svm import LinearSVC
 from torch import nn
 from torch.nn import functional
 
-from protoviz.config.params import Probe
+from protoviz.config.learning import Probe
 from protoviz.errors import StudyError
 from protoviz.models.resnet import Backbone, normalise
 

@@ -115,13 +115,35 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
             each=True,
         )
     found = ["data/distances", "data/units", "data/appearance", *["data/natural"] * natural]
+    classes = [f"{layout.IMAGES}/classes.json"] * natural
+    stages["metrics"] = {
+        "matrix": {"condition": "${conditions}"},
+        "cmd": "python -m stages.metrics ${item.condition}",
+        "deps": found,
+        "params": ["runs"],
+        "metrics": [_uncached("metrics/${item.condition}.json")],
+    }
+    stage("findings", [*classes, *found], ["title", "conditions", "runs"], [])
+    stages["findings"]["outs"] = [_uncached(str(layout.FINDINGS)), _uncached(str(layout.CURVES))]
+    stage(
+        "figures",
+        [*classes, str(layout.CUBE), "data/receptive_fields", *found, str(layout.FINDINGS)],
+        ["title", "conditions", "runs", "figures"],
+        [],
+    )
+    stages["figures"]["outs"] = [_uncached(str(layout.FIGURES))]
     stage(
         "atlas",
-        [str(layout.CUBE), "data/receptive_fields", *found],
+        [str(layout.CUBE), "data/receptive_fields", *found, str(layout.FINDINGS), str(layout.CURVES)],
         ["title", "conditions", "runs", "atlas"],
         [str(layout.ATLAS)],
     )
     return {"stages": stages}
+
+
+def _uncached(path: str) -> dict[str, Any]:
+    """An output that git keeps, as it is text or a picture."""
+    return {path: {"cache": False}}
 
 
 def default_params(recipe: Synthesis, **found: Any) -> dict[str, Any]:
@@ -156,10 +178,10 @@ def default_params(recipe: Synthesis, **found: Any) -> dict[str, Any]:
         "natural": None if found["images"] is None else {"images": 1000, "top": 9},
         "figures": {
             "grid_units": 16,
-            "development_layer": found["checkpoints"]["layers"][len(found["checkpoints"]["layers"]) // 2],
-            "development_units": [0, 1, 2, 3],
-            "more_units": [4, 5, 6, 7],
-            "animated_layer": found["checkpoints"]["layers"][-1],
+            "development_layer": None,
+            "development_units": None,
+            "more_units": None,
+            "animated_layer": None,
             "dpi": 150,
         },
         "atlas": {"quality": 80, "strips_above": 6},

@@ -4,7 +4,11 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-WIDTH = 100
+from protoviz.analysis.kinds import GENERAL
+from protoviz.report import description_table
+from protoviz.report.text import WIDTH
+from protoviz.report.text import wrap as _wrap
+
 QUANTITY = 48  # columns
 
 MARKS = {"supported": "+", "not supported": "-", "undecided": "?"}
@@ -17,12 +21,21 @@ def table(found: Mapping[str, Any]) -> str:
     """The findings as text of at most `WIDTH` columns.
 
     Args:
-        found: what `findings.collect` returns, or metrics/findings.json holds.
+        found: what `findings.of_any` returns, or metrics/findings.json holds.
     """
-    lines = [*_study(found["study"]), "", *_probe(found["study"]), "", *_heading(found["findings"])]
-    for finding in found["findings"]:
-        lines += ["", *_finding(finding)]
-    return "\n".join([*lines, "", *_wrap(found["note"])]) + "\n"
+    lines = [*_study(found["study"]), ""]
+    if found["study"]["probe"]:
+        lines += [*_probe(found["study"]), ""]
+    if found.get("kind") == GENERAL:
+        lines += description_table.lines(found)
+    else:
+        lines += _heading(found["findings"])
+        for finding in found["findings"]:
+            lines += ["", *_finding(finding)]
+    lines += ["", *_wrap(found["note"])]
+    if "beside" in found:
+        lines += ["", *description_table.lines(found["beside"]), "", *_wrap(found["beside"]["note"])]
+    return "\n".join(lines) + "\n"
 
 
 def _study(study: Mapping[str, Any]) -> Iterator[str]:
@@ -104,8 +117,3 @@ def _number(value: float | None) -> str:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _wrap(text: str, indent: int = 0) -> list[str]:
-    margin = " " * indent
-    return textwrap.wrap(text, WIDTH, initial_indent=margin, subsequent_indent=margin + "    ")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from protoviz.config.params import Generator
+from protoviz.config.learning import Generator
 from protoviz.errors import StudyError
 from protoviz.learning import generator
 from protoviz.models import resnet

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special, stats
 from torch import Tensor, nn
 
-from protoviz.config.params import Probe
+from protoviz.config.learning import Probe
 from protoviz.errors import StudyError
 from protoviz.learning import probe as subject
 from protoviz.models import resnet

@@ -21,7 +21,18 @@ from protoviz.models import checkpoints, resnet
 from protoviz.models.readout.network import Network
 from protoviz.pipeline import fingerprint
 from protoviz.synthesis import analysed
-from stages import appearance, atlas, cube, distances, receptive_fields, synthesize, train
+from stages import (
+    appearance,
+    atlas,
+    cube,
+    distances,
+    figures,
+    findings,
+    metrics,
+    receptive_fields,
+    synthesize,
+    train,
+)
 from stages import checkpoints as importing
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +123,10 @@ def study(trained):
                 for stage in (importing, receptive_fields, synthesize, distances, appearance):
                     stage.main(read, condition, run)
         cube.main(read)
-        atlas.main(read)
+        for condition in read.conditions:
+            metrics.main(read, condition)
+        for stage in (findings, figures, atlas):
+            stage.main(read)
     return trained / "study"
 
 
@@ -154,6 +168,12 @@ def test_the_cube_holds_what_the_notebook_makes(study, trained, monkeypatch):
     np.testing.assert_array_equal(mine.activation, made.activation.squeeze(["condition", "run", "epoch"]))
 
 
+def test_conditions_are_compared(study):
+    found = files.read_json(study / layout.FINDINGS)
+    assert found["kind"] == "general"
+    assert (study / layout.FIGURES / "g1_grid.png").is_file() or list((study / layout.FIGURES).glob("*.png"))
+
+
 def test_its_pages_and_stores_are_whole(study, monkeypatch):
     monkeypatch.chdir(study)
     assert (study / layout.ATLAS / "index.html").is_file()
@@ -173,7 +193,7 @@ def test_the_pipeline_is_one_that_dvc_reads(study, monkeypatch):
     from dvc.repo import Repo
 
     with Repo(str(study)) as repo:
-        assert len(list(repo.index.stages)) == 4 + 5 * 4 - 4 + 2
+        assert len(list(repo.index.stages)) == 4 * 5 + 1 + 2 + 3
 
 
 @pytest.mark.usefixtures("study")
@@ -336,7 +356,9 @@ def test_images_of_one_channel_and_other_sides(tmp_path, monkeypatch):
     for stage in (importing, receptive_fields, synthesize, distances, appearance):
         stage.main(read, "network", 0)
     cube.main(read)
-    atlas.main(read)
+    metrics.main(read, "network")
+    for stage in (findings, figures, atlas):
+        stage.main(read)
     found = xr.open_zarr(layout.CUBE, chunks=None)
     assert found.image.shape[-3:] == (12, 18, 1)
     assert (found.activation > 0).any()

@@ -20,7 +20,7 @@ def study():
     shown = {"development_layer": "layer2", "development_units": [0, 3], "more_units": [1], "dpi": 60}
     return read.model_copy(
         update={
-            "conditions": {name: {} for name in CONDITIONS},
+            "conditions": {name: read.conditions[name] for name in CONDITIONS},
             "runs": list(RUNS),
             "distances": read.distances.model_copy(update={"embedders": ["pixels"]}),
             "figures": read.figures.model_copy(update={**shown, "animated_layer": "layer2", "grid_units": 4}),

@@ -63,15 +63,16 @@ def collect(study: Study, described: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def about(
-    title: str, means: xr.Dataset, probes: Sequence[Mapping[str, Any]], chance: float
+    title: str, means: xr.Dataset, probes: Sequence[Mapping[str, Any]], chance: float | None
 ) -> dict[str, Any]:
     """What is said of a study before its findings, as JSON values.
 
     Args:
         title: of the study.
         means: layer means of all networks (metrics.combine).
-        probes: the final accuracies, %, of each network: condition, run and one key a read-out.
-        chance: accuracy of guessing, %.
+        probes: the final accuracies, %, of each network: condition, run and one key a read-out; none where
+            there is no probe.
+        chance: accuracy of guessing, %; None without a probe.
     """
     live = means[schema.LIVE_UNITS]
     whole = means["units"] * xr.ones_like(live)
@@ -85,7 +86,7 @@ def about(
         "prototypes": int(whole.sum()),
         "excluded_percent": _excluded(live, whole),
         "excluded_percent_trained": _excluded(live.sel(epoch=trained), whole.sel(epoch=trained)),
-        "chance": round(chance, 2),
+        "chance": None if chance is None else round(chance, 2),
         "probe": [dict(row) for row in probes],
     }
 
@@ -111,7 +112,7 @@ def note(runs: int) -> str:
         "that of the exact test that exchanges, within each run, the two sides of a comparison, which share "
         f"weights and data order; it cannot go below {floor:.3g} ({unmatched:.2g} if runs were not matched)"
     )
-    return text + (", so no verdict here is a claim of significance." if floor > 0.05 else ".")
+    return text + (", so no verdict here is a claim of significance." if floor > statistics.LEVEL else ".")
 
 
 def _speaks_of(claim: Claim, space: Space, study: Study) -> bool:

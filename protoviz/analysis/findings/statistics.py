@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 
 DRAWS = 400  # of the bootstrap: the standard error is then known to 4 %
 CONFIDENCE = 0.95
+LEVEL = 0.05  # of p, below which one speaks of significance
 MANY = 200  # degrees of freedom beyond which Student's t is the normal distribution
 EXACT_RUNS = 16  # up to so many runs every exchange of signs is tried; beyond, as many drawn at random
 
@@ -100,6 +101,40 @@ def interval(values: Floats, *address: seeding.Part) -> Interval:
         values: (1 + D, R >= 2), every run's effect as observed and for D draws of its repeats and units.
         address: of the effect.
     """
+    spread = _spread(values, *address)
+    return _reaching(spread.estimate, spread.error, spread.degrees)
+
+
+def difference(first: Floats, second: Floats, *address: seeding.Part) -> Interval:
+    """The interval of the difference of two means over runs that are not matched (Welch 1947).
+
+    It is too wide, never too narrow, where runs of the same number have more in common than others.
+
+    Args:
+        first: as `values` of `interval`.
+        second: the same of another condition.
+        address: of the effect.
+    """
+    one, other = _spread(first, *address, "first"), _spread(second, *address, "second")
+    error = math.hypot(one.error, other.error)
+    return _reaching(
+        one.estimate - other.estimate, error, welch(one.error, one.degrees, other.error, other.degrees)
+    )
+
+
+@dataclass(frozen=True)
+class _Spread:
+    estimate: float
+    error: float
+    degrees: int
+
+
+def _reaching(estimate: float, error: float, degrees: int) -> Interval:
+    quantile = float(special.stdtrit(degrees, 0.5 + CONFIDENCE / 2))
+    return Interval(estimate, error, estimate - quantile * error, estimate + quantile * error)
+
+
+def _spread(values: Floats, *address: seeding.Part) -> _Spread:
     observed, drawn = values[0], values[1:]
     draws, runs = drawn.shape
     rng = seeding.generator("bootstrap", "runs", *address)
@@ -108,9 +143,15 @@ def interval(values: Floats, *address: seeding.Part) -> Interval:
     between = (observed - observed.mean())[picked].mean(1) * math.sqrt(runs / (runs - 1))
     within = (drawn - drawn.mean(0))[row, picked].mean(1)
     error, estimate = float((between + within).std()), float(observed.mean())
-    degrees = freedom(float(between.var()), float(within.var()), runs)
-    quantile = float(special.stdtrit(degrees, 0.5 + CONFIDENCE / 2))
-    return Interval(estimate, error, estimate - quantile * error, estimate + quantile * error)
+    return _Spread(estimate, error, freedom(float(between.var()), float(within.var()), runs))
+
+
+def welch(first: float, degrees: int, second: float, others: int) -> int:
+    """Degrees of freedom of the difference of two means, rounded down, from their errors and degrees."""
+    if first == 0 and second == 0:
+        return min(degrees, others)
+    one, other = first**2, second**2
+    return int((one + other) ** 2 / (one**2 / degrees + other**2 / others) + 1e-9)
 
 
 def freedom(between: float, within: float, runs: int) -> int:
@@ -144,6 +185,22 @@ def error_rate(runs: int, studies: int = 4000) -> float:
     return max(rates)
 
 
+def error_rate_of_difference(runs: int, studies: int = 4000) -> float:
+    """As `error_rate`, for `difference` with so many runs in both conditions."""
+    rng = seeding.generator("error rate", "difference", runs)
+    draws = rng.normal(size=(2, studies, runs))
+    rates = []
+    for within in (0.0, 0.01, 0.03, 0.05, 0.1, 0.3, 1.0):
+        values = draws * math.sqrt(1 + within)
+        between = values.var(2, ddof=1)
+        degrees = np.minimum((runs - 1) * (1 + within / between) ** 2 + 1e-9, MANY).astype(int)
+        squares = (between + within) / runs
+        welched = (squares.sum(0) ** 2 / (squares**2 / degrees).sum(0) + 1e-9).astype(int)
+        reach = special.stdtrit(welched, 0.5 + CONFIDENCE / 2) * np.sqrt(squares.sum(0))
+        rates.append(float((np.abs(values[0].mean(1) - values[1].mean(1)) > reach).mean()))
+    return max(rates)
+
+
 def sign_flip_p(effects: Floats) -> float:
     """Two-sided p of the mean effect, exact: the share of all exchanges of signs that give as much.
 
@@ -157,6 +214,25 @@ def sign_flip_p(effects: Floats) -> float:
         signs = seeding.generator("signs", runs).choice((1.0, -1.0), size=(2**EXACT_RUNS, runs))
         signs[0] = 1.0
     return _share_as_extreme(signs @ effects, float(effects.sum()))
+
+
+def permutation_p(first: Floats, second: Floats) -> float:
+    """Two-sided p of the difference of two means, exact: the share of all splits that give as much.
+
+    Args:
+        first: (R,), one for each run of a condition.
+        second: (S,), the same of another, whose runs are not matched with the first's.
+    """
+    pooled, size = np.concatenate([first, second]), len(first)
+    pooled = pooled - pooled.mean()  # the sum over the first then tells the difference of the means
+    observed = float(pooled[:size].sum())
+    if math.comb(len(pooled), size) <= 2**EXACT_RUNS:
+        splits = np.array(list(itertools.combinations(range(len(pooled)), size)))
+    else:
+        rng = seeding.generator("splits", len(first), len(second))
+        splits = rng.permuted(np.tile(np.arange(len(pooled)), (2**EXACT_RUNS, 1)), axis=1)[:, :size]
+        splits[0] = np.arange(size)
+    return _share_as_extreme(pooled[splits].sum(1), observed)
 
 
 def _share_as_extreme(found: Floats, observed: float) -> float:

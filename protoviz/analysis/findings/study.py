@@ -69,6 +69,20 @@ class Study:
         first, second, third = ([str(value) for value in self.first[name].values] for name in names)
         return [dict(zip(names, (a, b, c), strict=True)) for a in first for b in second for c in third]
 
+    @property
+    def layers(self) -> list[str]:
+        """Those of the networks, in order."""
+        return list(schema.layer_slices(self.first[schema.LAYER].values))
+
+    def of_layer(self, layer: str) -> "Study":
+        """The same study as if its networks had this layer alone: its measures need less memory at once."""
+        at = schema.layer_slices(self.first[schema.LAYER].values)[layer]
+
+        def part(stores: Stores) -> Stores:
+            return [[store.isel({schema.UNIT: at}) for store in runs] for runs in stores]
+
+        return Study(part(self.distances), part(self.appearance), self.responses, self.draws)
+
     def measures(self, space: Space) -> xr.Dataset:
         """The layer means in one space; the two spaces that were asked for last are kept.
 

@@ -29,7 +29,8 @@ def groups(curves: Mapping[str, Iterable[Row]], layers: Iterable[str]) -> list[d
     layers = list(layers)
     found: dict[str, list[dict[str, Any]]] = {}
     for name, rows in sorted(curves.items()):
-        layer = next((one for one in layers if name.endswith(f"_{one}")), None)
+        ends = [one for one in layers if name.endswith(f"_{one}")]
+        layer = max(ends, key=len, default=None)  # a layer's name may end as another's
         group, _, last = name.rpartition("_")
         if layer is not None:
             group, last = name.removesuffix(f"_{layer}"), layer

@@ -6,11 +6,13 @@ or changed.
 """
 
 from protoviz.report.figures.animation import animation, save_animation
+from protoviz.report.figures.choices import middle_layer
+from protoviz.report.figures.contrasts import contrasts
 from protoviz.report.figures.curves import Space, between_repeats, diversity, rate_of_change
 from protoviz.report.figures.development import development
 from protoviz.report.figures.explanations import appearance, dimension, learning, settled
 from protoviz.report.figures.forest import forest
-from protoviz.report.figures.gallery import Artefacts, Shown, gallery
+from protoviz.report.figures.gallery import Artefacts, Shown, gallery, left_out
 from protoviz.report.figures.grids import prototype_grids
 from protoviz.report.figures.pictures import mosaic
 from protoviz.report.figures.readouts import probe
@@ -24,6 +26,7 @@ __all__ = [
     "appearance",
     "between_repeats",
     "colours",
+    "contrasts",
     "development",
     "dimension",
     "diversity",
@@ -31,6 +34,8 @@ __all__ = [
     "gallery",
     "has_pictures",
     "learning",
+    "left_out",
+    "middle_layer",
     "mosaic",
     "probe",
     "prototype_grids",

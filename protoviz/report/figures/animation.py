@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from protoviz import files
-from protoviz.report.figures.grids import LABELS, columns_of, draw_grid, label
+from protoviz.report.figures.grids import LABELS, columns_of, draw_grid, in_order, label
 from protoviz.report.figures.pictures import BETWEEN, Blocks, enlargement
 from protoviz.report.figures.sample import Masks, Sample, check_layer, missing_masks, missing_prototypes
 from protoviz.report.figures.style import HEADER, colours, count, raster, styled
@@ -63,7 +63,7 @@ def animation(
             [
                 title,
                 f"n = 1 run, 1 repeat, {count(len(channels), 'unit')} for each condition",
-                "channels from 0, row by row",
+                in_order([channels]),
                 missing_prototypes(sum(int((~part.alive).sum()) for part in drawn.values())),
                 missing_masks([f"{name} {layer}" for name, part in drawn.items() if part.mask is None]),
             ],

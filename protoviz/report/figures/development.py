@@ -1,5 +1,6 @@
 """Units along training (G3, G8): a row for each unit, a column for each kept epoch."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,8 +16,10 @@ from protoviz.report.figures.sample import (
     check_layer,
     missing_masks,
     missing_prototypes,
+    names,
 )
 from protoviz.report.figures.style import HEADER, MARGIN, SOFT, Page, colours, count, styled
+from protoviz.store import attributes, schema
 
 LABELS = 1.3  # inches to the left of the pictures
 EPOCHS = 10  # at most so many columns for a condition
@@ -80,7 +83,7 @@ def development(
         [
             title,
             f"n = 1 run, 1 repeat, {count(len(units), 'unit')} for each condition",
-            "below each image: the unit's response to it, before the ReLU",
+            f"below each image: the unit's response to it, {_read(cube)}",
             f"{len(epochs)} of {len(kept)} kept epochs" if len(epochs) < len(kept) else "",
             missing_prototypes(dead),
             missing_masks(without),
@@ -104,6 +107,14 @@ def _draw_block(
             page.text(centre, below, text, 9, colour=SOFT, ha="center", va="top")
     rows = np.stack(columns, axis=1)
     blocks.draw(page, mosaic(rows.reshape(-1, *rows.shape[2:]), len(names), blocks.gap), left, top)
+
+
+def _read(cube: xr.Dataset) -> str:
+    """Where responses are read: the layers of a ResNet end in a ReLU, those of other networks may not."""
+    objective = attributes.read(cube).get("synthesis", {}).get("objective", {})
+    side = "after" if objective.get("activation") == "post" else "before"
+    residual = all(re.fullmatch(r"layer[1-4]", name) for name in names(cube[schema.LAYER]))
+    return f"{side} the ReLU" if residual else f"{side} the non-linearity, where a layer ends in one"
 
 
 def _check_units(sample: Sample, layer: str, units: Sequence[int]) -> None:

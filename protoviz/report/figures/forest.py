@@ -31,7 +31,7 @@ def forest(found: Mapping[str, Any], title: str) -> Figure:
     top = HEADER + 0.2
     page = Page(WIDTH, top + height + 0.8 + FOOTER)
     axes = page.axes(TEXT, top, WIDTH - TEXT - VERDICT - MARGIN, height)
-    _dress(axes, height)
+    ratio_axis(axes, height)
     place = 0.0
     for finding in findings:
         page.text(MARGIN, top + place + 0.26, f"{finding['id']}  {finding['claim']}", 10.5, bold=True)
@@ -64,7 +64,8 @@ def forest(found: Mapping[str, Any], title: str) -> Figure:
     return page.figure
 
 
-def _dress(axes: Axes, height: float) -> None:
+def ratio_axis(axes: Axes, height: float) -> None:
+    """Dress axes of ratios, rows of which stand from 0 at the top to `height` inches at the bottom."""
     axes.set_xscale("log", base=2)
     axes.set_xlim(1 / REACH, REACH)
     axes.set_ylim(height, 0)

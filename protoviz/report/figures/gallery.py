@@ -1,4 +1,4 @@
-"""All figures of a study, by the names of their files."""
+"""All figures of a study, by the names of their files, and which of them a study cannot have."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,10 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
+from protoviz.analysis.kinds import GENERAL
 from protoviz.report.figures import curves, explanations
+from protoviz.report.figures.choices import middle_layer, spaced_units
+from protoviz.report.figures.contrasts import contrasts
 from protoviz.report.figures.curves import Space, Stores
 from protoviz.report.figures.development import development
 from protoviz.report.figures.forest import forest
@@ -21,12 +24,12 @@ UNMASKED_UNITS = 16  # of each layer: without masks the images are all detail, a
 
 @dataclass(frozen=True)
 class Shown:
-    """What of it is shown, see params.yaml."""
+    """What of it is shown, see params.yaml; None: chosen here (choices.py)."""
 
     grid_units: int
-    layer: str
-    units: Sequence[int]
-    more_units: Sequence[int]
+    layer: str | None
+    units: Sequence[int] | None
+    more_units: Sequence[int] | None
     dpi: int
 
 
@@ -38,9 +41,10 @@ class Artefacts:
         title: of the data set.
         cube: the prototypes.
         masks: the receptive fields of the first run by condition.
-        distances, units, appearance, natural: of every network.
-        accuracies: rows of the probe.
-        classes: number of classes.
+        distances: of every network.
+        units, appearance, natural: the same; empty where the study has none.
+        accuracies: rows of the probe; none without one.
+        classes: number of classes; None without a probe.
         findings: what metrics/findings.json holds.
     """
 
@@ -52,12 +56,44 @@ class Artefacts:
     appearance: Stores
     natural: Stores
     accuracies: Sequence[Mapping[str, str]]
-    classes: int
+    classes: int | None
     findings: Mapping[str, Any]
 
 
+def left_out(made: Artefacts, shown: Shown) -> dict[str, str]:
+    """Name of each figure that is not drawn -> why, in words."""
+    found = {}
+    if made.findings.get("kind") == GENERAL and len(made.findings["study"]["conditions"]) < 2:
+        found["findings"] = "with one condition there is nothing to compare"
+    if not made.accuracies or made.classes is None:
+        found["g4_probe"] = "the study has no probe"
+    if not made.units:
+        found["settled_units"] = "the study has no settling epochs"
+    if not made.appearance:
+        found |= dict.fromkeys(explanations.APPEARANCE, "the appearance of prototypes was not measured")
+    if not made.natural:
+        found["dimension"] = "the study has no natural images"
+    if not _rows_of_units(made, shown)[2]:
+        found["g8_development"] = "g3_development shows all units of the layer"
+    return found
+
+
+def _rows_of_units(made: Artefacts, shown: Shown) -> tuple[str, Sequence[int], Sequence[int]]:
+    """The layer, and its units on the two pages of development."""
+    layer = shown.layer or middle_layer(made.cube)
+    first, second = spaced_units(made.cube, layer)
+    wanted = (
+        (first if shown.units is None else shown.units),
+        (second if shown.more_units is None else shown.more_units),
+    )
+    return layer, *wanted
+
+
 def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
-    """Name of the file, without ending -> draws the figure; the animation (G9) is not among them."""
+    """Name of the file, without ending -> draws the figure; the animation (G9) is not among them.
+
+    What is in `left_out` is not among them either.
+    """
     title, dpi = made.title, shown.dpi
     space = Space(str(made.distances[0][schema.EMBEDDER].values[0]))
     cosine = Space(space.embedder, "cosine")
@@ -66,21 +102,24 @@ def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
     def grids(units: int, *, masked: bool) -> Figure:
         return prototype_grids(made.cube, made.masks, units, title, dpi, masked=masked)
 
-    def rows(units: Sequence[int]) -> Figure:
-        return development(made.cube, made.masks, shown.layer, units, title, dpi)
+    layer, units, more_units = _rows_of_units(made, shown)
 
-    return {
-        "findings": lambda: forest(made.findings, title),
+    def rows(units: Sequence[int]) -> Figure:
+        return development(made.cube, made.masks, layer, units, title, dpi)
+
+    at_a_glance = contrasts if made.findings.get("kind") == GENERAL else forest
+    every = {
+        "findings": lambda: at_a_glance(made.findings, title),
         "g1_prototypes": lambda: grids(shown.grid_units, masked=True),
         "g1_prototypes_unmasked": lambda: grids(UNMASKED_UNITS, masked=False),
         "g2_diversity": lambda: curves.diversity(made.distances, space, title),
-        "g3_development": lambda: rows(shown.units),
-        "g4_probe": lambda: probe(made.accuracies, made.classes, title),
+        "g3_development": lambda: rows(units),
+        "g4_probe": lambda: probe(made.accuracies, made.classes or 0, title),
         "g5_diversity_cosine": lambda: curves.diversity(made.distances, cosine, title),
         "g6_rate_of_change": lambda: curves.rate_of_change(made.distances, space, title),
         "g6_learning": lambda: explanations.learning(made.distances, space, title),
         "g7_between_repeats": lambda: curves.between_repeats(made.distances, space, title),
-        "g8_development": lambda: rows(shown.more_units),
+        "g8_development": lambda: rows(more_units),
         "settled_units": lambda: explanations.settled(made.units, epochs, title),
         **{
             name: lambda name=name: explanations.appearance(made.appearance, name, title)  # type: ignore[misc]
@@ -88,3 +127,7 @@ def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
         },
         "dimension": lambda: explanations.dimension(made.natural, title),
     }
+    if "beside" in made.findings:  # of a study of the paper's form with further conditions
+        every["findings_conditions"] = lambda: contrasts(made.findings["beside"], title)
+    absent = left_out(made, shown)
+    return {name: draw for name, draw in every.items() if name not in absent}

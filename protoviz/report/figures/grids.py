@@ -1,5 +1,8 @@
 """Grids of prototypes (G1): rows of the figure are layers, columns are conditions."""
 
+import re
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -7,8 +10,11 @@ from matplotlib.figure import Figure
 from protoviz.report.figures.pictures import BETWEEN, Blocks, enlarged, enlargement, hatched, mosaic
 from protoviz.report.figures.sample import Drawn, Masks, Sample, missing_masks, missing_prototypes
 from protoviz.report.figures.style import HEADER, MARGIN, SMALL, SOFT, Page, colours, count, styled
+from protoviz.report.text import spread
 
 LABELS = 1.6  # inches to the left of the grids
+LAYERS = 40  # of a page; of more, as many that lie evenly apart
+NAME, LINE = 10, 15  # letters of a layer's name that fit beside the grids, large and small
 
 
 @styled
@@ -29,7 +35,7 @@ def prototype_grids(
     """
     sample = Sample(cube, masks)
     conditions, epoch, layers = sample.conditions, sample.epochs[-1], sample.channels()
-    shown = {layer: channels[:grid_units] for layer, channels in layers.items()}
+    shown = {layer: layers[layer][:grid_units] for layer in spread(list(layers), LAYERS)}
     columns = columns_of(max(map(len, shown.values())), len(conditions))
     blocks = Blocks.fit(sample.size, columns, len(conditions), dpi, gap=(2, 2), left=LABELS)
     between, top = BETWEEN * blocks.scale, (HEADER + 0.5) * blocks.scale
@@ -61,10 +67,11 @@ def prototype_grids(
         [
             title,
             f"n = 1 run, 1 repeat, {count(sum(map(len, shown.values())), 'unit')} for each condition",
-            "channels from 0, row by row",
+            in_order(shown.values()),
             "\u00d7: the middle of the images, enlarged" if magnified else "",
             missing_prototypes(dead),
             missing_masks(without),
+            f"{len(shown)} of {len(layers)} layers" if len(shown) < len(layers) else "",
         ],
     )
     return page.figure
@@ -93,7 +100,27 @@ def label(page: Page, top: float, layer: str, shown: int, units: int, times: int
     """What stands to the left of the pictures of a layer."""
     left = MARGIN * page.scale
     number = count(units, "unit") if shown == units else f"{shown} of {count(units, 'unit')}"
-    page.text(left, top + 0.17 * page.scale, layer, 13, bold=True)
-    page.text(
-        left, top + 0.4 * page.scale, number + (f", {times}\u00d7" if times > 1 else ""), SMALL, colour=SOFT
-    )
+    lines = [layer] if len(layer) <= NAME else broken(layer, LINE)
+    size, step = (13, 0.23) if len(layer) <= NAME else (9.5, 0.17)
+    for k, line in enumerate(lines):
+        page.text(left, top + (0.17 + k * step) * page.scale, line, size, bold=True)
+    below = top + (0.17 + (len(lines) - 1) * step + 0.23) * page.scale
+    page.text(left, below, number + (f", {times}\u00d7" if times > 1 else ""), SMALL, colour=SOFT)
+
+
+def broken(name: str, most: int) -> list[str]:
+    """The name of a layer in lines of at most so many letters, broken after dots where there are some."""
+    lines = [""]
+    for part in re.findall(r"[^.]*\.|[^.]+$", name):
+        for start in range(0, len(part), most):
+            piece = part[start : start + most]
+            if len(lines[-1]) + len(piece) > most:
+                lines.append("")
+            lines[-1] += piece
+    return lines
+
+
+def in_order(channels: Iterable[Sequence[int]]) -> str:
+    """For the small print: which channels are shown, in which order."""
+    from_0 = all(list(some) == list(range(len(some))) for some in channels)
+    return "channels from 0, row by row" if from_0 else "the first of the channels that are units, row by row"

@@ -22,13 +22,17 @@ from protoviz.report.figures.style import (
     end_labels,
     nothing,
 )
+from protoviz.report.text import shortened
+from protoviz.report.text import spread as evenly
 
 Values = npt.NDArray[np.float64]
 
 ACROSS = 4  # panels in a row
 HEIGHT = 3.3  # inches of a panel
 GAP, BELOW = 0.62, 0.7  # inches between panels, and under them for the axis
-LABELS = 8  # at most so many on an axis
+LABELS, INTERVALS = 8, 5  # at most so many on an axis; fewer where they are long
+LAYERS = 40  # panels of a page; of more layers, as many that lie evenly apart
+TITLE = 13  # letters of a layer's name that fit beside the number of its units
 SUPERSCRIPT = str.maketrans(
     "-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
 )
@@ -61,7 +65,7 @@ def epoch_axis(epochs: Sequence[int]) -> Horizontal:
     exact = np.asarray(epochs, float)
     even = len(set(np.diff(exact))) <= 1
     x = exact if even else np.where(exact <= 1, exact, 1 + np.log2(np.maximum(exact, 1)))
-    shown = spread(x)
+    shown = spread(x, _fitting(LABELS, 3, [str(epoch) for epoch in epochs]))
 
     def dress(axes: Axes) -> None:
         axes.set_xticks(x[shown], [str(epochs[i]) for i in shown])
@@ -82,13 +86,19 @@ def spread(x: Values, most: int = LABELS) -> list[int]:
     return [0, *reversed(chosen)]
 
 
+def _fitting(most: int, letters: int, names: Sequence[str]) -> int:
+    """How many names of this length fit where `most` of so many letters do; two at least."""
+    return max(2, most * letters // max(letters, *map(len, names)))
+
+
 def interval_axis(intervals: Sequence[tuple[int, int]]) -> Horizontal:
     """The horizontal axis of measures taken between two epochs: one place for each, in order."""
     x = np.arange(len(intervals), dtype=float)
-    shown = spread(x, most=5)  # their labels are long
+    names = ["{}\u2013{}".format(*interval) for interval in intervals]
+    shown = spread(x, _fitting(INTERVALS, 7, names))
 
     def dress(axes: Axes) -> None:
-        axes.set_xticks(shown, ["{}\u2013{}".format(*intervals[i]) for i in shown])
+        axes.set_xticks(shown, [names[i] for i in shown])
         axes.set_xlabel("between epochs")
 
     return Horizontal(x, dress)
@@ -119,7 +129,8 @@ def panels(
         lines: what a line is for.
         from_zero: whether the vertical axes begin at zero.
     """
-    layers = list(dict.fromkeys(curve.layer for curve in curves))
+    every = list(dict.fromkeys(curve.layer for curve in curves))
+    layers = evenly(every, LAYERS)
     conditions = list(dict.fromkeys(curve.condition for curve in curves))
     colour = colours(conditions)
     power = _power(curves)
@@ -135,7 +146,7 @@ def panels(
         place = left + column * (width + GAP), top + row * (HEIGHT + BELOW + 0.25)
         axes = page.axes(*place, width, HEIGHT)
         mine = [curve for curve in curves if curve.layer == layer]
-        axes.set_title(layer)
+        axes.set_title(shortened(layer, 2 * TITLE), size=13 * min(1, TITLE / min(len(layer), 2 * TITLE)))
         axes.set_title(count(mine[0].units, "unit"), loc="right", color=SOFT, size=10.5, weight="normal")
         if not any(np.isfinite(curve.values).any() for curve in mine):
             nothing(axes, "no live units to compare")
@@ -153,8 +164,9 @@ def panels(
         # The names of the conditions stand beside the last panel that has the most of them.
         most = max(len(names_of) for _, names_of in ends)
         end_labels(*[panel for panel in ends if len(panel[1]) == most][-1], colour)
-    several = len(curves) > len(layers) * len(conditions)
-    page.frame(heading, explanation, [*caption, f"thin: {lines}, thick: mean" if several else ""])
+    several = len(curves) > len(every) * len(conditions)
+    fewer = f"{len(layers)} of {len(every)} layers" if len(layers) < len(every) else ""
+    page.frame(heading, explanation, [*caption, f"thin: {lines}, thick: mean" if several else "", fewer])
     return page.figure
 
 

@@ -1,0 +1,54 @@
+"""Which findings a study gets: the claims of the paper, or a comparison of whatever conditions it has.
+
+The rule. A study is of the paper's form if
+
+- its networks are trained by the pipeline, so that its augmentations are known and runs are matched: in one
+  run all conditions start from the same weights and see the images in the same order;
+- `clrjit` and `keepclr` are among its conditions, and clrjit jitters colours more often than keepclr.
+
+Such a study is held against F1 to F11. Every other study is described (description.py), and one of the
+paper's form that has further conditions is described as well.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from protoviz.analysis.findings.collection import collect
+from protoviz.analysis.findings.comparisons import JITTER, KEEP, PAIR
+from protoviz.analysis.findings.description import describe
+from protoviz.analysis.findings.study import Study
+from protoviz.config.params import Augment
+
+
+def of_the_paper(augmentations: Mapping[str, Augment]) -> bool:
+    """Whether a study is of the paper's form.
+
+    Args:
+        augmentations: of each condition; none of networks that were trained elsewhere.
+    """
+    if not all(name in augmentations for name in PAIR):
+        return False
+    return augmentations[JITTER].cj_prob > augmentations[KEEP].cj_prob
+
+
+def of_any(
+    study: Study, described: Mapping[str, Any], augmentations: Mapping[str, Augment]
+) -> dict[str, Any]:
+    """The findings of a study, as metrics/findings.json holds them.
+
+    Args:
+        study: its stores.
+        described: what is said of it before the findings (`about`).
+        augmentations: of each condition; none of networks that were trained elsewhere.
+
+    Returns:
+        What `collect` returns for a study of the paper's form, with that of `describe` as `beside` where it
+        has further conditions; for any other study what `describe` returns, whose `kind` is "general".
+    """
+    matched = bool(augmentations)
+    if not of_the_paper(augmentations):
+        return describe(study, described, matched=matched)
+    found = collect(study, described)
+    if len(augmentations) > len(PAIR):
+        found["beside"] = describe(study, described, matched=matched)
+    return found

@@ -1,0 +1,32 @@
+"""Lines of the plain-text tables that `make repro` ends with."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import TypeVar
+
+WIDTH = 100
+
+T = TypeVar("T")
+
+
+def wrap(text: str, indent: int = 0) -> list[str]:
+    """Text as lines of at most `WIDTH` columns, all but the first moved to the right."""
+    margin = " " * indent
+    return textwrap.wrap(text, WIDTH, initial_indent=margin, subsequent_indent=margin + "    ")
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """At most so many of some items, in order: the first, the last, and as evenly as can be between them."""
+    if len(items) <= most:
+        return list(items)
+    if most == 1:
+        return [items[-1]]
+    return [items[round(k * (len(items) - 1) / (most - 1))] for k in range(most)]
+
+
+def shortened(name: str, most: int) -> str:
+    """A name of at most so many letters: of a longer one its beginning and, mostly, its end."""
+    if len(name) <= most:
+        return name
+    begin = (most - 1) // 3
+    return f"{name[:begin]}\u2026{name[begin + 1 - most :]}"
