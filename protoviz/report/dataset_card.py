@@ -15,7 +15,7 @@ from protoviz import files
 from protoviz.store import attributes, channels, schema
 
 _MADE_HERE = ("procedural", "microbes")
-ELSEWHERE = "images that are not known here: the networks were trained elsewhere"
+ELSEWHERE = "images that are not known here, as the networks were trained elsewhere"
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,9 @@ def _layer(layer: Mapping[str, Any]) -> Iterator[str]:
         between = "/" if pair["scale"] == "ratio" else "-"
         elsewhere = pair.get("elsewhere", {}).values()
         same = sum(verdict == pair["verdict"] for verdict in elsewhere)
-        verdict = pair["verdict"] + (f" {same}/{len(elsewhere)}" if elsewhere else "")
+        verdict = pair["verdict"]
+        if elsewhere and pair["effect"] is not None:
+            verdict += f" {same}/{len(elsewhere)}"
         what = f"{pair['first']} {between} {pair['second']}"
         yield from _row("", what, pair["effect"], pair["interval"], pair["p"], verdict)
     yield from _left_out(len(comparisons) - PAIRS, "comparison")

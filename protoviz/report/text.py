@@ -1,5 +1,6 @@
 """Lines of the plain-text tables that `make repro` ends with."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import TypeVar
@@ -30,3 +31,15 @@ def shortened(name: str, most: int) -> str:
         return name
     begin = (most - 1) // 3
     return f"{name[:begin]}\u2026{name[begin + 1 - most :]}"
+
+
+def broken(name: str, most: int) -> list[str]:
+    """The name of a layer in lines of at most so many letters, broken after dots where there are some."""
+    lines = [""]
+    for part in re.findall(r"[^.]*\.|[^.]+$", name):
+        for start in range(0, len(part), most):
+            piece = part[start : start + most]
+            if len(lines[-1]) + len(piece) > most:
+                lines.append("")
+            lines[-1] += piece
+    return lines

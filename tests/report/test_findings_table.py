@@ -93,3 +93,47 @@ def test_ratios_without_meaning_are_not_printed():
     effect = found["findings"][0]["effects"][0]
     effect |= {"times": 0.5, "interval": [1e-6, 1e6]}
     assert "0.5  < 0.001 .. > 999" in table(found)
+
+
+def described(conditions, layers, runs=(1, 2), **options):
+    """What metrics/findings.json holds of a study of another form."""
+    options = {"conditions": conditions, "layers": layers, "runs": runs, "embedders": ("pixels",)} | options
+    made = planted_study.study(draws=25, **options)
+    truth = planted_study.replace(planted_study.PAPER, **options)
+    names = ("conditions", "runs", "repeats", "epochs")
+    means = planted.means(**{name: getattr(truth, name) for name in names}, layers=dict(layers))
+    about = findings.about("somebody's networks", means, [], None)
+    return json.loads(json.dumps(findings.of_any(made, about, {}), allow_nan=False))
+
+
+def test_table_of_any_study_shows_values_and_pairs():
+    found = described(("plain", "blurred"), (("blocks.3", 6),), runs=(1, 2, 3))
+    lines = table(found).splitlines()
+    assert "Diversity: mean distance between two units; epoch 8" in lines
+    at = lines.index("Diversity: mean distance between two units; epoch 8")
+    (layer,) = found["measures"][0]["layers"]
+    value, pair = layer["conditions"][0], layer["comparisons"][0]
+    assert (
+        lines[at + 1].split()
+        == f"blocks.3 plain {value['value']} {value['interval'][0]} .. {value['interval'][1]}".split()
+    )
+    told = f"plain / blurred {pair['effect']} {pair['interval'][0]} .. {pair['interval'][1]} {pair['p']}"
+    assert lines[at + 3].split() == [*told.split(), pair["verdict"], "3/3"]
+    assert "Probe accuracy" not in "\n".join(lines)
+    assert "    not computed: the study has no probe" in lines
+
+
+def test_table_of_any_study_fits_the_terminal_and_is_no_book():
+    deep = tuple((f"features.denseblock{k}.denselayer{k}.conv{k}", 2) for k in range(1, 12))
+    names = ("plain", "a_condition_with_quite_a_long_name", "crop", "rotations", "n")
+    text = table(described(names, deep))
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert not [line for line in lines if line != line.rstrip()]
+    assert "    and 3 layers more: metrics/findings.json" in lines
+    assert "    and 4 comparisons more: metrics/findings.json" in lines
+    assert "  features.denseblock11.denselayer11.conv11" in lines  # the last is never left out
+    least = table(described(("only",), (("head", 1),), runs=(1,), epochs=(7,), repeats=(0,)))
+    for word in ("nan", "None"):
+        assert word not in text + least
+    assert "With 1 run there is no interval" in least

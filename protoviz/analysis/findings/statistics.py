@@ -248,4 +248,4 @@ def sign_flip_floor(runs: int) -> float:
 def permutation_floor(first: int, second: int) -> float:
     """The smallest two-sided p that so many unmatched runs of two conditions allow."""
     mirrored = 2 if first == second else 1  # with equal numbers every split has its mirror image
-    return min(1.0, mirrored / math.comb(first + second, first))
+    return min(1.0, max(mirrored / math.comb(first + second, first), 2.0**-EXACT_RUNS))

@@ -57,6 +57,8 @@ def photographs(folder: Path, source: Source, tally: Tally) -> None:
         return
     shown: NDArray[np.int64] = np.unique(np.concatenate(places))
     shown = shown[shown >= 0]
+    if not len(shown):
+        return
     for place, image in zip(shown.tolist(), source.photographs(shown), strict=True):
         tally.pictures("photographs", folder / "photographs" / source.name / f"{place}.webp", image[None])
 

@@ -52,9 +52,7 @@ def animation(
         page = blocks.page(top + height + (BETWEEN - 0.3) * blocks.scale)
         drawn = {name: sample.draw(name, epoch, layer, channels) for name in conditions}
         for j, (name, part) in enumerate(drawn.items()):
-            page.text(
-                blocks.left(j), top - 0.16 * page.scale, name, 15, bold=True, colour=colours(conditions)[name]
-            )
+            blocks.heading(page, j, top - 0.16 * page.scale, name, colours(conditions)[name])
             draw_grid(page, blocks, part, times, blocks.left(j), top)
         label(page, top, layer, len(channels), len(sample.channels()[layer]), times)
         page.frame(

@@ -64,7 +64,7 @@ def development(
     for i, condition in enumerate(conditions):
         left, above = blocks.left(i % across), top + i // across * step
         heading = above - 0.45 * page.scale
-        page.text(left, heading, condition, 15, bold=True, colour=colours(conditions)[condition])
+        blocks.heading(page, i % across, heading, condition, colours(conditions)[condition])
         drawn = [sample.draw(condition, epoch, layer, units) for epoch in epochs]
         _draw_block(page, blocks, drawn, [sample.checkpoint(epoch) for epoch in epochs], left, above)
         if i % across == 0:

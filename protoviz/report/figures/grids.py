@@ -1,6 +1,5 @@
 """Grids of prototypes (G1): rows of the figure are layers, columns are conditions."""
 
-import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 from protoviz.report.figures.pictures import BETWEEN, Blocks, enlarged, enlargement, hatched, mosaic
 from protoviz.report.figures.sample import Drawn, Masks, Sample, missing_masks, missing_prototypes
 from protoviz.report.figures.style import HEADER, MARGIN, SMALL, SOFT, Page, colours, count, styled
-from protoviz.report.text import spread
+from protoviz.report.text import broken, spread
 
 LABELS = 1.6  # inches to the left of the grids
 LAYERS = 40  # of a page; of more, as many that lie evenly apart
@@ -44,7 +43,7 @@ def prototype_grids(
 
     for j, condition in enumerate(conditions):
         place = top - 0.16 * page.scale
-        page.text(blocks.left(j), place, condition, 15, bold=True, colour=colours(conditions)[condition])
+        blocks.heading(page, j, place, condition, colours(conditions)[condition])
     without: list[str] = []
     dead, above, magnified = 0, top, False
     for (layer, channels), height in zip(shown.items(), heights, strict=True):
@@ -106,18 +105,6 @@ def label(page: Page, top: float, layer: str, shown: int, units: int, times: int
         page.text(left, top + (0.17 + k * step) * page.scale, line, size, bold=True)
     below = top + (0.17 + (len(lines) - 1) * step + 0.23) * page.scale
     page.text(left, below, number + (f", {times}\u00d7" if times > 1 else ""), SMALL, colour=SOFT)
-
-
-def broken(name: str, most: int) -> list[str]:
-    """The name of a layer in lines of at most so many letters, broken after dots where there are some."""
-    lines = [""]
-    for part in re.findall(r"[^.]*\.|[^.]+$", name):
-        for start in range(0, len(part), most):
-            piece = part[start : start + most]
-            if len(lines[-1]) + len(piece) > most:
-                lines.append("")
-            lines[-1] += piece
-    return lines
 
 
 def in_order(channels: Iterable[Sequence[int]]) -> str:

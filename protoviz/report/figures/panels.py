@@ -22,7 +22,7 @@ from protoviz.report.figures.style import (
     end_labels,
     nothing,
 )
-from protoviz.report.text import shortened
+from protoviz.report.text import broken, shortened
 from protoviz.report.text import spread as evenly
 
 Values = npt.NDArray[np.float64]
@@ -30,9 +30,12 @@ Values = npt.NDArray[np.float64]
 ACROSS = 4  # panels in a row
 HEIGHT = 3.3  # inches of a panel
 GAP, BELOW = 0.62, 0.7  # inches between panels, and under them for the axis
+WIDE = 24  # letters under a panel, with spaces between names
 LABELS, INTERVALS = 8, 5  # at most so many on an axis; fewer where they are long
 LAYERS = 40  # panels of a page; of more layers, as many that lie evenly apart
-TITLE = 13  # letters of a layer's name that fit beside the number of its units
+COUNT = 0.8  # inches that the number of a layer's units takes in the title of its panel
+LARGE, SMALL_LETTER = 0.115, 0.072  # inches of a letter of its name, in 13 points and in 8
+NAME = 20  # letters of a condition's name beside a panel
 SUPERSCRIPT = str.maketrans(
     "-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
 )
@@ -87,8 +90,9 @@ def spread(x: Values, most: int = LABELS) -> list[int]:
 
 
 def _fitting(most: int, letters: int, names: Sequence[str]) -> int:
-    """How many names of this length fit where `most` of so many letters do; two at least."""
-    return max(2, most * letters // max(letters, *map(len, names)))
+    """How many names fit under a panel: `most` up to so many letters, fewer of longer ones, two at least."""
+    longest = max(map(len, names))
+    return most if longest <= letters else max(2, WIDE // (longest + 1))
 
 
 def interval_axis(intervals: Sequence[tuple[int, int]]) -> Horizontal:
@@ -137,7 +141,8 @@ def panels(
     unit = f"10{str(power).translate(SUPERSCRIPT)} {measure}" if power else measure
     rows = -(-len(layers) // ACROSS)
     left, top = MARGIN + 0.6, HEADER + 0.4
-    names = 0.25 + 0.115 * max(len(name) for name in conditions)  # inches for the names at the right
+    # Inches for the names at the right.
+    names = 0.25 + 0.115 * max(len(shortened(name, NAME)) for name in conditions)
     width = (WIDTH - left - MARGIN - names - GAP * (ACROSS - 1)) / ACROSS
     page = Page(WIDTH, top + rows * (HEIGHT + BELOW + 0.25) - 0.25 + FOOTER)
     ends: list[tuple[Axes, dict[str, float]]] = []
@@ -146,10 +151,10 @@ def panels(
         place = left + column * (width + GAP), top + row * (HEIGHT + BELOW + 0.25)
         axes = page.axes(*place, width, HEIGHT)
         mine = [curve for curve in curves if curve.layer == layer]
-        axes.set_title(shortened(layer, 2 * TITLE), size=13 * min(1, TITLE / min(len(layer), 2 * TITLE)))
+        _title(axes, layer, width - COUNT)
         axes.set_title(count(mine[0].units, "unit"), loc="right", color=SOFT, size=10.5, weight="normal")
         if not any(np.isfinite(curve.values).any() for curve in mine):
-            nothing(axes, "no live units to compare")
+            nothing(axes, "no live units, or too few to compare")
             continue
         if column == 0 or not ends:
             axes.set_ylabel(f"{y_label} ({unit})")
@@ -163,11 +168,27 @@ def panels(
     if ends:
         # The names of the conditions stand beside the last panel that has the most of them.
         most = max(len(names_of) for _, names_of in ends)
-        end_labels(*[panel for panel in ends if len(panel[1]) == most][-1], colour)
+        axes, names_of = [panel for panel in ends if len(panel[1]) == most][-1]
+        short = {name: shortened(name, NAME) for name in conditions}
+        end_labels(
+            axes,
+            {short[name]: end for name, end in names_of.items()},
+            {short[name]: colour[name] for name in conditions},
+        )
     several = len(curves) > len(every) * len(conditions)
     fewer = f"{len(layers)} of {len(every)} layers" if len(layers) < len(every) else ""
     page.frame(heading, explanation, [*caption, f"thin: {lines}, thick: mean" if several else "", fewer])
     return page.figure
+
+
+def _title(axes: Axes, layer: str, room: float) -> None:
+    """The name of a layer above its panel; a long one in two small lines."""
+    if len(layer) * LARGE <= room:
+        axes.set_title(layer)
+        return
+    letters = max(8, int(room / SMALL_LETTER))
+    lines = broken(shortened(layer, 2 * letters - 2), letters)
+    axes.set_title("\n".join(lines[:2]) if len(lines) < 3 else shortened(layer, letters), size=8)
 
 
 def draw_lines(

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protoviz.report.figures.style import FOOTER, MARGIN, WIDTH, Page
+from protoviz.report.text import shortened
 
 Images = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.floating]
@@ -18,6 +19,8 @@ Mask = npt.NDArray[np.floating]
 WHITE = 255  # grey level between the pictures
 BLANK, HATCH = 62, 112  # grey levels of a unit without a prototype
 LARGEST = 1.7  # inches of a picture
+LETTER = 0.135  # inches of a letter of the name of a condition, at the standard width
+SMALLEST = 9.0  # points of such a name
 BETWEEN = 0.3  # inches between blocks that stand side by side, at the standard width
 
 
@@ -155,6 +158,13 @@ class Blocks:
     def left(self, block: int) -> float:
         """Where a block begins."""
         return self.labels * self.scale + block * (self.block_width + BETWEEN * self.scale)
+
+    def heading(self, page: Page, block: int, top: float, name: str, colour: str) -> None:
+        """The name of a condition above a block, smaller or shortened where it is longer than the block."""
+        fits = self.block_width / page.scale / LETTER  # letters of the usual size
+        size = max(SMALLEST, min(15.0, 15 * fits / len(name)))
+        text = shortened(name, max(3, int(fits * 15 / size)))
+        page.text(self.left(block), top, text, size, bold=True, colour=colour)
 
     def height(self, rows: int) -> float:
         """So many rows of pictures."""

@@ -189,3 +189,48 @@ def test_a_planted_effect_is_found():
     above, below = simulated(100, 4, effect=2.0, run=0.3)
     assert above > 0.95
     assert below == 0
+
+
+def test_permutation_p_counts_all_splits():
+    rng = np.random.default_rng(1)
+    for runs, others in ((2, 2), (3, 3), (2, 4), (5, 4)):
+        one, other = rng.normal(size=runs), 0.7 + rng.normal(size=others)
+        assert statistics.permutation_p(one, other) == pytest.approx(exchanged(one, other))
+        assert statistics.permutation_p(one, one[:1]) >= statistics.permutation_floor(runs, 1)
+    assert statistics.permutation_p(np.ones(3), np.ones(3)) == 1.0
+    assert statistics.permutation_p(np.arange(3.0), np.arange(9.0, 12)) == 0.1
+
+
+def test_splits_beyond_what_can_be_enumerated_are_drawn():
+    rng = np.random.default_rng(2)
+    one, other = rng.normal(size=14), 0.6 + rng.normal(size=14)
+    welch = stats.ttest_ind(one, other, equal_var=False).pvalue
+    assert statistics.permutation_p(one, other) == pytest.approx(welch, abs=0.02)
+    far = statistics.permutation_p(one, other + 100)
+    assert 0 < far <= 4 * statistics.permutation_floor(14, 14)
+
+
+def test_permutation_test_keeps_its_level_without_an_effect():
+    rng = np.random.default_rng(3)
+    p = np.array([statistics.permutation_p(*rng.standard_t(2, (2, 4))) for _ in range(2000)])
+    for level in (0.05, 0.1, 0.5):
+        assert (p <= level).mean() <= level + 0.02
+    assert (p <= 0.5).mean() > 0.45
+
+
+def test_difference_of_runs_alone_is_that_of_welch():
+    rng = np.random.default_rng(4)
+    one, other = rng.normal(size=5), 2 * rng.normal(size=5)
+    values = [np.tile(some, (40_001, 1)) for some in (one, other)]
+    found = statistics.difference(*values, "here")
+    there = stats.ttest_ind(one, other, equal_var=False).confidence_interval()
+    assert found.estimate == pytest.approx(one.mean() - other.mean())
+    assert found.low == pytest.approx(there.low, rel=0.05)  # degrees are rounded down: never narrower
+    assert found.high == pytest.approx(there.high, rel=0.05)
+
+
+def test_degrees_of_a_difference():
+    assert statistics.welch(1.0, 4, 1.0, 4) == 8
+    assert statistics.welch(1.0, 4, 0.0, 1) == 4
+    assert statistics.welch(0.0, 3, 0.0, 2) == 2
+    assert statistics.welch(1.0, 4, 2.0, 4) == int(25 / (1 / 4 + 16 / 4))
