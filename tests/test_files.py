@@ -85,3 +85,14 @@ def test_error_has_four_parts_and_survives_another_process():
     error = StudyError("here", expected="this", found="that", remedy="do it")
     assert str(error) == "here: expected this, found that; do it"
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_what_is_optional_is_there_as_a_whole_or_not_at_all(tmp_path):
+    names = [tmp_path / name for name in ("a.json", "b.json")]
+    assert files.all_or_none(names) == []
+    assert files.all_or_none([]) == []
+    names[1].touch()
+    with pytest.raises(StudyError, match=r"a\.json: expected a file made by an earlier stage"):
+        files.all_or_none(names)
+    names[0].touch()
+    assert files.all_or_none(map(str, names)) == names

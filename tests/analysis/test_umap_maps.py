@@ -103,3 +103,21 @@ def test_maps_of_a_cube_follow_the_schema(tmp_path):
     assert read.seed.values.tolist() == [0, 5]
     np.testing.assert_array_equal(read.position_seeds.sel(seed=0), read.position)
     assert int(np.isnan(read.position_alone).sum()) == 2
+
+
+def test_epochs_with_too_few_prototypes_have_no_places():
+    of = vectors(3)
+    of[:, :, :, 1, 3:] = np.nan
+    for places in umap_maps.by_epoch(of, SETTINGS, 0):
+        there = np.isfinite(places).all(-1)[0, 0, 0]
+        assert there[[0, 2]].all()
+        assert not there[1].any()
+
+
+def test_a_cube_without_enough_prototypes_has_a_store_without_places(tmp_path):
+    made = cube.open_cube(toy.write_cube(tmp_path / "cube.zarr"))
+    found = umap_maps.nowhere(made, [0, 1])
+    zarr_io.write_dataset(tmp_path / "map.zarr", found, schema_projection.PROJECTION)
+    assert np.isnan(found.position).all()
+    assert umap_maps.enough(vectors(1, 4))
+    assert not umap_maps.enough(vectors(1, 3))

@@ -136,3 +136,11 @@ def test_numbers_are_short_and_gaps_are_none() -> None:
     assert scripts.numbers(values) == [[1.235, None], [None, 1e-9]]
     with pytest.raises(ValueError, match="not JSON compliant"):
         scripts.write(Path("nowhere"), "x", float("nan"))
+
+
+def test_curves_of_layers_whose_names_end_alike_are_told_apart() -> None:
+    row = {"condition": "plain", "run": "1", "epoch": "0", "value": "1"}
+    names = ["diversity_1", "diversity_conv_1", "diversity_block.1"]
+    (group,) = curves.groups(dict.fromkeys(names, [row]), ["1", "conv_1", "block.1"])
+    assert group["name"] == "diversity"
+    assert sorted(panel["layer"] for panel in group["panels"]) == ["1", "block.1", "conv_1"]
