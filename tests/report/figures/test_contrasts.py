@@ -118,8 +118,9 @@ def test_labels_of_epochs_do_not_touch(epochs):
 def test_a_heading_is_no_wider_than_its_block():
     blocks = Blocks.fit(16, 2, 5, 100, gap=(2, 2), left=1.6)
     page = blocks.page(3)
-    for name in ("plain", "a_condition", "a_condition_with_a_very_long_name"):
+    for name in ("plain", "a_longer_condition", "a_condition_with_a_very_long_name"):
         blocks.heading(page, 0, 1, name, "black")
+    assert [text.get_text() for text in page.figure.texts][:2] == ["plain", "a_longer_condition"]
     page.figure.canvas.draw()
     for text in page.figure.texts:
         assert text.get_window_extent().width / 100 <= blocks.block_width
