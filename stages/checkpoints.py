@@ -14,9 +14,10 @@ def main(study: SeriesStudy, condition: str, run: int) -> None:
     sources = series.chosen(asked.files, study.named(condition), run, asked.epochs)
     with files.complete(layout.checkpoints(condition, run)) as folder:
         folder.mkdir()
-        initial = None
+        imported, initial = importing.Importer(asked), None
         for epoch, source in track(sources.items(), "checkpoints"):
-            module, initial, taken = importing.imported(asked, source, initial)
+            module, taken = imported(source)
+            initial = initial or checkpoints.weights_digest(module)
             identity = checkpoints.identity(condition, run, epoch, asked.network, asked.arguments, initial)
             checkpoints.save(checkpoints.path(folder, epoch), module, identity)
             print(f"{source}: {taken}")

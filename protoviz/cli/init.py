@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ALONE = "network"  # the name of the one condition of a pattern without {condition}
 _CHANNELS = 16  # of each layer, unless told otherwise
 _BYTES = 1.1  # of a stored prototype for each px of the image, measured on the default study
-_TRIED = 8, 4  # units and steps of the trial that the time is estimated from
+_TRIED = 8, 2, 6  # units, and steps of two trials that the time is estimated from
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _read(arguments: Namespace, about: dict[str, Any], source: Path) -> "tuple[N
     if not arguments.layers:
         module = zoo.load(arguments.model, arguments=about["arguments"]).module
         here["layers"] = analysed.blocks(prepared(module), module)
-    module, _, taken = importing.imported(Series.model_validate(here), source, None)
+    module, taken = importing.Importer(Series.model_validate(here))(source)
     print(f"{source}: {taken}")
     return prepared(module), module
 
@@ -228,19 +228,22 @@ def _seconds(network: "Network", chosen: Any, recipe: "Synthesis", prior: str) -
     from protoviz.store import cube
     from protoviz.synthesis.search import prototypes
 
-    units, steps = _TRIED
+    units, *lengths = _TRIED
     layer = list(chosen)[-1]
     some = {layer: list(chosen[layer])[:units]}
-    short = recipe.model_copy(update={"ascent": recipe.ascent.model_copy(update={"steps": steps})})
     made = base.load(prior, size=network.size, channels=network.channels)
-    times = []
-    for _ in range(2):  # the first call prepares the graph
+
+    def timed(steps: int) -> float:
+        short = recipe.model_copy(update={"ascent": recipe.ascent.model_copy(update={"steps": steps})})
+        address, device = cube.Address("trial", 0, 0, 0), torch.device("cpu")
         started = time.perf_counter()
-        prototypes(
-            network, some, made, short, address=cube.Address("trial", 0, 0, 0), device=torch.device("cpu")
-        )
-        times.append(time.perf_counter() - started)
-    return min(times) / len(some[layer]) / (steps + 1) * (recipe.ascent.steps + 1)
+        prototypes(network, some, made, short, address=address, device=device)
+        return time.perf_counter() - started
+
+    timed(1)  # prepares the graph
+    few, more = (timed(steps) for steps in lengths)
+    step = max(more - few, 0.0) / (lengths[1] - lengths[0])
+    return (few + step * (recipe.ascent.steps - lengths[0])) / len(some[layer])
 
 
 def _seen_from(folder: Path, model: str) -> str:

@@ -141,6 +141,6 @@ def test_numbers_are_short_and_gaps_are_none() -> None:
 def test_curves_of_layers_whose_names_end_alike_are_told_apart() -> None:
     row = {"condition": "plain", "run": "1", "epoch": "0", "value": "1"}
     names = ["diversity_1", "diversity_conv_1", "diversity_block.1"]
-    (group,) = curves.groups(dict.fromkeys(names, [row]), ["1", "conv_1", "block.1"])
+    (group,) = curves.groups({name: [row] for name in names}, ["1", "conv_1", "block.1"])
     assert group["name"] == "diversity"
     assert sorted(panel["layer"] for panel in group["panels"]) == ["1", "block.1", "conv_1"]
