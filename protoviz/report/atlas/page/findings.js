@@ -59,13 +59,9 @@
     title: () => "Findings",
     async open(root) {
       const found = await atlas.load("findings");
-<<<<<<< HEAD
       const none = atlas.element("p", { class: "note" }, "Not computed in this study: verdicts on claims.");
-      root.replaceChildren(atlas.element("div", { class: "text" }, atlas.element("h1", {}, "Findings"), found.length ? found.map(verdicts) : none));
-=======
       const sections = found.flatMap((one) => (one.kind === "general" ? [atlas.described(one)] : [verdicts(one), one.beside ? atlas.described(one.beside) : null])).filter(Boolean);
-      root.replaceChildren(atlas.element("div", { class: "text" }, atlas.element("h1", {}, "Findings"), sections));
->>>>>>> 1738711 (Tests of studies of many shapes; the atlas shows the findings of any study; long names fit the figures)
+      root.replaceChildren(atlas.element("div", { class: "text" }, atlas.element("h1", {}, "Findings"), sections.length ? sections : none));
       return null;
     },
     key: () => false,
