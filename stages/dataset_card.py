@@ -1,7 +1,7 @@
 """The card of the published prototypes (Q8)."""
 
 from protoviz import files, layout
-from protoviz.config.params import Params
+from protoviz.config.study import Study
 from protoviz.report.dataset_card import ELSEWHERE, Part, card, origin
 from protoviz.store import cube
 from stages import run_stage
@@ -9,10 +9,10 @@ from stages import run_stage
 LICENCE = "MIT"  # of this repository
 
 
-def main(params: Params) -> None:
+def main(params: Study) -> None:
     """Describe the cubes of the study."""
     general, ours = ELSEWHERE, False
-    if params.images is not None and params.train:
+    if params.images is not None and params.augmentations:
         general, ours = origin(params.images.source, params.images.path)
     parts = [Part(layout.CUBE, params.title, cube.open_cube(layout.CUBE), general, ours)]
     if params.training_stages is not None:

@@ -12,6 +12,7 @@ import xarray as xr
 
 from protoviz import files, layout
 from protoviz.config import params
+from protoviz.config.series import SeriesStudy
 from protoviz.store import cube, schema, zarr_io
 from stages import appearance, atlas, dataset_card, distances, figures, findings, metrics
 from stages import cube as whole
@@ -41,29 +42,37 @@ class Shape:
         return sum(len(channels) for _, channels in self.layers)
 
 
-def study(shape: Shape) -> params.Params:
-    """Its parameters: the default's, without the sections that such a study has not."""
-    read = params.load(ROOT / "params.yaml")
-    absent = (
-        "images",
-        "augment",
-        "backbone",
-        "train",
-        "reference",
-        "generator",
-        "training_stages",
-        "projection",
-    )
-    others = (*absent, *(["natural"] * (not shape.images)), *(["probe"] * (not shape.probe)))
-    chosen = ("development_layer", "development_units", "more_units", "animated_layer")
-    return read.model_copy(
-        update={
-            **dict.fromkeys(others),
+def study(shape: Shape) -> SeriesStudy:
+    """Its parameters: those of a series of checkpoints, with what else is needed from the default's."""
+    read = params.load(ROOT / "params.yaml").model_dump(mode="json")
+    shown = ("development_layer", "development_units", "more_units", "animated_layer")
+    series = {
+        "network": "somebody.networks:network",
+        "arguments": {},
+        "files": "{condition}/{run}/{epoch}.pt",
+        "key": None,
+        "prefix": None,
+        "epochs": list(shape.epochs),
+        "layers": [layer for layer, _ in shape.layers],
+        "channels": None,
+        "size": shape.size,
+        "mean": [0.5] * 3,
+        "std": [0.25] * 3,
+    }
+    same = ("compute", "receptive_fields", "synthesis", "distances", "atlas")
+    images = {**read["images"], "size": shape.size} if shape.images else None
+    return SeriesStudy.model_validate(
+        {
+            **{name: read[name] for name in same},
             "title": "somebody's networks",
+            "checkpoints": series,
             "conditions": {name: {} for name in shape.conditions},
             "runs": list(shape.runs),
-            "distances": read.distances.model_copy(update={"embedders": ["pixels"]}),
-            "figures": read.figures.model_copy(update={**dict.fromkeys(chosen), "grid_units": 4, "dpi": 40}),
+            "images": images,
+            "prior": {"name": "fourier", "weights": None, "sha256": None},
+            "distances": {**read["distances"], "embedders": ["pixels"]},
+            "natural": read["natural"] if shape.images else None,
+            "figures": {**read["figures"], **dict.fromkeys(shown), "grid_units": 4, "dpi": 40},
         }
     )
 
@@ -82,7 +91,7 @@ def write(shape: Shape) -> None:
         files.write_json(layout.IMAGES / "classes.json", ["a", "b"])
 
 
-def analyse(shape: Shape) -> params.Params:
+def analyse(shape: Shape) -> SeriesStudy:
     """Write the stores and run the stages that measure."""
     made = study(shape)
     write(shape)
@@ -95,7 +104,7 @@ def analyse(shape: Shape) -> params.Params:
     return made
 
 
-def show(made: params.Params) -> None:
+def show(made: SeriesStudy) -> None:
     """Run the stages that people look at the results of."""
     for stage in (whole, figures, atlas, dataset_card):
         stage.main(made)

@@ -7,6 +7,7 @@ import matplotlib.image
 import pytest
 
 from protoviz import files, layout
+from protoviz.config import params
 from protoviz.errors import StudyError
 from protoviz.report import findings_table
 from protoviz.report.figures.explanations import APPEARANCE
@@ -87,5 +88,6 @@ def test_what_is_there_of_some_networks_only_is_named(
 
 
 def test_a_stage_that_is_no_part_of_the_study_says_so() -> None:
+    default = params.load(planted.ROOT / "params.yaml")
     with pytest.raises(StudyError, match=r"`projection`, or take the stage out of dvc\.yaml"):
-        projection.main(planted.study(planted.SHAPES["least"]))
+        projection.main(default.model_copy(update={"projection": None}))
