@@ -32,7 +32,7 @@ def units(model: nn.Module | str, *, size: Size | None = None) -> list[Layer]:
     """The layers of a network whose channels are units: convolutions, linear layers, and what they make up.
 
     Args:
-        model: a module, or the name of one ("torchvision:resnet18", "timm:...", a checkpoint file).
+        model: a module, or the name of one ("torchvision:resnet18", "imagenet:...", a checkpoint file).
         size: height and width of its images, px: a number, or (H, W); by default the model's own.
 
     Raises:
@@ -65,6 +65,7 @@ def synthesize(
     """Prototypes of units: for each the image that drives it most.
 
         protoviz.synthesize(model, "layer4:0-15", size=96)
+        protoviz.synthesize("imagenet:efficientnet_lite0", "blocks.3:0-7", size=128)
         protoviz.synthesize("timm:resnet50", {"layer2": [3, 5]}, ascent={"steps": 256}, repeats=1)
 
     Args:
@@ -224,7 +225,9 @@ def _checkpoint(model: nn.Module | str, state: str | Path | None, epoch: int) ->
         return schema.checkpoint_name(epoch)
     if isinstance(model, nn.Module):
         return "as given"
-    return Path(state or model).name if state or ":" not in model else schema.checkpoint_name(0)
+    if state or ":" not in model:
+        return Path(state or model).name
+    return "imagenet" if model.startswith("imagenet:") else schema.checkpoint_name(0)
 
 
 def _is_learnt(prior: str | base.ImagePrior) -> bool:

@@ -103,6 +103,16 @@ def reference(setting: Setting) -> Embedder:
     return _network(resnet.fold_batch_norm(model), _Input(*normal, None), setting)
 
 
+def efficientnet_lite0(setting: Setting) -> Embedder:
+    """Average-pooled features of EfficientNet-Lite0, trained on ImageNet, which is installed as a package.
+
+    Whole images are brought to 160 px (bilinear, antialiased); see models/efficientnet_lite0.py.
+    """
+    from protoviz.models import efficientnet_lite0 as lite0
+
+    return _network(lite0.features(), _Input(lite0.MEAN, lite0.STD, lite0.EMBEDDING_SIZE), setting)
+
+
 def imagenet(name: str, setting: Setting) -> Embedder:
     """The last layer before the classifier of a network trained on ImageNet; see models/imagenet.py."""
     from protoviz.models import imagenet as networks
@@ -199,6 +209,7 @@ def _between_0_and_1(images: Images) -> NDArray[np.float32]:
 
 
 EMBEDDERS: dict[str, Maker] = {
+    "efficientnet_lite0": efficientnet_lite0,
     "pixels": pixels,
     "reference": reference,
     **{name: partial(imagenet, name) for name in (*IMAGENET, *(name + UNTRAINED for name in IMAGENET))},

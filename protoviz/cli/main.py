@@ -107,8 +107,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="torchvision:resnet18, timm:vit_tiny_patch16_224, package.module:callable or file.py:callable "
-        "(both run that code), or a checkpoint file of a study",
+        help="imagenet:efficientnet_lite0 (trained), torchvision:resnet18, timm:vit_tiny_patch16_224 "
+        "(both fresh), package.module:callable or file.py:callable (both run that code), or a checkpoint "
+        "file of a study",
     )
     parser.add_argument(
         "--arg",

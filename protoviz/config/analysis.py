@@ -14,7 +14,7 @@ IMAGENET = (
 )
 # After the name of one of these: with fresh weights, the same each time, only for those who ask for them.
 UNTRAINED = ":untrained"
-EMBEDDERS = ("reference", "pixels", *IMAGENET, *(name + UNTRAINED for name in IMAGENET))
+EMBEDDERS = ("efficientnet_lite0", "reference", "pixels", *IMAGENET, *(name + UNTRAINED for name in IMAGENET))
 
 
 def _known(name: str) -> str:

@@ -8,7 +8,7 @@ from protoviz.config.section import Count, Distinct, Natural, Positive, Section
 from protoviz.config.synthesis import Synthesis
 from protoviz.config.validation_errors import invalid
 
-Embedder = Literal["reference", "pixels"]
+Embedder = Literal["efficientnet_lite0", "reference", "pixels"]
 
 
 class FinetunedNetwork(Section):

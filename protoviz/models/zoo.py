@@ -1,4 +1,4 @@
-"""Networks by name: torchvision's, timm's, those of the user's own code, and checkpoints of a study."""
+"""Networks by name: torchvision's, timm's, trained ones, the user's own, and checkpoints of a study."""
 
 import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,7 +11,7 @@ from torch import nn
 
 from protoviz import seeding
 from protoviz.errors import StudyError
-from protoviz.models import importer, resnet, user_code
+from protoviz.models import efficientnet_lite0, importer, resnet, user_code
 from protoviz.models.readout import wrappers
 from protoviz.registry import lookup
 
@@ -48,12 +48,13 @@ def load(
     """A network by its name, or a checkpoint of a study.
 
     Args:
-        name: "torchvision:resnet18", "timm:seresnext50_32x4d", "package.module:callable" or
-            "path/to/file.py:callable", whose code is run and returns the network, or the path of a
-            checkpoint.
+        name: "torchvision:resnet18", "timm:seresnext50_32x4d", "imagenet:efficientnet_lite0",
+            "package.module:callable" or "path/to/file.py:callable", whose code is run and returns the
+            network, or the path of a checkpoint.
         arguments: keyword arguments of what builds the network, such as {"num_classes": 10}.
         state: path or address of a file with the network's weights, in whatever layout a trainer wrote it
-            (see `importer`). Without one, a network by name has fresh weights, the same each time.
+            (see `importer`). Without one, a network by name has fresh weights, the same each time; those of
+            "imagenet:" have the weights of an installed package.
         needed: names of the weights that the file has to hold; by default all.
         key: of the state dict in the file, see `importer.load`.
         prefix: of the names in it, see `importer.load`.
@@ -73,10 +74,12 @@ def load(
                     remedy="leave it out, or name a model of torchvision or timm",
                 )
         return _checkpoint(name)
-    libraries = {"torchvision": _torchvision, "timm": _timm, "protoviz": _ours}
+    libraries = {"torchvision": _torchvision, "timm": _timm, "imagenet": _imagenet, "protoviz": _ours}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.seed("model", name))
-        if library in libraries or difflib.get_close_matches(library, libraries):  # a slip of the finger
+        # A slip of the finger; but the user's own imagenet/main.py is none.
+        slip = library.isidentifier() and difflib.get_close_matches(library, libraries, cutoff=0.8)
+        if library in libraries or slip:
             found = lookup(libraries, library, "library of models")(model, dict(arguments or {}))
         else:
             found = described(
@@ -104,7 +107,7 @@ def _checkpoint(path: str) -> Model:
     if not Path(path).is_file():
         raise StudyError(
             f"model {path!r}",
-            expected="torchvision:NAME, timm:NAME, file.py:CALLABLE or the path of a checkpoint",
+            expected="torchvision:NAME, timm:NAME, imagenet:NAME, file.py:CALLABLE or a checkpoint's path",
             found="no such file",
             remedy=f"did you mean 'torchvision:{path}' or 'timm:{path}'?"
             if path.isidentifier()
@@ -116,6 +119,20 @@ def _checkpoint(path: str) -> Model:
 def _ours(name: str, arguments: Mapping[str, Any]) -> Model:
     build: Callable[..., nn.Module] = lookup(resnet.BACKBONES, name, "backbone")
     return Model(_made(name, arguments, lambda: build(**arguments)), DEFAULT_SIZE)
+
+
+def _imagenet(name: str, arguments: Mapping[str, Any]) -> Model:
+    build: Callable[..., nn.Module] = lookup(
+        {"efficientnet_lite0": efficientnet_lite0.load}, name, "network that comes with weights of ImageNet"
+    )
+    if arguments:
+        raise StudyError(
+            f"model 'imagenet:{name}'",
+            expected="no arguments, its weights are those of one network",
+            found=", ".join(arguments),
+            remedy="leave them out, or name a model of torchvision or timm",
+        )
+    return described(build())
 
 
 def _torchvision(name: str, arguments: Mapping[str, Any]) -> Model:

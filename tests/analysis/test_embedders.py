@@ -30,7 +30,7 @@ def load(name, encoder, batch_size=2):
 
 
 # One network for all ten, which run through the same code (tests/models/test_imagenet.py has the others).
-NAMES = ["pixels", "reference", "mobilenet_v2:untrained"]
+NAMES = ["pixels", "reference", "efficientnet_lite0", "mobilenet_v2:untrained"]
 
 
 @pytest.mark.parametrize("name", NAMES)

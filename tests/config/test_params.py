@@ -146,12 +146,12 @@ def test_parameters_cannot_be_changed() -> None:
         (
             "distances/embedders",
             ["pixel"],
-            "distances.embedders.0: expected one of reference, pixels, resnet50",
+            "distances.embedders.0: expected one of efficientnet_lite0, reference, pixels, resnet50",
         ),
         (
             "distances/embedders",
             ["resnet50:random"],
-            "distances.embedders.0: expected one of reference, pixels",
+            "distances.embedders.0: expected one of efficientnet_lite0, reference, pixels",
         ),
         (
             "receptive_fields/estimate",

@@ -1,5 +1,7 @@
 """Networks by name: what is known of their images, and names that are misspelt."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -67,7 +69,12 @@ def test_what_is_loaded_can_be_read():
         ("timm:resnet18.", r"model 'resnet18.' of timm: .*no such name; did you mean"),
         (
             "torchvison:resnet18",
-            "library of models 'torchvison': expected one of protoviz, timm, torchvision, .*'torchvision'",
+            "library of models 'torchvison': expected one of imagenet, protoviz, timm, .*'torchvision'",
+        ),
+        ("imagnet:efficientnet_lite0", "library of models 'imagnet': .*did you mean 'imagenet'"),
+        (
+            "imagenet:efficientnet_lite1",
+            "network that comes with weights .*'efficientnet_lite1': .*did you mean 'efficientnet_lite0'",
         ),
         ("torchvision:zzzz", "no such name; look it up in its documentation"),
         (
@@ -80,7 +87,7 @@ def test_what_is_loaded_can_be_read():
         ),
         (
             "data/epoch-0",
-            "expected torchvision:NAME, timm:NAME, file.py:CALLABLE or the path of a checkpoint, found",
+            "expected torchvision:NAME, timm:NAME, imagenet:NAME, file.py:CALLABLE or a checkpoint's path",
         ),
         ("", "model '': .*; correct it"),
     ],
@@ -94,3 +101,12 @@ def test_a_file_that_is_no_checkpoint(tmp_path):
     (tmp_path / "file").write_bytes(b"something else")
     with pytest.raises(StudyError, match="expected a checkpoint"):
         zoo.load(str(tmp_path / "file"))
+
+
+def test_code_of_the_user_s_may_be_called_nearly_as_a_library(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("imagenet").mkdir()
+    for path in ("imagenet.py", "imagenet/main.py", "imagenet_models.py"):
+        Path(path).write_text("from torch import nn\n\ndef small():\n    return nn.Conv2d(3, 4, 3)\n")
+    for name in ("imagenet.py:small", "imagenet/main.py:small", "imagenet_models:small"):
+        assert isinstance(zoo.load(name).module, nn.Conv2d)
