@@ -4,6 +4,7 @@ There is one browser for all tests of a process: Playwright runs once in one or 
 """
 
 import shutil
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,11 @@ import pytest
 import torch
 
 from protoviz import machine
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell starts what runs in its background so that Ctrl-C is ignored, by all that this starts, too: tests
+    # that press it would wait for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
