@@ -216,11 +216,11 @@ def plain(module, layer, position):
 def literal(module, network, layer, objective, images):
     """The squared mean gradient of every unit, summed over units and colours, one after the other."""
     respond = plain(module, layer, network.position(layer, objective))
+    pixels = torch.from_numpy(images).requires_grad_(True)
+    responses = respond(network.normalise(pixels))
     total = 0
     for channel in range(network.layer(layer).channels):
-        pixels = torch.from_numpy(images).requires_grad_(True)
-        response = respond(network.normalise(pixels))[:, channel]
-        (gradient,) = torch.autograd.grad(response.sum(), pixels)
+        (gradient,) = torch.autograd.grad(responses[:, channel].sum(), pixels, retain_graph=True)
         total = total + (gradient.mean(0) ** 2).sum(0)
     return total.numpy()
 
@@ -247,7 +247,8 @@ def foreign(name):
     kind, _, model = name.partition(":")
     if kind == "torchvision":
         return torchvision.models.get_model(model, weights=None)
-    return timm.create_model(model, **({"img_size": 32, "depth": 2} if "vit" in model else {}))
+    narrow = {"img_size": 32, "depth": 2, "embed_dim": 24}
+    return timm.create_model(model, **(narrow if "vit" in model else {}))
 
 
 @pytest.mark.parametrize(
