@@ -1,5 +1,6 @@
 """Files of checkpoints by a pattern: which conditions, runs and epochs there are."""
 
+import glob
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -7,52 +8,31 @@ from pathlib import Path
 
 from protoviz.errors import StudyError
 
-AXES = ("condition", "run", "epoch")
 _FORMS = {"condition": r"[^/]+?", "run": r"\d+", "epoch": r"\d+"}
 _PLACE = re.compile(r"\{(condition|run|epoch)\}|(\*)")
 
 Found = dict[tuple[str, int], dict[int, Path]]  # (condition, run) -> epoch -> file
 
 
-def files(pattern: str, root: str | Path = ".") -> Found:
-    """All files that a pattern names.
+def files(pattern: str) -> Found:
+    """All files that a pattern names, in the order of their numbers; there is one at least.
 
     Args:
         pattern: a path with {epoch}, and perhaps {condition} and {run}; * stands for any text within a name.
             A pattern without {condition} has one, "", and one without {run} has run 0.
-        root: folder that a relative pattern starts from.
 
     Raises:
         StudyError: two files of one epoch, or none at all.
     """
-    globbed = _PLACE.sub("*", pattern)
-    base = Path(pattern).anchor or root
-    expression = re.compile(_expression(pattern))
-    found: Found = defaultdict(dict)
-    for path in sorted(Path(base).glob(str(Path(globbed).relative_to(Path(pattern).anchor or ".")))):
-        name = str(path) if Path(pattern).anchor else str(path.relative_to(root))
-        match = expression.fullmatch(name)
-        if not match:
-            continue
-        said = match.groupdict()
-        item = said.get("condition", ""), int(said.get("run", 0))
-        epoch = int(said.get("epoch", 0))
-        if epoch in found[item]:
-            raise StudyError(
-                f"epoch {epoch} of {_label(item)}",
-                expected="one file",
-                found=f"{found[item][epoch]} and {path}",
-                remedy="write the pattern so that it names one of them",
-            )
-        found[item][epoch] = path
-    if not any(found.values()):
+    found = _matching(pattern)
+    if not found:
         raise StudyError(
             pattern,
             expected="checkpoints",
             found="no file of such a name",
-            remedy=f"correct the pattern; it starts from {Path(base).absolute()}",
+            remedy=f"correct the pattern; it starts from {Path(pattern).anchor or Path.cwd()}",
         )
-    return {item: dict(sorted(epochs.items())) for item, epochs in sorted(found.items())}
+    return found
 
 
 def chosen(named: str | Mapping[int, str], condition: str, run: int, epochs: list[int]) -> dict[int, Path]:
@@ -68,8 +48,8 @@ def chosen(named: str | Mapping[int, str], condition: str, run: int, epochs: lis
         StudyError: an epoch has no file, or two.
     """
     if isinstance(named, str):
-        pattern = named.replace("{condition}", _escaped(condition))
-        filled = {epoch: path for epoch, path in _of_run(pattern, run).items() if epoch in epochs}
+        item = condition if "{condition}" in named else "", run if "{run}" in named else 0
+        filled = _matching(named).get(item, {})
     else:
         filled = {
             epoch: Path(place.replace("{condition}", condition).replace("{run}", str(run)))
@@ -86,18 +66,31 @@ def chosen(named: str | Mapping[int, str], condition: str, run: int, epochs: lis
     return {epoch: filled[epoch] for epoch in epochs}
 
 
-def _of_run(pattern: str, run: int) -> dict[int, Path]:
-    try:
-        found = files(pattern)
-    except StudyError as error:
-        if "no file" not in str(error):
-            raise
-        return {}
-    return next((of for (_, number), of in found.items() if "{run}" not in pattern or number == run), {})
+def _matching(pattern: str) -> Found:
+    """The files that a pattern names, perhaps none."""
+    anchor = Path(pattern).anchor
+    globbed = "".join("*" if _PLACE.fullmatch(part) else glob.escape(part) for part in _parts(pattern))
+    expression = re.compile(_expression(pattern))
+    found: Found = defaultdict(dict)
+    for path in sorted(Path(anchor).glob(globbed.removeprefix(anchor))):
+        if not (match := expression.fullmatch(path.as_posix())):
+            continue
+        said = match.groupdict()
+        item, epoch = (said.get("condition", ""), int(said.get("run", 0))), int(said["epoch"])
+        if epoch in found[item]:
+            raise StudyError(
+                f"epoch {epoch} of {_label(item)}",
+                expected="one file",
+                found=f"{found[item][epoch]} and {path}",
+                remedy="write the pattern so that it names one of them",
+            )
+        found[item][epoch] = path
+    return {item: dict(sorted(epochs.items())) for item, epochs in sorted(found.items())}
 
 
-def _escaped(text: str) -> str:
-    return text
+def _parts(pattern: str) -> list[str]:
+    """The places and what stands between them."""
+    return [part for part in re.split(r"(\{condition\}|\{run\}|\{epoch\}|\*)", pattern) if part]
 
 
 def _label(item: tuple[str, int]) -> str:
@@ -106,16 +99,14 @@ def _label(item: tuple[str, int]) -> str:
 
 def _expression(pattern: str) -> str:
     """The pattern as a regular expression; what stands twice is the same text."""
-    parts, at, seen = list[str](), 0, set[str]()
-    for match in _PLACE.finditer(pattern):
-        parts.append(re.escape(pattern[at : match.start()]))
-        axis = match[1]
-        if axis is None:
-            parts.append(r"[^/]*")
-        elif axis in seen:
-            parts.append(f"(?P={axis})")
+    written, seen = "", set[str]()
+    for part in _parts(Path(pattern).as_posix()):
+        place = _PLACE.fullmatch(part)
+        if place is None:
+            written += re.escape(part)
+        elif place[1] is None:
+            written += "[^/]*"
         else:
-            parts.append(f"(?P<{axis}>{_FORMS[axis]})")
-            seen.add(axis)
-        at = match.end()
-    return "".join([*parts, re.escape(pattern[at:])])
+            written += f"(?P={place[1]})" if place[1] in seen else f"(?P<{place[1]}>{_FORMS[place[1]]})"
+            seen.add(place[1])
+    return written

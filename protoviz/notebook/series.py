@@ -1,10 +1,10 @@
 """A series of checkpoints: which file is of which epoch."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from protoviz.errors import StudyError
+from protoviz.models import series
 
 Checkpoints = Mapping[int, str | Path] | Sequence[str | Path] | str | Path
 
@@ -60,27 +60,13 @@ def _matching(pattern: str) -> dict[int, Path]:
         raise _refusal(
             "pattern", _FORMS, repr(pattern), f"write {_EPOCH} where the number of the epoch stands"
         )
-    parts = Path(pattern).parts
-    fixed = next(place for place, part in enumerate(parts) if _EPOCH in part)
-    first, second, *others = map(re.escape, "/".join(parts[fixed:]).split(_EPOCH))
-    expression = re.compile(rf"{first}(\d+){second}" + "".join(rf"\1{part}" for part in others))
-    base = Path(*parts[:fixed])
-    glob = "/".join(
-        part.replace("[", "[[]").replace("*", "[*]").replace(_EPOCH, "*") for part in parts[fixed:]
-    )
-    found: dict[int, Path] = {}
-    for file in sorted(base.glob(glob)):
-        match = expression.fullmatch(file.relative_to(base).as_posix())
-        if match is None:
-            continue
-        epoch = int(match[1])
-        if epoch in found:
-            both = f"{found[epoch]} and {file}"
-            raise _refusal(f"epoch {epoch}", "one file", both, "remove one, or give a mapping epoch -> file")
-        found[epoch] = file
-    if not found:
-        raise _refusal("pattern", "files that it names", f"none by {pattern}", "correct it")
-    return found
+    found = series.files(pattern)
+    if len(found) > 1:
+        several = ", ".join(f"{condition} run {run}".strip() for condition, run in found)
+        raise _refusal(
+            "pattern", "one condition and one run", several, f"write which in it, all but {_EPOCH}"
+        )
+    return next(iter(found.values()))
 
 
 def _number(epoch: object) -> int:

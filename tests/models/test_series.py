@@ -39,6 +39,11 @@ def test_an_absolute_pattern(folder, tmp_path):
     assert series.files(f"{tmp_path}/{{condition}}/{{epoch}}.pt") == {("a", 0): {0: tmp_path / "a/0.pt"}}
 
 
+def test_brackets_are_no_pattern(folder):
+    folder("c[0]/e5.pt", "c0/e6.pt")
+    assert list(series.files("c[0]/e{epoch}.pt")["", 0]) == [5]
+
+
 def test_a_name_that_stands_twice_is_the_same(folder):
     folder("a/a_0.pt", "a/b_0.pt")
     assert list(series.files("{condition}/{condition}_{epoch}.pt")["a", 0]) == [0]

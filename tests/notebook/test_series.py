@@ -45,8 +45,12 @@ def test_mappings_and_lists(folder):
 
 REFUSED = {
     "no pattern": (("a/epoch_1.pt",), "pattern: expected a mapping epoch -> file"),
-    "no file": (("a/no_{epoch}.pt",), "expected files that it names, found none by a/no_{epoch}.pt"),
-    "two of one": (("two/e{epoch}.pt",), "epoch 1: expected one file, found two/e01.pt and two/e1.pt"),
+    "no file": (("a/no_{epoch}.pt",), "a/no_{epoch}.pt: expected checkpoints, found no file of such a name"),
+    "two of one": (
+        ("two/e{epoch}.pt",),
+        "epoch 1 of run 0: expected one file, found two/e01.pt and two/e1.pt",
+    ),
+    "two networks": (("b{run}/at-{epoch}.pt",), "expected one condition and one run, found run 1, run 2"),
     "no such epoch": (("a/epoch_{epoch}.pt", [0, 3]), "epoch 3: expected one of 0, 2, 10"),
     "none of a list": ((["a/epoch_0000.pt"],), "epochs: expected one for each of 1 files"),
     "too few": ((["x", "y"], [1]), "epochs: expected one for each of 2 files, no two alike, found [1]"),
