@@ -1,21 +1,13 @@
 """The weights of a network that is being trained: of one of its parts, without what wraps it."""
 
-import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from protoviz.errors import StudyError
+from protoviz.models.readout.wrappers import inner_name, unwrapped
 
 _GATHERED = (
     "keep them from the checkpoints that your trainer writes: protoviz reads those of any trainer as well"
 )
-
-
-def unwrapped(module: nn.Module) -> nn.Module:
-    """The network inside DataParallel, DistributedDataParallel and torch.compile, however nested."""
-    while name := _inner(module):
-        module = module.get_submodule(name)
-    return module
 
 
 def part_of(model: nn.Module, part: str) -> nn.Module:
@@ -46,7 +38,7 @@ def weights(network: nn.Module) -> dict[str, Tensor]:
     Raises:
         StudyError: they are not all in this process, or not made yet.
     """
-    inside = [(name, _inner(module)) for name, module in network.named_modules()]
+    inside = [(name, inner_name(module)) for name, module in network.named_modules()]
     wrapped = sorted((f"{name}.{inner}".removeprefix(".") for name, inner in inside if inner), reverse=True)
     state = network.state_dict(keep_vars=True)
     for name, tensor in state.items():
@@ -59,13 +51,6 @@ def weights(network: nn.Module) -> dict[str, Tensor]:
                 name = f"{outer}.{name.removeprefix(f'{wrapper}.')}".removeprefix(".")
         kept[name] = tensor.detach().to("cpu", copy=True).contiguous()
     return kept
-
-
-def _inner(module: nn.Module) -> str | None:
-    """Under which name a wrapper holds the network; None of what is no wrapper."""
-    if isinstance(module, DataParallel | DistributedDataParallel):
-        return "module"
-    return "_orig_mod" if isinstance(module, torch._dynamo.OptimizedModule) else None
 
 
 def _require_whole(name: str, tensor: object) -> None:

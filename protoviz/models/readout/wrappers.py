@@ -10,14 +10,18 @@ from torch.optim.swa_utils import AveragedModel
 _RUNNING = (nn.DataParallel, nn.parallel.DistributedDataParallel, AveragedModel)
 
 
+def inner_name(module: nn.Module) -> str | None:
+    """Under which name a wrapper holds the network that it runs; None if the module is no wrapper."""
+    if isinstance(module, _RUNNING):
+        return "module"
+    # Of torch.compile, whose import takes seconds.
+    return "_orig_mod" if type(module).__name__ == "OptimizedModule" else None
+
+
 def inner(module: nn.Module) -> nn.Module | None:
     """The network that a wrapper runs; None if the module is no wrapper."""
-    found = None
-    if isinstance(module, _RUNNING):
-        found = module.module
-    elif type(module).__name__ == "OptimizedModule":  # of torch.compile, whose import takes seconds
-        found = module._modules.get("_orig_mod")
-    return found
+    name = inner_name(module)
+    return None if name is None else module._modules.get(name)
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
