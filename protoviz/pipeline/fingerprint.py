@@ -102,8 +102,9 @@ def fingerprint(depends: Mapping[str, Any], also: Mapping[str, Any]) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The lock file's digest, and the versions of Python and of every package that protoviz asks for."""
+    """The lock file's digest, the versions of Python, of protoviz and of every package that it asks for."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
+    found["protoviz"] = _installed("protoviz")  # in a study whose stages do not depend on its files
     if layout.LOCK_FILE.is_file():
         found["lock file"] = files.sha256(layout.LOCK_FILE)
     for requirement in metadata.requires("protoviz") or [] if _installed("protoviz") else []:

@@ -68,6 +68,8 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
     The files of checkpoints are named one by one, so that DVC sees when one has changed.
     """
     natural = params["natural"] is not None
+    home = params["checkpoints"]["network"].rpartition(":")[0]
+    code = [home] * home.endswith(".py")  # the user's own, which the network is built by
     stages: dict[str, Any] = {}
 
     def stage(name: str, deps: list[str], uses: list[str], outs: list[Any], *, each: bool = False) -> None:
@@ -79,7 +81,7 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
         item = layout.item(condition, run)
         stages[f"checkpoints-{item}"] = {
             "cmd": f"python -m stages.checkpoints {condition} {run}",
-            "deps": [str(path) for path in paths],
+            "deps": [*map(str, paths), *code],
             "params": ["checkpoints", "conditions", "runs"],
             "outs": [str(layout.checkpoints(condition, run))],
         }
@@ -89,13 +91,17 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
         stage("dataset", [], ["images"], [str(layout.IMAGES)])
     stage(
         "receptive_fields",
-        [checkpoints],
+        [checkpoints, *code],
         ["compute", "checkpoints", "receptive_fields", "synthesis.objective"],
         [fields],
         each=True,
     )
     stage(
-        "synthesize", [checkpoints], ["compute", "checkpoints", "prior", "synthesis"], [prototypes], each=True
+        "synthesize",
+        [checkpoints, *code],
+        ["compute", "checkpoints", "prior", "synthesis"],
+        [prototypes],
+        each=True,
     )
     stage("cube", ["data/prototypes"], ["conditions", "runs"], [str(layout.CUBE)])
     stage("distances", [prototypes, fields], ["compute", "distances"], [distances], each=True)
@@ -109,7 +115,7 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
     if natural:
         stage(
             "responses",
-            [str(layout.IMAGES), checkpoints, prototypes],
+            [str(layout.IMAGES), checkpoints, prototypes, *code],
             ["compute", "checkpoints", "natural", "synthesis.objective", "synthesis.batch_size"],
             [f"data/natural/{_ITEM}.zarr"],
             each=True,

@@ -29,6 +29,7 @@ from stages import (
     figures,
     findings,
     metrics,
+    projection,
     receptive_fields,
     synthesize,
     train,
@@ -188,6 +189,8 @@ def test_the_pipeline_is_one_that_dvc_reads(study, monkeypatch):
         item = {"condition": "plain", "run": 1} if "matrix" in entry else {}
         found = fingerprint.find(name, item, values)
         assert None not in found.parameters.values(), name
+        reads_network = name.startswith(("checkpoints-", "receptive_fields", "synthesize"))
+        assert ("../net.py" in found.dependencies) == reads_network, name
     assert (study / ".git").is_dir()
     assert (study / ".dvc" / "config").is_file()
     from dvc.repo import Repo
@@ -238,15 +241,15 @@ def test_how_images_were_normalised_has_to_be_said(trained, monkeypatch, capsys,
     assert "give --mean and --std" in capsys.readouterr().err
 
 
-def test_a_stage_of_trained_networks_is_refused(study, monkeypatch, capsys):
+@pytest.mark.parametrize("arguments", [("train", "plain", "1"), ("projection",)])
+def test_a_stage_that_is_no_part_of_the_study_says_so(study, monkeypatch, capsys, arguments):
     monkeypatch.chdir(study)
-    monkeypatch.setattr("sys.argv", ["train", "plain", "1"])
+    monkeypatch.setattr("sys.argv", list(arguments))
     with pytest.raises(SystemExit):
-        stages.run_stage(train.main)
-    assert (
-        "expected a study whose networks are trained, found params.yaml with `checkpoints`"
-        in capsys.readouterr().err
-    )
+        stages.run_stage({"train": train, "projection": projection}[arguments[0]].main)
+    said = capsys.readouterr().err
+    assert "expected a study whose networks are trained, found params.yaml with `checkpoints`" in said
+    assert "leave this stage out of dvc.yaml" in said
 
 
 def test_our_own_checkpoints_give_the_same_store_by_either_way(tmp_path, monkeypatch):
