@@ -38,7 +38,7 @@ def units(model: nn.Module | str, *, size: Size | None = None) -> list[Layer]:
     Raises:
         StudyError: no such model, or one that cannot take images of this size.
     """
-    layers = network(model, size=size).layers.values()
+    layers = network(model, size=size)[0].layers.values()
     return [layer for layer in layers if layer.weighted]
 
 
@@ -107,7 +107,7 @@ def synthesize(
     """
     on = compute.available(str(device))
     recipe = synthesis.changed(preset or ("fast" if _is_learnt(prior) else "fourier"), changes)
-    subject, taken = _network(
+    subject, taken = network(
         model,
         size=size,
         mean=mean,
@@ -143,46 +143,21 @@ def network(
     size: Size | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-    state: str | Path | None = None,
-    key: str | None = None,
-    prefix: str | None = None,
-    arguments: Mapping[str, Any] | None = None,
-    units: Units | None = None,
-) -> Network:
-    """A network prepared for read-out, from a module or a name; arguments as `synthesize`.
-
-    Where `units` are given, weights that they do not depend on may be missing from the file `state`.
-
-    Raises:
-        StudyError: as `units`; a mean or a deviation that is not one of three colours; weights that do not
-            belong to the network.
-    """
-    return _network(
-        model,
-        size=size,
-        mean=mean,
-        std=std,
-        state=state,
-        key=key,
-        prefix=prefix,
-        arguments=arguments,
-        units=units,
-    )[0]
-
-
-def _network(
-    model: nn.Module | str,
-    *,
-    size: Size | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
     arguments: Mapping[str, Any] | None = None,
     state: str | Path | None = None,
     key: str | None = None,
     prefix: str | None = None,
     units: Units | None = None,
 ) -> tuple[Network, Imported | None]:
-    """The network, and what was taken from the file of its weights."""
+    """A network prepared for read-out, from a module or a name, and what was taken from the file `state`.
+
+    Arguments are those of `synthesize`. Where `units` are given, weights that they do not depend on may be
+    missing from the file.
+
+    Raises:
+        StudyError: as `units`; a mean or a deviation that is not one number for each channel; weights that do
+            not belong to the network.
+    """
     if isinstance(model, str):
         found = zoo.load(model, arguments=arguments)
     elif isinstance(model, nn.Module):
@@ -207,7 +182,12 @@ def _network(
     if isinstance(model, nn.Module):
         found = replace(found, module=deepcopy(found.module))
     elif ":" not in model:
-        zoo.load(model, state=state)  # refuses it
+        raise StudyError(
+            f"model {model!r}",
+            expected="no state dict, a checkpoint has its own",
+            found=str(state),
+            remedy="leave it out, or name a model of torchvision or timm",
+        )
     needed = None
     if units is not None:
         fresh = prepared()

@@ -50,16 +50,6 @@ def run_stage(main: Callable[..., None]) -> None:
         sys.exit(1)
 
 
-def absent(section: str) -> StudyError:
-    """The error for a stage whose section of params.yaml is null."""
-    return StudyError(
-        f"{layout.PARAMS}: {section}",
-        expected="the parameters of this stage",
-        found="null: it is no part of this study",
-        remedy=f"fill in `{section}`, or take the stage out of dvc.yaml",
-    )
-
-
 def item(main: Callable[..., None], study: Study, arguments: list[str]) -> dict[str, Any]:
     """The typed arguments of `main` after the parameters, by name, checked against the study.
 

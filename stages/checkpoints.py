@@ -14,7 +14,7 @@ def main(study: SeriesStudy, condition: str, run: int) -> None:
     sources = series.chosen(asked.files, study.named(condition), run, asked.epochs)
     with files.complete(layout.checkpoints(condition, run)) as folder:
         folder.mkdir()
-        imported, initial = importing.Importer(asked), None
+        imported, initial = importing.Importer.of(asked), None
         for epoch, source in track(sources.items(), "checkpoints"):
             module, taken = imported(source)
             initial = initial or checkpoints.weights_digest(module)

@@ -8,14 +8,12 @@ from protoviz.analysis import embedders, umap_maps
 from protoviz.analysis.findings import finetuning
 from protoviz.config.params import Params
 from protoviz.store import attributes, cube, schema, schema_projection, zarr_io
-from stages import absent, run_stage
+from stages import run_stage
 
 
 def main(params: Params) -> None:
     """Compare the prototypes in every space, before and after UMAP; write verdicts and metrics."""
     threadpool_limits(params.compute.threads)
-    if params.projection is None:
-        raise absent("projection")
     settings = params.projection
     made = cube.open_cube(layout.STAGES_CUBE)
     alive = (made[schema.STATUS] == schema.Status.CONVERGED).all(schema.EPOCH).to_numpy()[0, 0, 0]

@@ -6,14 +6,12 @@ from protoviz import layout
 from protoviz.analysis import embedders, umap_maps
 from protoviz.config.params import Params
 from protoviz.store import cube, schema, schema_projection, zarr_io
-from stages import absent, run_stage
+from stages import run_stage
 
 
 def main(params: Params) -> None:
     """Write the maps of the first runs and repeats of all conditions."""
     threadpool_limits(params.compute.threads)
-    if params.projection is None:
-        raise absent("projection")
     settings = params.projection
     shown = cube.open_cube(layout.CUBE).isel(
         {schema.RUN: slice(settings.runs), schema.REPEAT: slice(settings.repeats)}

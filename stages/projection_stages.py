@@ -6,14 +6,12 @@ from protoviz import layout
 from protoviz.analysis import embedders, umap_maps
 from protoviz.config.params import Params
 from protoviz.store import cube, schema_projection, zarr_io
-from stages import absent, run_stage
+from stages import run_stage
 
 
 def main(params: Params) -> None:
     """Write the maps, that of all states for every seed."""
     threadpool_limits(params.compute.threads)
-    if params.projection is None:
-        raise absent("projection")
     settings = params.projection
     shown = cube.open_cube(layout.STAGES_CUBE)
     setting = embedders.Setting(

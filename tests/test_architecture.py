@@ -42,7 +42,10 @@ MAY_IMPORT = {
     "analysis": (*LEAVES, "config", "models", "store"),
     "report": (*LEAVES, "config", "analysis", "store"),
     "pipeline": (*LEAVES, "config", "report", "store"),
-    "callbacks": (*LEAVES,),
+    "callbacks": (
+        *LEAVES,
+        "models",
+    ),
     "api": (*LEAVES, "config", "models", "store", "synthesis"),
     "notebook": (*LEAVES, "config", "models", "store", "synthesis", "analysis", "report", "api"),
     "cli": (*LEAVES, "config", "api", "models", "pipeline", "report", "store", "synthesis"),

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 from protoviz.errors import StudyError
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from protoviz.config.image_size import Size
     from protoviz.config.synthesis import Synthesis
     from protoviz.models.readout.network import Network
@@ -63,9 +61,12 @@ def init(arguments: Namespace) -> None:
     """
     from protoviz.cli.networks import keywords
     from protoviz.config import studies, synthesis
-    from protoviz.config.series import SeriesStudy
+    from protoviz.config.image_size import checked
+    from protoviz.config.series import Series, SeriesStudy
     from protoviz.models import series, zoo
+    from protoviz.models.readout.network import Network
     from protoviz.pipeline import new_study
+    from protoviz.synthesis import analysed, importing
 
     folder = Path(arguments.folder)
     found = series.files(arguments.checkpoints)
@@ -92,16 +93,17 @@ def init(arguments: Namespace) -> None:
         "key": arguments.key,
         "prefix": arguments.prefix,
         "epochs": epochs,
-        "layers": arguments.layers or ["?"],
+        "layers": [],
         "channels": arguments.channels or _CHANNELS,
         "size": size if isinstance(size, int) else list(size),
         "mean": mean,
         "std": std,
     }
-    network, module = _read(arguments, about, next(iter(found.values()))[epochs[0]])
-    from protoviz.synthesis import analysed
-
-    about["layers"] = arguments.layers or analysed.blocks(network, module)
+    network = Network(built.module, checked(size), mean, std)
+    about["layers"] = arguments.layers or analysed.blocks(network, built.module)
+    first = next(iter(found.values()))[epochs[0]]
+    asked = Series.model_validate({**about, "network": arguments.model})
+    print(f"{first}: {importing.Importer(asked, built.module, network)(first)[1]}")
     chosen = analysed.chosen(network, about["layers"], about["channels"])
     conditions = {slug: {} if slug == name else {"name": name} for slug, name in names.items()}
     params = new_study.default_params(
@@ -125,26 +127,6 @@ def init(arguments: Namespace) -> None:
     print(_Plan(len(sources), epochs, layers, recipe.repeats, size, seconds))
     new_study.write(folder, params, sources)
     print(f"\n{folder / 'params.yaml'} says all of this. Next:\n\n    cd {folder}\n    protoviz repro")
-
-
-def _read(arguments: Namespace, about: dict[str, Any], source: Path) -> "tuple[Network, nn.Module]":
-    """The network with the first checkpoint's weights; a head may be missing from them."""
-    from protoviz.config.image_size import checked
-    from protoviz.config.series import Series
-    from protoviz.models import zoo
-    from protoviz.models.readout.network import Network
-    from protoviz.synthesis import analysed, importing
-
-    def prepared(module: "nn.Module") -> Network:
-        return Network(module, checked(about["size"]), about["mean"], about["std"])
-
-    here = {**about, "network": arguments.model, "files": {0: str(source)}, "epochs": [0]}
-    if not arguments.layers:
-        module = zoo.load(arguments.model, arguments=about["arguments"]).module
-        here["layers"] = analysed.blocks(prepared(module), module)
-    module, taken = importing.Importer(Series.model_validate(here))(source)
-    print(f"{source}: {taken}")
-    return prepared(module), module
 
 
 def _colours(arguments: Namespace, built: "Model") -> tuple[list[float], list[float]]:

@@ -24,7 +24,7 @@ def units(arguments: Namespace) -> None:
     from protoviz import api
     from protoviz.config.image_size import named
 
-    network = api.network(arguments.model, size=arguments.size, arguments=keywords(arguments.arg))
+    network, _ = api.network(arguments.model, size=arguments.size, arguments=keywords(arguments.arg))
     layers = [layer for layer in network.layers.values() if layer.weighted or arguments.all]
     rows = [
         (

@@ -231,9 +231,7 @@ class Params(Section):
     @property
     def augmentations(self) -> dict[str, Augment]:
         """See `study.Study`."""
-        # A test of the stages of other studies leaves the section out.
-        known = self.augment is not None
-        return {condition: self.augmentation(condition) for condition in self.conditions if known}
+        return {condition: self.augmentation(condition) for condition in self.conditions}
 
     def augmentation(self, condition: str) -> Augment:
         """The augmentation of a condition: `augment` with what the condition says differently."""

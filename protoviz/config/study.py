@@ -1,3 +1,4 @@
+# ruff: noqa: D102 (sections are described in params.yaml and at their classes)
 """What the parameters of every study have, wherever its networks come from."""
 
 from collections.abc import Mapping, Sequence
@@ -16,32 +17,32 @@ class Study(Protocol):
     """The parameters that stages of all studies read; see params.yaml."""
 
     @property
-    def title(self) -> str: ...  # noqa: D102
+    def title(self) -> str: ...
     @property
-    def compute(self) -> "Compute": ...  # noqa: D102
+    def compute(self) -> "Compute": ...
     @property
-    def images(self) -> "Images | None": ...  # noqa: D102
+    def images(self) -> "Images | None": ...
     @property
-    def conditions(self) -> Mapping[str, Mapping[str, Any]]: ...  # noqa: D102
+    def conditions(self) -> Mapping[str, Mapping[str, Any]]: ...
     @property
-    def runs(self) -> Sequence[int]: ...  # noqa: D102
+    def runs(self) -> Sequence[int]: ...
     @property
-    def prior(self) -> "Prior": ...  # noqa: D102
+    def prior(self) -> "Prior": ...
     @property
-    def receptive_fields(self) -> ReceptiveFields: ...  # noqa: D102
+    def receptive_fields(self) -> ReceptiveFields: ...
     @property
-    def synthesis(self) -> Synthesis: ...  # noqa: D102
+    def synthesis(self) -> Synthesis: ...
     @property
-    def distances(self) -> Distances: ...  # noqa: D102
+    def distances(self) -> Distances: ...
     @property
-    def natural(self) -> NaturalImages | None: ...  # noqa: D102
+    def natural(self) -> NaturalImages | None: ...
     @property
-    def figures(self) -> Figures: ...  # noqa: D102
+    def figures(self) -> Figures: ...
     @property
-    def atlas(self) -> Atlas: ...  # noqa: D102
+    def atlas(self) -> Atlas: ...
 
     @property
-    def training_stages(self) -> Finetuning | None: ...  # noqa: D102
+    def training_stages(self) -> Finetuning | None: ...
 
     @property
     def augmentations(self) -> "Mapping[str, Augment]":

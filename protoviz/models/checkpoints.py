@@ -108,36 +108,38 @@ def save(
     safetensors_io.write(target, model, _KIND, about)
 
 
-def network(source: str | Path) -> tuple[nn.Module, Checkpoint]:
-    """Read a checkpoint of any network, frozen, in evaluation mode, on the CPU.
+def network(source: str | Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Checkpoint]:
+    """Read a checkpoint of any network, frozen, in evaluation mode.
 
     Raises:
-        StudyError: as `load`; or the network's own code fails.
-    """
-    tensors, about = safetensors_io.read(source, _KIND, "cpu")
-    try:
-        identity = Checkpoint(**about)
-        if identity.backbone in resnet.BACKBONES:
-            return load(source)
-        model = zoo.load(identity.backbone, arguments=identity.arguments).module
-        model.load_state_dict(tensors)
-    except (TypeError, RuntimeError) as error:
-        raise safetensors_io.unfit(source, _KIND, error) from error
-    return model.eval().requires_grad_(False), identity
-
-
-def load(source: str | Path, device: torch.device | str = "cpu") -> tuple[resnet.ResNet18, Checkpoint]:
-    """Read a checkpoint as a frozen network in evaluation mode.
-
-    Raises:
-        StudyError: no such file, a damaged one, one that protoviz did not write, or weights that do
-            not fit the network that the file names.
+        StudyError: no such file, a damaged one, one that protoviz did not write, or weights that do not fit
+            the network that the file names; or the network's own code fails.
     """
     tensors, about = safetensors_io.read(source, _KIND, device)
     try:
         identity = Checkpoint(**about)
-        model = resnet.build(identity.backbone, identity.width or 0)
+        if identity.width is None:
+            model = zoo.load(identity.backbone, arguments=identity.arguments).module
+        else:
+            model = resnet.build(identity.backbone, identity.width)
         model.load_state_dict(tensors)
     except (TypeError, RuntimeError) as error:
         raise safetensors_io.unfit(source, _KIND, error) from error
     return model.to(device).eval().requires_grad_(False), identity
+
+
+def load(source: str | Path, device: torch.device | str = "cpu") -> tuple[resnet.ResNet18, Checkpoint]:
+    """The same of a network of the registry of backbones.
+
+    Raises:
+        StudyError: as `network`; or it is another network.
+    """
+    model, identity = network(source, device)
+    if not isinstance(model, resnet.ResNet18):
+        raise StudyError(
+            str(source),
+            expected=f"a network of the registry: {', '.join(resnet.BACKBONES)}",
+            found=identity.backbone,
+            remedy="name a checkpoint of a study that trains its networks",
+        )
+    return model, identity

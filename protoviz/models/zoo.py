@@ -1,8 +1,8 @@
 """Networks by name: torchvision's, timm's, trained ones, the user's own, and checkpoints of a study."""
 
 import difflib
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from protoviz import seeding
 from protoviz.errors import StudyError
-from protoviz.models import efficientnet_lite0, importer, resnet, user_code
+from protoviz.models import efficientnet_lite0, resnet, user_code
 from protoviz.models.readout import wrappers
 from protoviz.registry import lookup
 
@@ -26,53 +26,38 @@ class Model:
         module: the network.
         size: height and width of its images, px.
         mean, std: of the RGB values in [0, 1]; None where it does not say.
-        imported: what was taken from a trainer's file, if there was one.
     """
 
     module: nn.Module
     size: int
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
-    imported: importer.Imported | None = None
 
 
-def load(
-    name: str,
-    *,
-    arguments: Mapping[str, Any] | None = None,
-    state: str | Path | None = None,
-    needed: Collection[str] | None = None,
-    key: str | None = None,
-    prefix: str | None = None,
-) -> Model:
+def load(name: str, *, arguments: Mapping[str, Any] | None = None) -> Model:
     """A network by its name, or a checkpoint of a study.
 
     Args:
         name: "torchvision:resnet18", "timm:seresnext50_32x4d", "imagenet:efficientnet_lite0",
             "package.module:callable" or "path/to/file.py:callable", whose code is run and returns the
-            network, or the path of a checkpoint.
+            network, or the path of a checkpoint. Those of "imagenet:" have the weights of an installed
+            package; others by name have fresh ones, the same each time (`importer.load` gives them those of
+            a file).
         arguments: keyword arguments of what builds the network, such as {"num_classes": 10}.
-        state: path or address of a file with the network's weights, in whatever layout a trainer wrote it
-            (see `importer`). Without one, a network by name has fresh weights, the same each time; those of
-            "imagenet:" have the weights of an installed package.
-        needed: names of the weights that the file has to hold; by default all.
-        key: of the state dict in the file, see `importer.load`.
-        prefix: of the names in it, see `importer.load`.
 
     Raises:
-        StudyError: there is none of this name, the message offers the nearest; code of the user's fails; or
-            the weights cannot be had, are not those of this network, or hold code.
+        StudyError: there is none of this name, the message offers the nearest; or code of the user's fails.
     """
     library, colon, model = name.partition(":")
+    given = dict(arguments or {})
     if not colon:
-        for what, given in (("state dict, a checkpoint has its own", state), ("arguments", arguments)):
-            if given:
-                raise StudyError(
-                    f"model {name!r}",
-                    expected=f"no {what}",
-                    found=str(given),
-                    remedy="leave it out, or name a model of torchvision or timm",
-                )
+        if given:
+            raise StudyError(
+                f"model {name!r}",
+                expected="no arguments",
+                found=str(given),
+                remedy="leave them out, or name a model of torchvision or timm",
+            )
         return _checkpoint(name)
     libraries = {"torchvision": _torchvision, "timm": _timm, "imagenet": _imagenet, "protoviz": _ours}
     with torch.random.fork_rng(devices=[]):
@@ -80,15 +65,8 @@ def load(
         # A slip of the finger; but the user's own imagenet/main.py is none.
         slip = library.isidentifier() and difflib.get_close_matches(library, libraries, cutoff=0.8)
         if library in libraries or slip:
-            found = lookup(libraries, library, "library of models")(model, dict(arguments or {}))
-        else:
-            found = described(
-                wrappers.unwrapped(user_code.built(name, dict(arguments or {}), tuple(libraries)))
-            )
-    if state is not None:
-        taken = importer.load(found.module, state, name, needed=needed, key=key, prefix=prefix)
-        found = replace(found, imported=taken)
-    return found
+            return lookup(libraries, library, "library of models")(model, given)
+        return described(wrappers.unwrapped(user_code.built(name, given, tuple(libraries))))
 
 
 def described(module: nn.Module) -> Model:

@@ -157,7 +157,7 @@ def receptive_fields(
     def loaded() -> Iterator[tuple[int, Network]]:
         for epoch in track(kept, "receptive fields of checkpoints"):
             with _of_checkpoint(epoch, sources[epoch]):
-                network = api.network(model, size=size, state=sources[epoch], **options)
+                network, _ = api.network(model, size=size, state=sources[epoch], **options)
             yield epoch, network
             del network
             gc.collect()  # as above

@@ -20,19 +20,29 @@ class Importer:
 
     Args:
         asked: of the study.
+        module: the network, with any weights.
+        network: the same, prepared for read-out.
 
     Raises:
-        StudyError: the network cannot be built or read, or does not have a layer of the study.
+        StudyError: the network does not have a layer of the study.
     """
 
-    def __init__(self, asked: Series) -> None:
+    def __init__(self, asked: Series, module: nn.Module, network: Network) -> None:
         self._asked = asked
-        module = zoo.load(asked.network, arguments=asked.arguments).module
-        network = Network(module, checked(asked.size), asked.mean, asked.std)
         for layer in asked.layers:
             network.layer(layer)
         example = network.normalise(torch.rand(2, network.channels, *sides(network.size)))
         self._needed = dependence.weights(module, asked.layers, example)
+
+    @classmethod
+    def of(cls, asked: Series) -> "Importer":
+        """That of a study.
+
+        Raises:
+            StudyError: the network cannot be built or read, or does not have a layer of the study.
+        """
+        module = zoo.load(asked.network, arguments=asked.arguments).module
+        return cls(asked, module, Network(module, checked(asked.size), asked.mean, asked.std))
 
     def __call__(self, source: Path) -> tuple[nn.Module, Imported]:
         """The network with the weights of a file, and what was taken.

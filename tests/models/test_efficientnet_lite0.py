@@ -17,7 +17,7 @@ from torch.nn import functional
 from protoviz.analysis import embedders
 from protoviz.errors import StudyError
 from protoviz.models import efficientnet_lite0 as lite0
-from protoviz.models import zoo
+from protoviz.models import importer, zoo
 
 # Kernel, stride and blocks of each stage: table 1 of Tan & Le 2019, as Lite0 has it.
 STAGES = [(3, 1, 1), (3, 2, 2), (5, 2, 2), (3, 2, 3), (5, 1, 3), (5, 2, 4), (3, 1, 1)]
@@ -203,8 +203,10 @@ def test_by_name_it_comes_with_weights_and_what_its_images_are():
 def test_another_state_takes_the_place_of_its_weights(tmp_path):
     fresh = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     torch.save(fresh.state_dict(), tmp_path / "state.pth")
-    model = zoo.load("imagenet:efficientnet_lite0", state=tmp_path / "state.pth")
-    assert torch.equal(model.module.conv_stem.weight, fresh.conv_stem.weight)
+    name = "imagenet:efficientnet_lite0"
+    module = zoo.load(name).module
+    importer.load(module, tmp_path / "state.pth", name)
+    assert torch.equal(module.conv_stem.weight, fresh.conv_stem.weight)
 
 
 def test_it_takes_no_arguments():

@@ -10,7 +10,7 @@ from torch import nn
 
 import protoviz
 from protoviz.errors import StudyError
-from protoviz.models import importer, zoo
+from protoviz.models import checkpoints, importer, resnet, zoo
 
 NAME = "torchvision:squeezenet1_1"
 
@@ -141,7 +141,9 @@ def test_a_model_by_name_takes_a_state_dict(tmp_path, squeezenet):
     wanted = {key: tensor + 1e-3 for key, tensor in squeezenet.state_dict().items()}
     path = written(tmp_path, wanted, "w.safetensors")
     for state in (path, str(path), path.as_uri()):
-        found = zoo.load(NAME, state=state).module.state_dict()
+        module = zoo.load(NAME).module
+        importer.load(module, state, NAME)
+        found = module.state_dict()
         assert all(torch.equal(tensor, wanted[key]) for key, tensor in found.items())
 
 
@@ -166,9 +168,13 @@ def test_fresh_weights_are_the_same_each_time_and_touch_no_other_randomness(sque
 
 def test_a_state_dict_that_is_not_there_is_said():
     with pytest.raises(StudyError, match=r"no\.pt: expected a weight file, found nothing"):
-        zoo.load(NAME, state="no.pt")
+        importer.load(zoo.load(NAME).module, "no.pt", NAME)
 
 
 def test_a_checkpoint_has_weights_of_its_own(tmp_path):
+    path = tmp_path / "epoch_0001.safetensors"
+    checkpoints.save(
+        path, resnet.initial("resnet18", 4, 0), checkpoints.Checkpoint("a", 1, 1, "resnet18", 4, "")
+    )
     with pytest.raises(StudyError, match="expected no state dict, a checkpoint has its own"):
-        zoo.load(str(tmp_path / "epoch_0001.safetensors"), state="w.pt")
+        protoviz.synthesize(str(path), "layer1:0", state="w.pt", size=32)

@@ -7,11 +7,10 @@ import matplotlib.image
 import pytest
 
 from protoviz import files, layout
-from protoviz.config import params
 from protoviz.errors import StudyError
 from protoviz.report import findings_table
 from protoviz.report.figures.explanations import APPEARANCE
-from stages import findings, metrics, projection
+from stages import findings, metrics
 from tests.reference import planted_shapes as planted
 
 ALWAYS = {
@@ -85,9 +84,3 @@ def test_what_is_there_of_some_networks_only_is_named(
     layout.probe_metrics("plain", 1).unlink()
     with pytest.raises(StudyError, match=r"probe/plain-1\.json: expected a file made by an earlier"):
         findings.main(made)
-
-
-def test_a_stage_that_is_no_part_of_the_study_says_so() -> None:
-    default = params.load(planted.ROOT / "params.yaml")
-    with pytest.raises(StudyError, match=r"`projection`, or take the stage out of dvc\.yaml"):
-        projection.main(default.model_copy(update={"projection": None}))
