@@ -14,8 +14,8 @@ import torch
 from protoviz import machine
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    # A shell starts what runs in its background so that Ctrl-C is ignored, by all that this starts, too: tests
-    # that press it would wait for ever.
+    # A shell starts what runs in its background so that Ctrl-C is ignored, by all that this starts, too.
+    # Tests that press it would wait for ever.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

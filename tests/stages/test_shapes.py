@@ -15,14 +15,14 @@ from tests.reference import planted_shapes as planted
 
 ALWAYS = {
     *("g1_prototypes", "g1_prototypes_unmasked", "g2_diversity", "g3_development", "g5_diversity_cosine"),
-    *("g6_learning", "g6_rate_of_change", "g7_between_repeats", "settled_units", *APPEARANCE),
+    *("findings", "g6_learning", "g6_rate_of_change", "g7_between_repeats", "settled_units", *APPEARANCE),
 }
 SHAPES = {
-    "least": (set(), {"findings", "g4_probe", "dimension", "g8_development"}),
-    "two": ({"findings", "g8_development"}, {"g4_probe", "dimension"}),
-    "images": ({"findings", "g4_probe", "dimension", "g8_development"}, set()),
-    "many layers": (set(), {"findings", "g4_probe", "dimension", "g8_development"}),
-    "a dead layer": ({"findings", "g8_development"}, {"g4_probe", "dimension"}),
+    "least": (set(), {"g4_probe", "dimension", "g8_development"}),
+    "two": ({"g8_development"}, {"g4_probe", "dimension"}),
+    "images": ({"g4_probe", "dimension", "g8_development"}, set()),
+    "many layers": (set(), {"g4_probe", "dimension", "g8_development"}),
+    "a dead layer": ({"g8_development"}, {"g4_probe", "dimension"}),
 }
 
 

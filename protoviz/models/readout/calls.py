@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 
 
 def name_of(path: str, number: int) -> str:
-    """The name of the so-manieth call of a module, from 1."""
+    """The name of the n-th call of a module, counted from 1."""
     return path if number == 1 else f"{path}#{number}"
 
 

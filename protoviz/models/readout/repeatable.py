@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from protoviz.errors import StudyError
 from protoviz.models.readout.calls import heard
 
-PASSES = (
-    16  # of a network that draws random numbers: a block left out one time in twenty is missed by half of it
-)
+# Of a network that draws random numbers. A block that is left out one time in twenty is missed by half of
+# the checks with so many.
+PASSES = 16
 _KEPT = 4096  # values of a tensor that are compared, evenly spaced over it
 _ROUNDING = 1e-4  # relative to the greatest value: sums of several threads may differ by so much
 

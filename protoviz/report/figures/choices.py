@@ -1,10 +1,8 @@
 """What figures show where params.yaml does not say it: the middle layer, channels that lie evenly apart."""
 
-from collections.abc import Sequence
-
-import numpy as np
 import xarray as xr
 
+from protoviz.report.text import spread
 from protoviz.store import schema
 
 UNITS = 4  # rows of a page
@@ -23,13 +21,7 @@ def spaced_units(cube: xr.Dataset, layer: str) -> tuple[list[int], list[int]]:
     """
     at = schema.layer_slices(cube[schema.LAYER].to_numpy()).get(layer, slice(0))
     channels: list[int] = cube[schema.CHANNEL].to_numpy()[at].tolist()
-    places = _even(len(channels), 2 * UNITS - 1)
+    places = spread(range(len(channels)), 2 * UNITS - 1)
     if len(channels) <= UNITS:
         return channels, []
     return [channels[k] for k in places[::2]], [channels[k] for k in places[1::2]]
-
-
-def _even(number: int, most: int) -> Sequence[int]:
-    """At most so many of the places from 0 to the last of a number of things, all different."""
-    found: list[int] = np.rint(np.linspace(0, number - 1, min(number, most))).astype(int).tolist()
-    return found

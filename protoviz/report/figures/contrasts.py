@@ -31,7 +31,7 @@ def contrasts(found: Mapping[str, Any], title: str) -> Figure:
     measures = [one for one in found["measures"] if one["layers"]]
     pairs = spread(measures[0]["layers"][0]["comparisons"], PAIRS)
     names = [(pair["first"], pair["second"]) for pair in pairs]
-    layers = max(1, ROWS // (len(measures) * len(names)))
+    layers = most_layers(len(measures) * len(names))
     blocks = [(measure, list(_rows(measure, names, layers))) for measure in measures]
     height = sum(CLAIM + ROW * len(rows) for _, rows in blocks)
     top = HEADER + 0.2
@@ -41,8 +41,7 @@ def contrasts(found: Mapping[str, Any], title: str) -> Figure:
     place = 0.0
     for measure, rows in blocks:
         axes.axhline(place + 0.06, color=FAINT, lw=0.7)
-        heading = f"{_plain(measure['name'])}: {measure['text']}; {measure['when']}"
-        page.text(MARGIN, top + place + 0.26, heading, 10.5, bold=True)
+        page.text(MARGIN, top + place + 0.26, heading(measure), 10.5, bold=True)
         place += CLAIM
         for words, comparison in rows:
             page.text(MARGIN + 0.42, top + place + 0.17, words, 10, colour=INK)
@@ -126,5 +125,11 @@ def _differences(measures: Sequence[Mapping[str, Any]]) -> bool:
     )
 
 
-def _plain(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+def heading(measure: Mapping[str, Any]) -> str:
+    """What a measure is and when it was taken."""
+    return f"{measure['name'].replace('_', ' ').capitalize()}: {measure['text']}; {measure['when']}"
+
+
+def most_layers(rows: int) -> int:
+    """How many layers a page has room for, with so many rows of each."""
+    return max(1, ROWS // rows)

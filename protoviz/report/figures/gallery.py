@@ -15,6 +15,7 @@ from protoviz.report.figures.curves import Space, Stores
 from protoviz.report.figures.development import development
 from protoviz.report.figures.forest import forest
 from protoviz.report.figures.grids import prototype_grids
+from protoviz.report.figures.measured import measured
 from protoviz.report.figures.readouts import probe
 from protoviz.report.figures.sample import Masks
 from protoviz.store import schema
@@ -63,8 +64,6 @@ class Artefacts:
 def left_out(made: Artefacts, shown: Shown) -> dict[str, str]:
     """Name of each figure that is not drawn -> why, in words."""
     found = {}
-    if made.findings.get("kind") == GENERAL and len(made.findings["study"]["conditions"]) < 2:
-        found["findings"] = "with one condition there is nothing to compare"
     if not made.accuracies or made.classes is None:
         found["g4_probe"] = "the study has no probe"
     if not made.units:
@@ -107,7 +106,9 @@ def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
     def rows(units: Sequence[int]) -> Figure:
         return development(made.cube, made.masks, layer, units, title, dpi)
 
-    at_a_glance = contrasts if made.findings.get("kind") == GENERAL else forest
+    at_a_glance = forest
+    if made.findings.get("kind") == GENERAL:
+        at_a_glance = contrasts if len(made.findings["study"]["conditions"]) > 1 else measured
     every = {
         "findings": lambda: at_a_glance(made.findings, title),
         "g1_prototypes": lambda: grids(shown.grid_units, masked=True),

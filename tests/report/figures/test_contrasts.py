@@ -52,6 +52,23 @@ def test_every_comparison_is_a_row(tmp_path):
     assert matplotlib.image.imread(tmp_path / "all.png").std() > 0.01
 
 
+@pytest.mark.parametrize("runs", [(1, 2), (1,)])
+def test_of_one_condition_the_values_are_shown(tmp_path, runs):
+    found = described(("plain",), (("blocks.0", 6), ("blocks.3", 6)), runs=runs)
+    figure = figures.measured(found, "made up")
+    said = words(figure)
+    for one in found["measures"]:
+        for layer in one["layers"]:
+            of = layer["conditions"][0]
+            shown = "not computed" if of["value"] is None else f"{of['value']:.3g}"
+            assert any(text.startswith(shown) for text in said), one["name"]
+            if of["interval"]:
+                assert any("({:.3g} .. {:.3g})".format(*of["interval"]) in text for text in said), one["name"]
+    assert ("one run: no intervals" in " ".join(said)) == (len(runs) == 1)
+    figures.save(figure, tmp_path / "all.png", 60)
+    assert matplotlib.image.imread(tmp_path / "all.png").std() > 0.01
+
+
 def test_of_many_conditions_and_layers_a_page_is_left(tmp_path):
     layers = tuple((f"features.denseblock{k}.denselayer{k}.conv", 2) for k in range(30))
     found = described(("plain", "blurred", "cropped_at_random_places", "rot", "none"), layers, runs=(1,))
