@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Iterable
+from typing import Any
 
 from protoviz.errors import StudyError
 
@@ -47,14 +48,14 @@ def moments(name: str, wanted: Iterable[int] | None) -> frozenset[int] | None:
     return found
 
 
-def whole(name: str, value: object, *, least: int) -> int:
+def whole(name: str, value: Any, *, least: int) -> int:
     """A whole number of at least `least`, of Python or NumPy.
 
     Raises:
         StudyError: it is none.
     """
     try:
-        number = operator.index(value)  # type: ignore[arg-type]
+        number = operator.index(value)
     except TypeError:
         number = None
     if number is None or number < least or isinstance(value, bool):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from protoviz.errors import StudyError
 from protoviz.models import series
@@ -69,9 +70,9 @@ def _matching(pattern: str) -> dict[int, Path]:
     return next(iter(found.values()))
 
 
-def _number(epoch: object) -> int:
+def _number(epoch: Any) -> int:
     try:
-        number = int(epoch) if not isinstance(epoch, bool) else -1  # type: ignore[call-overload]
+        number = int(epoch) if not isinstance(epoch, bool) else -1
     except (TypeError, ValueError):
         number = -1
     if number < 0 or number != epoch:
