@@ -9,6 +9,7 @@ import pytest
 import timm
 import torch
 import xarray as xr
+from PIL import Image
 from ruamel.yaml import YAML
 
 import protoviz
@@ -25,12 +26,14 @@ from stages import (
     appearance,
     atlas,
     cube,
+    dataset,
     distances,
     figures,
     findings,
     metrics,
     projection,
     receptive_fields,
+    responses,
     synthesize,
     train,
 )
@@ -71,6 +74,11 @@ def trained(tmp_path_factory):
     """Checkpoints of two conditions and two runs, and the code of their network."""
     folder = tmp_path_factory.mktemp("mine")
     (folder / "net.py").write_text(CODE)
+    draw = np.random.default_rng(0)
+    for number in range(36):
+        path = folder / "photographs" / f"class{number % 3}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (30, 26, 3), dtype=np.uint8)).save(path)
     space = {}
     exec(CODE, space)
     for condition in ("Plain", "mixed-up"):
@@ -114,14 +122,17 @@ def study(trained):
             24,
             "--channels",
             3,
+            "--images",
+            "photographs",
             *COLOURS,
         )
         shortened(trained / "study")
         patch.chdir(trained / "study")
         read = studies.parse(params.read("params.yaml"), "params.yaml")
+        dataset.main(read)
         for condition in read.conditions:
             for run in read.runs:
-                for stage in (importing, receptive_fields, synthesize, distances, appearance):
+                for stage in (importing, receptive_fields, synthesize, distances, appearance, responses):
                     stage.main(read, condition, run)
         cube.main(read)
         for condition in read.conditions:
@@ -169,6 +180,15 @@ def test_the_cube_holds_what_the_notebook_makes(study, trained, monkeypatch):
     np.testing.assert_array_equal(mine.activation, made.activation.squeeze(["condition", "run", "epoch"]))
 
 
+def test_units_are_asked_about_photographs(study):
+    """A sample of a layer's channels, not the first ones: each has its own responses."""
+    found = xr.open_zarr(study / layout.natural("plain", 1), chunks=None)
+    cube = xr.open_zarr(study / layout.prototypes("plain", 1), chunks=None)
+    assert (found.channel.values == cube.channel.values).all()
+    assert (cube.channel.values >= 3).any()
+    assert np.isfinite(found.top_response).all()
+
+
 def test_conditions_are_compared(study):
     found = files.read_json(study / layout.FINDINGS)
     assert found["kind"] == "general"
@@ -189,14 +209,14 @@ def test_the_pipeline_is_one_that_dvc_reads(study, monkeypatch):
         item = {"condition": "plain", "run": 1} if "matrix" in entry else {}
         found = fingerprint.find(name, item, values)
         assert None not in found.parameters.values(), name
-        reads_network = name.startswith(("checkpoints-", "receptive_fields", "synthesize"))
+        reads_network = name.startswith(("checkpoints-", "receptive_fields", "synthesize", "responses"))
         assert ("../net.py" in found.dependencies) == reads_network, name
     assert (study / ".git").is_dir()
     assert (study / ".dvc" / "config").is_file()
     from dvc.repo import Repo
 
     with Repo(str(study)) as repo:
-        assert len(list(repo.index.stages)) == 4 * 5 + 1 + 2 + 3
+        assert len(list(repo.index.stages)) == 4 * 6 + 2 + 2 + 3
 
 
 @pytest.mark.usefixtures("study")

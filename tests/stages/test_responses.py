@@ -68,7 +68,7 @@ def answered(study, epoch, images):
     asked, first, found = Network(network(epoch), SIZE), 0, []
     for layer, count in UNITS.items():
         own = OwnResponses(asked, layer, study.synthesis.objective, batch=8, device=CPU)
-        found.append(own(images[first : first + count]))
+        found.append(own(images[first : first + count], np.arange(count)))
         first += count
     return np.concatenate(found)
 

@@ -106,9 +106,10 @@ class _Study:
         )
         for number, (layer, units) in enumerate(self.layers.items()):
             answer = forward.OwnResponses(network, layer, self.objective, batch=batch, device=device)
-            answered = np.array([answer(shown.values) for shown in self.images[:, epoch, units]])
+            channels = self.prototypes[schema.CHANNEL].values[units]
+            answered = np.array([answer(shown.values, channels) for shown in self.images[:, epoch, units]])
             self._require_own(epoch, layer, answered)
-            self._ground(epoch, number, units, seen[layer])
+            self._ground(epoch, number, units, seen[layer][:, channels])
 
     def _require_own(self, epoch: int, layer: str, answered: NDArray[np.float32]) -> None:
         """The network must answer its own prototypes as the cube says."""

@@ -54,7 +54,7 @@ def all_responses(
 
 
 class OwnResponses:
-    """What gives the units of a layer each its own image: channel k the image k.
+    """What gives units of a layer each its own image.
 
     Args:
         network: whose units they are.
@@ -73,12 +73,13 @@ class OwnResponses:
         self._readout = network.readout(layer, objective, torch.float32, device)
         self._network, self._batch, self._device = network, batch, device
 
-    def __call__(self, images: Images) -> Responses:
-        """The responses (C,) to images (C, H, W, 3), of the network's size."""
+    def __call__(self, images: Images, channels: NDArray[np.integer]) -> Responses:
+        """The responses (K,) of channels (K,), each to its own of the images (K, H, W, 3)."""
+        asked = torch.from_numpy(np.array(channels, np.int64)).to(self._device)
 
         def answer(some: range) -> Tensor:
             shown = _seen(self._network, images[some.start : some.stop], self._readout.window, self._device)
-            return self._readout(shown, torch.arange(some.start, some.stop, device=self._device)).cpu()
+            return self._readout(shown, asked[some.start : some.stop]).cpu()
 
         with torch.inference_mode():
             parts = memory.in_blocks(len(images), self._batch, answer)

@@ -62,7 +62,9 @@ def test_all_units_answer_as_in_the_whole_network(objective, model, images):
 def test_own_units_answer_to_their_own_images(objective, model, images):
     own = OwnResponses(Network(model, SIZE), "layer2", objective, batch=3, device=CPU)
     everything = literal(model, images, "layer2", objective)
-    np.testing.assert_allclose(own(images), np.diag(everything), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(own(images, np.arange(8)), np.diag(everything), rtol=1e-3, atol=1e-4)
+    some = np.array([6, 1, 3])
+    np.testing.assert_allclose(own(images[:3], some), everything[range(3), some], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))
@@ -74,7 +76,9 @@ def test_answers_to_prototypes_are_the_stored_activations(preset, model):
     units = {"layer2": range(8)}
     address = Address("clrjit", 1, 0, 0)
     made = prototypes(network, units, prior, recipe, address=address, device=CPU)
-    answered = OwnResponses(network, "layer2", recipe.objective, batch=64, device=CPU)(made.image)
+    answered = OwnResponses(network, "layer2", recipe.objective, batch=64, device=CPU)(
+        made.image, np.arange(8)
+    )
     np.testing.assert_allclose(answered, made.activation, rtol=1e-5, atol=1e-6)
     assert (made.status != schema.Status.MISSING).all()
 
