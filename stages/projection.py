@@ -1,15 +1,15 @@
-"""The maps of study A's prototypes: all epochs on one, and aligned along training."""
+"""The maps of a study's prototypes: all epochs on one, and aligned along training."""
 
 from threadpoolctl import threadpool_limits
 
 from protoviz import layout
 from protoviz.analysis import embedders, umap_maps
-from protoviz.config.params import Params
+from protoviz.config.study import Study
 from protoviz.store import cube, schema, schema_projection, zarr_io
 from stages import run_stage
 
 
-def main(params: Params) -> None:
+def main(params: Study) -> None:
     """Write the maps of the first runs and repeats of all conditions."""
     threadpool_limits(params.compute.threads)
     settings = params.projection

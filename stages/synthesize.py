@@ -34,6 +34,7 @@ def main(params: Study, condition: str, run: int) -> None:
         size=size,
         components=prior.latent_size,
         trace=recipe.trace_length,
+        checkpoints=None if params.starts_untrained else tuple(f"epoch {one}" for one in analysed.sources),
         channels=channels,
     )
     outcome = executor.ask(machine.outcome)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from protoviz.models.zoo import Model
 
 ALONE = "network"  # the name of the one condition of a pattern without {condition}
+_PHOTOGRAPHS = {"train": 2000, "test": 1000}  # at most; for the probe and the responses
 _CHANNELS = 16  # of each layer, unless told otherwise
 _BYTES = 1.1  # of a stored prototype for each px of the image, measured on the default study
 _TRIED = 8, 2, 6  # units, and steps of two trials that the time is estimated from
@@ -70,7 +71,7 @@ def init(arguments: Namespace) -> None:
 
     folder = Path(arguments.folder)
     found = series.files(arguments.checkpoints)
-    epochs = _common_epochs(found, arguments.epochs)
+    epochs = series.common_epochs(found, arguments.epochs)
     names = {_slug(condition): condition for condition, _ in found}
     if len(names) < len({condition for condition, _ in found}):
         raise StudyError(
@@ -93,6 +94,7 @@ def init(arguments: Namespace) -> None:
         "key": arguments.key,
         "prefix": arguments.prefix,
         "epochs": epochs,
+        "starts_untrained": arguments.untrained,
         "layers": [],
         "channels": arguments.channels or _CHANNELS,
         "size": size if isinstance(size, int) else list(size),
@@ -129,6 +131,36 @@ def init(arguments: Namespace) -> None:
     print(f"\n{folder / 'params.yaml'} says all of this. Next:\n\n    cd {folder}\n    protoviz repro")
 
 
+def update(arguments: Namespace) -> None:
+    """What the command `update` does: take new epochs into the study of this folder.
+
+    Raises:
+        StudyError: there is no study of checkpoints here, its files are listed one by one, or a network lacks
+            an epoch that others have.
+    """
+    from protoviz.models import series
+    from protoviz.pipeline import new_epochs
+
+    study = new_epochs.study(Path())
+    pattern = study.checkpoints.files
+    if not isinstance(pattern, str):
+        raise StudyError(
+            "checkpoints.files",
+            expected="a pattern with {epoch}",
+            found="a list of files",
+            remedy="add to the list, and to checkpoints.epochs, by hand",
+        )
+    every = series.files(pattern)
+    found = {
+        (condition, run): every.get(series.item(pattern, study.named(condition), run), {})
+        for condition in study.conditions
+        for run in study.runs
+    }
+    epochs = series.common_epochs(found, arguments.epochs)
+    new_epochs.write(Path(), epochs, found)
+    print(f"epochs  {len(study.epochs)} -> {len(epochs)}: {_listed(epochs)}\n\nNext:\n\n    protoviz repro")
+
+
 def _colours(arguments: Namespace, built: "Model") -> tuple[list[float], list[float]]:
     """Mean and deviation: those that are given, the network's own, or of torchvision's ImageNet's."""
     from protoviz.models.resnet import IMAGENET_MEAN, IMAGENET_STD
@@ -146,26 +178,6 @@ def _colours(arguments: Namespace, built: "Model") -> tuple[list[float], list[fl
         remedy="give --mean and --std of the values in [0, 1], such as --mean 0.485 0.456 0.406 "
         "--std 0.229 0.224 0.225; or --mean 0 0 0 --std 1 1 1 if they were not",
     )
-
-
-def _common_epochs(found: dict[tuple[str, int], dict[int, Path]], asked: list[int] | None) -> list[int]:
-    """The epochs that are asked for, or those that every network has, which all have the same.
-
-    Raises:
-        StudyError: a network lacks one.
-    """
-    every = sorted({epoch for epochs in found.values() for epoch in epochs})
-    wanted = sorted(set(asked)) if asked else every
-    for (condition, run), epochs in found.items():
-        if lost := [epoch for epoch in wanted if epoch not in epochs]:
-            name = f"{condition} run {run}" if condition else f"run {run}"
-            raise StudyError(
-                f"checkpoints of {name}",
-                expected=f"a file of each of {len(wanted)} epochs",
-                found=f"none of epoch {', '.join(map(str, lost))}",
-                remedy="make it, or name the epochs that all have with --epochs",
-            )
-    return wanted
 
 
 def _require_whole(
@@ -188,8 +200,12 @@ def _require_whole(
 
 
 def _images(folder: Path, given: str | None, size: "Size") -> dict[str, Any] | None:
+    """Of a folder of photographs: the section `images`, with at most some thousand of them."""
+    from protoviz.data import folder as photographs
+
     if given is None:
         return None
+    found = photographs.read(given, 0)
     return {
         "source": "folder",
         "path": _relative(folder, given),
@@ -197,8 +213,8 @@ def _images(folder: Path, given: str | None, size: "Size") -> dict[str, Any] | N
         "seed": 0,
         "unlabeled": 1,
         "reference": 0,
-        "train": None,
-        "test": None,
+        "train": min(len(found.train_labels), _PHOTOGRAPHS["train"]),
+        "test": min(len(found.test_labels), _PHOTOGRAPHS["test"]),
     }
 
 

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--key", help="of the state dict in these files, where several fit")
     init.add_argument("--prefix", help="of the model's names in them, where several fit")
     init.add_argument("--epochs", type=int, nargs="+", help="that are analysed (default: all there are)")
+    init.add_argument("--untrained", action="store_true", help="epoch 0 is the network before training")
     init.add_argument("--layers", nargs="+", help="(default: the outputs of blocks)")
     init.add_argument("--channels", type=_positive, help="of each layer (default: 16)")
     init.add_argument(
@@ -66,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--images", metavar="FOLDER", help="of photographs, one folder for each class")
     init.add_argument("--prior", default="fourier", help="fourier (default) or pixels")
     init.add_argument("--title", help="named on every figure")
+
+    update = networks.add_parser(
+        "update", help="take new epochs into the study of checkpoints in this folder"
+    )
+    update.set_defaults(run=_update)
+    update.add_argument("--epochs", type=int, nargs="+", help="that are analysed (default: all there are)")
 
     units = networks.add_parser("units", help="list the layers of a network and their channels")
     units.set_defaults(run=_units)
@@ -150,6 +157,12 @@ def _init(arguments: argparse.Namespace) -> None:
     from protoviz.cli.init import init
 
     init(arguments)
+
+
+def _update(arguments: argparse.Namespace) -> None:
+    from protoviz.cli.init import update
+
+    update(arguments)
 
 
 def _units(arguments: argparse.Namespace) -> None:

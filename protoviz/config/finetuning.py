@@ -100,7 +100,7 @@ class Umap(Section):
     alignment: Annotated[float, Field(ge=0)]
 
 
-class Projection(Section):
+class Maps(Section):
     """The maps: of which vectors, with which seeds; the first of both is shown.
 
     `runs`, `repeats`: how many of study A's, the first ones, share its map. Study B's maps hold all it has.
@@ -112,5 +112,10 @@ class Projection(Section):
     batch_size: Count
     umap: Umap
     seeds: Annotated[list[Natural], Field(min_length=1), Distinct]
+
+
+class Projection(Maps):
+    """The maps of both studies, and how the findings about study B's are tested."""
+
     permutations: Annotated[int, Field(ge=19)]  # of labels, in tests
     resamples: Annotated[int, Field(ge=20)]  # of units, for intervals

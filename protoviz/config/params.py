@@ -216,6 +216,11 @@ class Params(Section):
         return self.train.keep
 
     @property
+    def starts_untrained(self) -> bool:
+        """See `study.Study`."""
+        return True
+
+    @property
     def size(self) -> int:
         """See `study.Study`."""
         return self.images.size

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, ReceptiveFields
+from protoviz.config.finetuning import Maps
 from protoviz.config.image_size import Size, of_sides
+from protoviz.config.learning import Probe
 from protoviz.config.params import Augment, Compute, ConditionName, Images, Prior
 from protoviz.config.section import Count, Distinct, Natural, Positive, Section
 from protoviz.config.synthesis import Synthesis
@@ -18,6 +20,7 @@ class Series(Section):
 
     `files`: a pattern with {epoch}, and with {condition} and {run} where there are several; * stands for any
     text within a name. Or a mapping epoch -> file. `epochs`: those that are analysed, in ascending order.
+    `starts_untrained`: whether epoch 0 is the network before training; some trainers call the first epoch so.
     `layers`: names of the network's modules; `channels`: how many of each, null: all. `mean`, `std`: of the
     RGB values in [0, 1] that the network was trained with.
     """
@@ -28,6 +31,7 @@ class Series(Section):
     key: str | None
     prefix: str | None
     epochs: Annotated[list[Natural], Field(min_length=1), Distinct]
+    starts_untrained: bool
     layers: Annotated[list[str], Field(min_length=1), Distinct]
     channels: Count | None
     size: Count | Annotated[tuple[Count, Count], Field(strict=False)]  # px; height and width if two
@@ -51,7 +55,7 @@ class SeriesStudy(Section):
     """All of params.yaml of such a study.
 
     A condition holds nothing, or `name`: what stands for it in the names of the files. `images` and
-    `natural` are null in a study without photographs.
+    `natural` are null in a study without photographs, and `probe` in one without labels that matter.
     """
 
     title: str
@@ -65,6 +69,8 @@ class SeriesStudy(Section):
     synthesis: Synthesis
     distances: Distances
     natural: NaturalImages | None
+    probe: Probe | None
+    projection: Maps
     figures: Figures
     atlas: Atlas
 
@@ -88,14 +94,20 @@ class SeriesStudy(Section):
             )
         if (self.images is None) != (self.natural is None):
             raise invalid("both images and natural, or null for both", "one of them", at="natural")
+        if self.images is None and self.probe is not None:
+            raise invalid("null, as there are no images to tell apart", "a probe", at="probe")
         if self.images is not None and len(self.checkpoints.mean) != 3:
             raise invalid("null, as the networks do not take RGB images", "images", at="images")
         if self.images is not None and self.images.size != self.size:
             raise invalid(
                 f"{self.checkpoints.size}, as checkpoints.size", str(self.images.size), at="images.size"
             )
-        if "reference" in self.distances.embedders:
-            raise invalid("spaces that need no reference encoder", "reference", at="distances.embedders")
+        for at, embedders in (
+            ("distances", self.distances.embedders),
+            ("projection", self.projection.embedders),
+        ):
+            if "reference" in embedders:
+                raise invalid("spaces that need no reference encoder", "reference", at=f"{at}.embedders")
         return self
 
     def named(self, condition: str) -> str:
@@ -115,6 +127,11 @@ class SeriesStudy(Section):
     def epochs(self) -> Sequence[int]:
         """See `study.Study`."""
         return self.checkpoints.epochs
+
+    @property
+    def starts_untrained(self) -> bool:
+        """See `study.Study`."""
+        return self.checkpoints.starts_untrained
 
     @property
     def size(self) -> Size:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, ReceptiveFields
-from protoviz.config.finetuning import Finetuning
+from protoviz.config.finetuning import Finetuning, Maps
 from protoviz.config.image_size import Size
+from protoviz.config.learning import Probe
 from protoviz.config.synthesis import Synthesis
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class Study(Protocol):
     @property
     def natural(self) -> NaturalImages | None: ...
     @property
+    def probe(self) -> Probe | None: ...
+    @property
+    def projection(self) -> Maps: ...
+    @property
     def figures(self) -> Figures: ...
     @property
     def atlas(self) -> Atlas: ...
@@ -51,6 +56,10 @@ class Study(Protocol):
     @property
     def epochs(self) -> Sequence[int]:
         """The epochs whose checkpoints are analysed, ascending."""
+
+    @property
+    def starts_untrained(self) -> bool:
+        """Whether epoch 0 is the network before training: some trainers call their first epoch so."""
 
     @property
     def size(self) -> Size:

@@ -20,7 +20,6 @@ from torch.nn import functional
 
 from protoviz.config.learning import Probe
 from protoviz.errors import StudyError
-from protoviz.models.resnet import Backbone, normalise
 
 Features = NDArray[np.float32]
 Labels = NDArray[np.integer]
@@ -139,35 +138,6 @@ def _adam_accuracy(
     with torch.no_grad():
         predicted = layer(torch.tensor(test_features)).argmax(1).numpy()
     return _percent(classes[predicted], test_labels)
-
-
-def pooled_features(
-    model: Backbone, images: NDArray[np.uint8], device: torch.device | str, batch_size: int = 256
-) -> Features:
-    """Features of images without augmentation: normalisation only, the network in evaluation mode (E1).
-
-    Args:
-        model: a network on `device`; its mode is as before afterwards.
-        images: (N, H, W, 3) uint8, may be memory-mapped.
-        device: where to compute.
-        batch_size: images at a time.
-
-    Returns:
-        (N, D) float32.
-    """
-    training = isinstance(model, nn.Module) and model.training
-    if isinstance(model, nn.Module):
-        model.eval()
-    try:
-        with torch.inference_mode():
-            parts = []
-            for start in range(0, len(images), batch_size):
-                batch = torch.tensor(np.asarray(images[start : start + batch_size])).to(device)
-                parts.append(model.features(normalise(batch.permute(0, 3, 1, 2) / 255)).float().cpu())
-            return torch.cat(parts).numpy()
-    finally:
-        if training and isinstance(model, nn.Module):
-            model.train()
 
 
 def _percent(predicted: Labels, labels: Labels) -> float:

@@ -3,7 +3,7 @@
 import glob
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from protoviz.errors import StudyError
@@ -48,8 +48,7 @@ def chosen(named: str | Mapping[int, str], condition: str, run: int, epochs: lis
         StudyError: an epoch has no file, or two.
     """
     if isinstance(named, str):
-        item = condition if "{condition}" in named else "", run if "{run}" in named else 0
-        filled = _matching(named).get(item, {})
+        filled = _matching(named).get(item(named, condition, run), {})
     else:
         filled = {
             epoch: Path(place.replace("{condition}", condition).replace("{run}", str(run)))
@@ -66,6 +65,32 @@ def chosen(named: str | Mapping[int, str], condition: str, run: int, epochs: lis
     return {epoch: filled[epoch] for epoch in epochs}
 
 
+def common_epochs(
+    found: Mapping[tuple[str, int], Mapping[int, Path]], asked: Sequence[int] | None
+) -> list[int]:
+    """The epochs that are asked for, or all there are, in ascending order; every network has them.
+
+    Raises:
+        StudyError: a network lacks one.
+    """
+    every = sorted({epoch for epochs in found.values() for epoch in epochs})
+    wanted = sorted(set(asked)) if asked else every
+    for network, epochs in found.items():
+        if lost := [epoch for epoch in wanted if epoch not in epochs]:
+            raise StudyError(
+                f"checkpoints of {_label(network)}",
+                expected=f"a file of each of {len(wanted)} epochs",
+                found=f"none of epoch {', '.join(map(str, lost))}",
+                remedy="make it, or name the epochs that all have with --epochs",
+            )
+    return wanted
+
+
+def item(pattern: str, condition: str, run: int) -> tuple[str, int]:
+    """A network as `files` calls it: by what stands in the pattern."""
+    return condition if "{condition}" in pattern else "", run if "{run}" in pattern else 0
+
+
 def _matching(pattern: str) -> Found:
     """The files that a pattern names, perhaps none."""
     anchor = Path(pattern).anchor
@@ -76,16 +101,16 @@ def _matching(pattern: str) -> Found:
         if not (match := expression.fullmatch(path.as_posix())):
             continue
         said = match.groupdict()
-        item, epoch = (said.get("condition", ""), int(said.get("run", 0))), int(said["epoch"])
-        if epoch in found[item]:
+        network, epoch = (said.get("condition", ""), int(said.get("run", 0))), int(said["epoch"])
+        if epoch in found[network]:
             raise StudyError(
-                f"epoch {epoch} of {_label(item)}",
+                f"epoch {epoch} of {_label(network)}",
                 expected="one file",
-                found=f"{found[item][epoch]} and {path}",
+                found=f"{found[network][epoch]} and {path}",
                 remedy="write the pattern so that it names one of them",
             )
-        found[item][epoch] = path
-    return {item: dict(sorted(epochs.items())) for item, epochs in sorted(found.items())}
+        found[network][epoch] = path
+    return {network: dict(sorted(epochs.items())) for network, epochs in sorted(found.items())}
 
 
 def _parts(pattern: str) -> list[str]:

@@ -81,7 +81,7 @@ def develop(
         parts, schema.EPOCH, join="exact", data_vars="minimal", coords="minimal", combine_attrs="override"
     )
     made = made.isel(unit=order(made))
-    names = np.array([schema.checkpoint_name(epoch) for epoch in sources], dtype=schema.TEXT)
+    names = np.array([f"epoch {epoch}" for epoch in sources], dtype=schema.TEXT)
     made[schema.CHECKPOINT] = (schema.EPOCH, names, parts[0][schema.CHECKPOINT].attrs)
     digests = {str(epoch): files.sha256(file) for epoch, file in sources.items() if file.is_file()}
     said = {"checkpoint_sha256": {f"{name}-{run}": digests}}

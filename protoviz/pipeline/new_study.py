@@ -1,17 +1,15 @@
 """A new study of checkpoints in a folder of its own: params.yaml, dvc.yaml and what DVC needs around them."""
 
-import io
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from protoviz import files, layout
+from protoviz import layout
 from protoviz.config.synthesis import Synthesis
 from protoviz.errors import StudyError
+from protoviz.pipeline import study_files
 
 _MATRIX = {"condition": "${conditions}", "run": "${runs}"}
 _ITEM = "${item.condition}-${item.run}"
@@ -49,12 +47,14 @@ def write(folder: Path, params: Mapping[str, Any], sources: Mapping[tuple[str, i
             )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / layout.PARAMS, _PARAMS_HEADER + _yaml(params))
-        _write(folder / layout.PIPELINE, _PIPELINE_HEADER + _yaml(pipeline(params, sources)))
-        _write(folder / "README.md", _readme(params))
+        study_files.write(folder / layout.PARAMS, _PARAMS_HEADER + study_files.yaml(params))
+        study_files.write(
+            folder / layout.PIPELINE, _PIPELINE_HEADER + study_files.yaml(pipeline(params, sources))
+        )
+        study_files.write(folder / "README.md", _readme(params))
         ignored = folder / ".gitignore"
         if not ignored.exists():
-            _write(ignored, _IGNORED)
+            study_files.write(ignored, _IGNORED)
     except OSError as error:
         raise StudyError.of(
             error, str(folder), expected="a folder that can be written to", remedy="name another one"
@@ -67,9 +67,8 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
 
     The files of checkpoints are named one by one, so that DVC sees when one has changed.
     """
-    natural = params["natural"] is not None
-    home = params["checkpoints"]["network"].rpartition(":")[0]
-    code = [home] * home.endswith(".py")  # the user's own, which the network is built by
+    natural, probed = params["natural"] is not None, params["probe"] is not None
+    code = study_files.code(params["checkpoints"]["network"])
     stages: dict[str, Any] = {}
 
     def stage(name: str, deps: list[str], uses: list[str], outs: list[Any], *, each: bool = False) -> None:
@@ -120,7 +119,18 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
             [f"data/natural/{_ITEM}.zarr"],
             each=True,
         )
+    if probed:
+        stage(
+            "probe",
+            [str(layout.IMAGES), checkpoints, *code],
+            ["compute", "checkpoints", "probe"],
+            [f"metrics/probe/{_ITEM}.csv"],
+            each=True,
+        )
+        stages["probe"]["metrics"] = [_uncached(f"metrics/probe/{_ITEM}.json")]
     found = ["data/distances", "data/units", "data/appearance", *["data/natural"] * natural]
+    found += ["metrics/probe"] * probed
+    stage("projection", [str(layout.CUBE)], ["compute", "projection"], [str(layout.projection("study"))])
     classes = [f"{layout.IMAGES}/classes.json"] * natural
     stages["metrics"] = {
         "matrix": {"condition": "${conditions}"},
@@ -140,7 +150,10 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
     stages["figures"]["outs"] = [_uncached(str(layout.FIGURES))]
     stage(
         "atlas",
-        [str(layout.CUBE), "data/receptive_fields", *found, str(layout.FINDINGS), str(layout.CURVES)],
+        [
+            *(str(layout.CUBE), "data/projection", "data/receptive_fields", *found),
+            *(str(layout.FINDINGS), str(layout.CURVES)),
+        ],
         ["title", "conditions", "runs", "atlas"],
         [str(layout.ATLAS)],
     )
@@ -159,6 +172,9 @@ def default_params(recipe: Synthesis, **found: Any) -> dict[str, Any]:
         recipe: of the synthesis.
         found: `title`, `checkpoints`, `conditions`, `runs`, `images`, `prior`.
     """
+    # Of networks that take neither grey nor RGB, no trained network can embed the images.
+    main = ["efficientnet_lite0"] * (len(found["checkpoints"]["mean"]) in (1, 3))
+    photographs = found["images"] is not None
     return {
         "title": found["title"],
         "compute": {"device": "cpu", "threads": 1},
@@ -176,12 +192,23 @@ def default_params(recipe: Synthesis, **found: Any) -> dict[str, Any]:
         },
         "synthesis": recipe.model_dump(mode="json"),
         "distances": {
-            "embedders": ["pixels"],
+            "embedders": [*main, "pixels"],
             "weights": None,
             "precision": "float32",
             "batch_size": 256,
         },
-        "natural": None if found["images"] is None else {"images": 1000, "top": 9},
+        "natural": {"images": 1000, "top": 9} if photographs else None,
+        "probe": {"max_iter": 1000, "adam_lr": 1e-2, "adam_epochs": 250, "adam_batch_size": 512}
+        if photographs
+        else None,
+        "projection": {
+            "runs": 1,
+            "repeats": 1,
+            "embedders": [*main, "pixels"][:1],
+            "batch_size": 256,
+            "umap": {"neighbours": 15, "min_dist": 0.1, "epochs": 200, "alignment": 0.01},
+            "seeds": [0],
+        },
         "figures": {
             "grid_units": 16,
             "development_layer": None,
@@ -218,20 +245,6 @@ def _repositories(folder: Path) -> None:
     if not (folder / ".dvc").exists():
         below = [] if Path(top).resolve() == folder.resolve() else ["--subdir"]
         run(sys.executable, "-m", "dvc", "init", "--quiet", *below)
-
-
-def _write(path: Path, text: str) -> None:
-    with files.complete(path) as partial:
-        partial.write_text(text)
-
-
-def _yaml(values: Mapping[str, Any]) -> str:
-    writer = YAML()
-    writer.default_flow_style = None
-    writer.width = 110
-    text = io.StringIO()
-    writer.dump(values, text)
-    return text.getvalue()
 
 
 def _readme(params: Mapping[str, Any]) -> str:

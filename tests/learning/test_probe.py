@@ -8,12 +8,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
-from torch import Tensor, nn
 
 from protoviz.config.learning import Probe
 from protoviz.errors import StudyError
 from protoviz.learning import probe as subject
-from protoviz.models import resnet
 
 SETTINGS = Probe(max_iter=1000, adam_lr=1e-2, adam_epochs=60, adam_batch_size=128)
 Data = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
@@ -203,40 +201,3 @@ def test_one_class_is_refused() -> None:
     train, train_labels, test, test_labels = blobs(1)
     with pytest.raises(StudyError, match="at least two classes, found 1"):
         accuracies(train, train_labels * 0, test, test_labels * 0, SETTINGS, 0)
-
-
-class Colours(nn.Module):
-    """A network whose features are the mean colours, with noise unless it is in evaluation mode."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.units = {"only": 3}
-
-    def pre_activation(self, images: Tensor, layer: str) -> Tensor:
-        raise NotImplementedError(layer)
-
-    def features(self, images: Tensor) -> Tensor:
-        return nn.functional.dropout(images, training=self.training).mean((2, 3))
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_features_are_those_of_the_normalised_images_in_evaluation_mode(training: bool) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), dtype=np.uint8)
-    images.setflags(write=False)  # as a memory map
-    model = Colours().train(training)
-    found = subject.pooled_features(model, images, "cpu", batch_size=3)
-    expected = (images.mean((1, 2)) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert found.dtype == np.float32
-    assert model.training is training
-
-
-def test_features_of_a_backbone_do_not_depend_on_the_batch() -> None:
-    model = resnet.initial("resnet18", 4, 0)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    images = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)
-    whole = subject.pooled_features(model, images, torch.device("cpu"))
-    parts = subject.pooled_features(model, images, torch.device("cpu"), batch_size=4)
-    assert whole.shape == (10, 32)
-    np.testing.assert_allclose(whole, parts, atol=1e-5)
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

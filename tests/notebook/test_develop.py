@@ -19,7 +19,7 @@ from tests.notebook.conftest import EPOCHS, RECIPE, SIZE, UNITS, network
 def test_each_epoch_is_what_synthesize_makes_of_its_checkpoint(made, trained):
     cube = made.cubes[0]
     assert cube.epoch.values.tolist() == list(EPOCHS)
-    assert cube.checkpoint.values.tolist() == ["untrained", "epoch 1", "epoch 3"]
+    assert cube.checkpoint.values.tolist() == ["epoch 0", "epoch 1", "epoch 3"]
     assert cube.layer.values.tolist() == ["block"] * 4 + ["stem"] * 4
     assert cube.channel.values.tolist() == [0, 1, 2, 5, 0, 1, 2, 3], "ascending, whatever the order asked for"
     for epoch in EPOCHS:

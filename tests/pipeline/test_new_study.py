@@ -17,6 +17,7 @@ import stages
 from protoviz import files, layout
 from protoviz.cli import main as cli
 from protoviz.config import params, studies
+from protoviz.config.finetuning import Maps
 from protoviz.config.series import SeriesStudy
 from protoviz.models import checkpoints, resnet
 from protoviz.models.readout.network import Network
@@ -31,8 +32,10 @@ from stages import (
     figures,
     findings,
     metrics,
+    probe,
     projection,
     receptive_fields,
+    reference,
     responses,
     synthesize,
     train,
@@ -102,6 +105,9 @@ def shortened(study):
     values["synthesis"]["ascent"]["steps"] = 3
     values["synthesis"]["repeats"] = 1
     values["receptive_fields"] |= {"noise": 4, "probes": 2}
+    if values["probe"]:
+        values["probe"] |= {"max_iter": 100, "adam_epochs": 3}
+    values["projection"]["umap"]["epochs"] = 10
     with (study / "params.yaml").open("w") as file:
         YAML().dump(values, file)
 
@@ -132,12 +138,20 @@ def study(trained):
         dataset.main(read)
         for condition in read.conditions:
             for run in read.runs:
-                for stage in (importing, receptive_fields, synthesize, distances, appearance, responses):
+                for stage in (
+                    importing,
+                    receptive_fields,
+                    synthesize,
+                    distances,
+                    appearance,
+                    responses,
+                    probe,
+                ):
                     stage.main(read, condition, run)
         cube.main(read)
         for condition in read.conditions:
             metrics.main(read, condition)
-        for stage in (findings, figures, atlas):
+        for stage in (projection, findings, figures, atlas):
             stage.main(read)
     return trained / "study"
 
@@ -189,6 +203,25 @@ def test_units_are_asked_about_photographs(study):
     assert np.isfinite(found.top_response).all()
 
 
+def test_its_last_layer_is_probed(study):
+    """Epoch 0 is what the trainer calls so: nothing says that it is untrained."""
+    said = files.read_json(study / layout.probe_metrics("plain", 1))["probe"]
+    assert set(said) == {"logistic", "svm", "adam"}
+    rows = files.read_csv(study / layout.probe_curve("plain", 1))
+    assert [row["epoch"] for row in rows] == ["0"] * 3 + ["5"] * 3
+    names = {entry["name"] for entry in files.read_json(study / layout.FINDINGS)["measures"]}
+    assert "probe_logistic" in names
+    cube = xr.open_zarr(study / layout.CUBE, chunks=None)
+    assert list(cube.checkpoint.values) == ["epoch 0", "epoch 5"]
+
+
+def test_its_prototypes_lie_in_the_space_of_a_trained_network(study):
+    apart = xr.open_zarr(study / layout.distances("plain", 1), chunks=None)
+    assert list(apart.embedder.values) == ["efficientnet_lite0", "pixels"]
+    places = xr.open_zarr(study / layout.projection("study"), chunks=None)
+    assert np.isfinite(places.position).any()
+
+
 def test_conditions_are_compared(study):
     found = files.read_json(study / layout.FINDINGS)
     assert found["kind"] == "general"
@@ -209,14 +242,55 @@ def test_the_pipeline_is_one_that_dvc_reads(study, monkeypatch):
         item = {"condition": "plain", "run": 1} if "matrix" in entry else {}
         found = fingerprint.find(name, item, values)
         assert None not in found.parameters.values(), name
-        reads_network = name.startswith(("checkpoints-", "receptive_fields", "synthesize", "responses"))
+        reads_network = name.startswith(
+            ("checkpoints-", "receptive_fields", "synthesize", "responses", "probe")
+        )
         assert ("../net.py" in found.dependencies) == reads_network, name
     assert (study / ".git").is_dir()
     assert (study / ".dvc" / "config").is_file()
     from dvc.repo import Repo
 
     with Repo(str(study)) as repo:
-        assert len(list(repo.index.stages)) == 4 * 6 + 2 + 2 + 3
+        assert len(list(repo.index.stages)) == 4 * 7 + 2 + 2 + 4
+
+
+def test_new_epochs_are_taken_in(study, trained, monkeypatch, capsys, tmp_path):
+    """In a copy, to which the trainer adds an epoch, first of one network and then of all."""
+    shutil.copytree(trained / "runs", tmp_path / "runs")
+    shutil.copy(trained / "net.py", tmp_path)
+    (tmp_path / "study").mkdir()
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(study / name, tmp_path / "study")
+    before = (tmp_path / "study" / "params.yaml").read_text()
+    monkeypatch.chdir(tmp_path / "study")
+    for condition in ("Plain", "mixed-up"):
+        for run in (1, 2):
+            made = tmp_path / PATTERN.format(condition=condition, run=run, epoch=9)
+            shutil.copy(made.with_name("checkpoint-5.pth.tar"), made)
+            if (condition, run) == ("Plain", 1):
+                with pytest.raises(SystemExit):
+                    command("update")
+                assert "found none of epoch 9" in capsys.readouterr().err
+                assert (tmp_path / "study" / "params.yaml").read_text() == before
+    command("update")
+    assert "epochs  2 -> 3: 0, 5, 9" in capsys.readouterr().out
+    changed = studies.parse(params.read("params.yaml"), "params.yaml")
+    assert changed.epochs == [0, 5, 9]
+    assert before.startswith(Path("params.yaml").read_text()[:80])  # its comments stay
+    stages_ = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
+    assert [dep.rpartition("/")[2] for dep in stages_["checkpoints-plain-1"]["deps"]] == [
+        *(f"checkpoint-{epoch}.pth.tar" for epoch in (0, 5, 9)),
+        "net.py",
+    ]
+    command("update", "--epochs", "5", "9")
+    assert studies.parse(params.read("params.yaml"), "params.yaml").epochs == [5, 9]
+
+
+def test_a_study_that_trains_its_networks_is_not_updated(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit):
+        command("update")
+    assert "expected a study of checkpoints, found one that trains its networks" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("study")
@@ -261,12 +335,12 @@ def test_how_images_were_normalised_has_to_be_said(trained, monkeypatch, capsys,
     assert "give --mean and --std" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [("train", "plain", "1"), ("projection",)])
+@pytest.mark.parametrize("arguments", [("train", "plain", "1"), ("reference",)])
 def test_a_stage_that_is_no_part_of_the_study_says_so(study, monkeypatch, capsys, arguments):
     monkeypatch.chdir(study)
     monkeypatch.setattr("sys.argv", list(arguments))
     with pytest.raises(SystemExit):
-        stages.run_stage({"train": train, "projection": projection}[arguments[0]].main)
+        stages.run_stage({"train": train, "reference": reference}[arguments[0]].main)
     said = capsys.readouterr().err
     assert "expected a study whose networks are trained, found params.yaml with `checkpoints`" in said
     assert "leave this stage out of dvc.yaml" in said
@@ -307,6 +381,7 @@ def test_our_own_checkpoints_give_the_same_store_by_either_way(tmp_path, monkeyp
                 "key": None,
                 "prefix": None,
                 "epochs": [0, 1],
+                "starts_untrained": True,
                 "layers": ["layer1", "layer2", "layer3", "layer4"],
                 "channels": None,
                 "size": whole.images.size,
@@ -317,6 +392,11 @@ def test_our_own_checkpoints_give_the_same_store_by_either_way(tmp_path, monkeyp
             "runs": [1],
             "images": None,
             "natural": None,
+            "probe": None,
+            "projection": {
+                **{name: raw["projection"][name] for name in Maps.model_fields},
+                "embedders": ["pixels"],
+            },
             "prior": prior.model_dump(),
             "synthesis": recipe.model_dump(mode="json"),
             "distances": {**raw["distances"], "embedders": ["pixels"]},

@@ -12,6 +12,7 @@ import xarray as xr
 
 from protoviz import files, layout
 from protoviz.config import params
+from protoviz.config.finetuning import Maps
 from protoviz.config.series import SeriesStudy
 from protoviz.store import cube, schema, zarr_io
 from stages import appearance, atlas, dataset_card, distances, figures, findings, metrics
@@ -53,6 +54,7 @@ def study(shape: Shape) -> SeriesStudy:
         "key": None,
         "prefix": None,
         "epochs": list(shape.epochs),
+        "starts_untrained": True,
         "layers": [layer for layer, _ in shape.layers],
         "channels": None,
         "size": shape.size,
@@ -61,6 +63,8 @@ def study(shape: Shape) -> SeriesStudy:
     }
     same = ("compute", "receptive_fields", "synthesis", "distances", "atlas")
     images = {**read["images"], "size": shape.size} if shape.images else None
+    maps = {**read["projection"], "embedders": ["pixels"]}
+    maps = {name: maps[name] for name in Maps.model_fields}
     return SeriesStudy.model_validate(
         {
             **{name: read[name] for name in same},
@@ -72,6 +76,8 @@ def study(shape: Shape) -> SeriesStudy:
             "prior": {"name": "fourier", "weights": None, "sha256": None},
             "distances": {**read["distances"], "embedders": ["pixels"]},
             "natural": read["natural"] if shape.images else None,
+            "probe": read["probe"] if shape.probe else None,
+            "projection": maps,
             "figures": {**read["figures"], **dict.fromkeys(shown), "grid_units": 4, "dpi": 40},
         }
     )

@@ -106,6 +106,8 @@ def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
     def rows(units: Sequence[int]) -> Figure:
         return development(made.cube, made.masks, layer, units, title, dpi)
 
+    named = dict(zip(epochs, made.cube[schema.CHECKPOINT].to_numpy().tolist(), strict=True))
+    first = named.get(0, schema.checkpoint_name(0))
     at_a_glance = forest
     if made.findings.get("kind") == GENERAL:
         at_a_glance = contrasts if len(made.findings["study"]["conditions"]) > 1 else measured
@@ -115,7 +117,7 @@ def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
         "g1_prototypes_unmasked": lambda: grids(UNMASKED_UNITS, masked=False),
         "g2_diversity": lambda: curves.diversity(made.distances, space, title),
         "g3_development": lambda: rows(units),
-        "g4_probe": lambda: probe(made.accuracies, made.classes or 0, title),
+        "g4_probe": lambda: probe(made.accuracies, made.classes or 0, title, first),
         "g5_diversity_cosine": lambda: curves.diversity(made.distances, cosine, title),
         "g6_rate_of_change": lambda: curves.rate_of_change(made.distances, space, title),
         "g6_learning": lambda: explanations.learning(made.distances, space, title),

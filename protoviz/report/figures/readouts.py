@@ -57,7 +57,7 @@ class _Accuracies:
 
 
 @styled
-def probe(rows: Sequence[Mapping[str, str]], classes: int, title: str) -> Figure:
+def probe(rows: Sequence[Mapping[str, str]], classes: int, title: str, first: str = "untrained") -> Figure:
     """G4: test accuracy of each read-out, along training (A) and at its end (B).
 
     Args:
@@ -65,6 +65,7 @@ def probe(rows: Sequence[Mapping[str, str]], classes: int, title: str) -> Figure
             their colours.
         classes: number of classes, which sets the level of chance.
         title: of the data set.
+        first: what the network of epoch 0 is called.
     """
     heading = "How much of the classes a linear read-out finds"
     if not rows:
@@ -91,8 +92,8 @@ def probe(rows: Sequence[Mapping[str, str]], classes: int, title: str) -> Figure
     right = left + panels * (width + gap) - gap + names + space
     axes = page.axes(right, top, 1.5 * width, PANEL_HEIGHT)
     _dress(axes, limits, chance, labelled=False)
-    axes.set_title(f"After epoch {data.epochs[-1]}" if data.epochs[-1] else "Untrained")
-    _final(axes, data, colour)
+    axes.set_title(f"After epoch {data.epochs[-1]}" if data.epochs[-1] else first.capitalize())
+    _final(axes, data, colour, first)
     for letter, place in (("A", MARGIN), ("B", right - 0.42)):
         page.text(place, top - 0.14, letter, 15, bold=True)
 
@@ -100,12 +101,12 @@ def probe(rows: Sequence[Mapping[str, str]], classes: int, title: str) -> Figure
     page.frame(
         heading,
         "Test accuracy on frozen features, a line and a point for each run"
-        + ("; bars: mean over runs, dotted: untrained." if trained else "; bars: mean over runs."),
+        + (f"; bars: mean over runs, dotted: {first}." if trained else "; bars: mean over runs."),
         [
             title,
             f"n = {count(len(data.runs), 'run')} for each condition",
             f"{classes} classes, chance {chance:.3g} %",
-            "" if 0 in data.epochs else "the untrained network was not measured",
+            "" if 0 in data.epochs else "epoch 0 was not measured",
         ],
     )
     return page.figure
@@ -143,18 +144,18 @@ def _training(axes: Axes, data: _Accuracies, readout: str, colour: Mapping[str, 
     return ends
 
 
-def _final(axes: Axes, data: _Accuracies, colour: Mapping[str, str]) -> None:
-    """A point for each run, a bar and a number for the mean; the untrained level under each read-out."""
+def _final(axes: Axes, data: _Accuracies, colour: Mapping[str, str], first: str) -> None:
+    """A point for each run, a bar and a number for the mean; the level of epoch 0 under each read-out."""
     last, number = data.epochs[-1], len(data.conditions)
     apart = 0.7 / number
     for k, readout in enumerate(data.readouts):
-        untrained = [value for name in data.conditions for value in data.at(0, name, readout)]
-        if untrained and last > 0:
-            level = float(np.mean(untrained))
+        before = [value for name in data.conditions for value in data.at(0, name, readout)]
+        if before and last > 0:
+            level = float(np.mean(before))
             axes.plot([k - 0.42, k + 0.42], [level, level], color=SOFT, lw=1.4, ls=":")
             if k == 0:
                 axes.annotate(
-                    "untrained", (k - 0.42, level), (0, -3), textcoords="offset points", va="top", color=SOFT
+                    first, (k - 0.42, level), (0, -3), textcoords="offset points", va="top", color=SOFT
                 )
         for j, condition in enumerate(data.conditions):
             values = data.at(last, condition, readout)

@@ -90,6 +90,6 @@ class OwnResponses:
 def _seen(network: Network, images: Images, window: Window, device: torch.device) -> Tensor:
     """The window of images as the network takes them."""
     (top, bottom), (left, right) = window
-    cut = np.ascontiguousarray(images[:, top:bottom, left:right])
+    cut = np.array(images[:, top:bottom, left:right])  # a copy, as images mapped from the disk are read-only
     pixels = torch.from_numpy(cut).to(device).permute(0, 3, 1, 2).float().div(255)
     return network.normalise(pixels).contiguous(memory_format=torch.channels_last)
