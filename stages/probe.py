@@ -10,7 +10,7 @@ from protoviz.synthesis.analysed import Analysed
 from protoviz.synthesis.responses.forward import all_responses
 from stages import run_stage
 
-_POOLED = Objective(position="mean", activation="post")
+POOLED = Objective(position="mean", activation="post")
 _BATCH = 256  # images at once
 
 
@@ -30,7 +30,7 @@ def main(params: Study, condition: str, run: int) -> None:
     for epoch in track(params.epochs, "checkpoints"):
         network = analysed.network(epoch)
         of_train, of_test = (
-            all_responses(network, [layer], _POOLED, split.images, batch=_BATCH, device=device)[layer]
+            all_responses(network, [layer], POOLED, split.images, batch=_BATCH, device=device)[layer]
             for split in (train, test)
         )
         seed = seeding.seed("probe", condition, run, epoch)

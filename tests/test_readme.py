@@ -81,7 +81,8 @@ def test_parameters_that_are_named_exist():
 def test_what_the_default_study_is_said_to_be():
     study = params.load(ROOT / layout.PARAMS)
     assert f"{study.train.epochs} epochs, {len(study.runs)} runs." in README
-    assert study.backbone.width * 8 == 64 and "of an eighth of the usual width" in README  # noqa: PT018
+    assert study.backbone.width * 8 == 64
+    assert "of an eighth of the usual width" in README
 
 
 def test_example_condition_is_accepted():

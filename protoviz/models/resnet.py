@@ -165,6 +165,7 @@ def fold_batch_norm(network: ResNet18) -> ResNet18:
 
 def _fold(parent: nn.Module, convolution: str, normalisation: str) -> None:
     conv, norm = parent.get_submodule(convolution), parent.get_submodule(normalisation)
-    assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)  # noqa: PT018 (for the type checker)
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
     setattr(parent, convolution, fuse_conv_bn_eval(conv, norm))
     setattr(parent, normalisation, nn.Identity())

@@ -62,7 +62,7 @@ def atlas(
     found = None if distances is None else measures(cube, distances)
     if schema.CHECKPOINT not in cube.coords:
         epochs = [int(epoch) for epoch in labels(cube, schema.EPOCH)]
-        cube = cube.assign_coords(checkpoint=(schema.EPOCH, [schema.checkpoint_name(one) for one in epochs]))
+        cube = cube.assign_coords(checkpoint=(schema.EPOCH, [f"epoch {one}" for one in epochs]))
     parts = tuple(_network(key, part, receptive_fields, distances) for key, part in networks(cube))
     curves = {} if found is None else metrics.curves(found, [], [])
     build.build(

@@ -37,7 +37,7 @@ def write(folder: Path, epochs: Sequence[int], sources: Mapping[tuple[str, int],
         sources: (condition, run) -> epoch -> file of the checkpoint, as the study names it.
 
     Raises:
-        StudyError: dvc.yaml lacks the stage of a network.
+        StudyError: a file cannot be read or written, or dvc.yaml lacks the stage of a network.
     """
     values, pipeline = (study_files.read(folder / name) for name in (layout.PARAMS, layout.PIPELINE))
     values["checkpoints"]["epochs"] = list(epochs)

@@ -173,7 +173,8 @@ def default_params(recipe: Synthesis, **found: Any) -> dict[str, Any]:
         found: `title`, `checkpoints`, `conditions`, `runs`, `images`, `prior`.
     """
     # Of networks that take neither grey nor RGB, no trained network can embed the images.
-    main = ["efficientnet_lite0"] * (len(found["checkpoints"]["mean"]) in (1, 3))
+    known = len(found["checkpoints"]["mean"]) in (1, 3)
+    spaces = ["efficientnet_lite0", "pixels"] if known else ["pixels"]
     photographs = found["images"] is not None
     return {
         "title": found["title"],
@@ -192,7 +193,7 @@ def default_params(recipe: Synthesis, **found: Any) -> dict[str, Any]:
         },
         "synthesis": recipe.model_dump(mode="json"),
         "distances": {
-            "embedders": [*main, "pixels"],
+            "embedders": spaces,
             "weights": None,
             "precision": "float32",
             "batch_size": 256,
@@ -204,7 +205,7 @@ def default_params(recipe: Synthesis, **found: Any) -> dict[str, Any]:
         "projection": {
             "runs": 1,
             "repeats": 1,
-            "embedders": [*main, "pixels"][:1],
+            "embedders": spaces[:1],
             "batch_size": 256,
             "umap": {"neighbours": 15, "min_dist": 0.1, "epochs": 200, "alignment": 0.01},
             "seeds": [0],

@@ -6,14 +6,29 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from protoviz import files
+from protoviz.config.validation_errors import yaml_problem
+from protoviz.errors import StudyError
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file, whole or not at all."""
-    with files.complete(path) as partial:
-        partial.write_text(text)
+    """Write a file, whole or not at all.
+
+    Raises:
+        StudyError: the folder cannot be written to, or the disk is full.
+    """
+    try:
+        with files.complete(path) as partial:
+            partial.write_text(text)
+    except OSError as error:
+        raise StudyError.of(
+            error,
+            str(path),
+            expected="a file that can be written",
+            remedy="make room, or change permissions",
+        ) from error
 
 
 def yaml(values: Mapping[str, Any]) -> str:
@@ -24,8 +39,21 @@ def yaml(values: Mapping[str, Any]) -> str:
 
 
 def read(path: Path) -> Any:
-    """A file of YAML, with its comments."""
-    return _yaml().load(path)
+    """A file of YAML, with its comments.
+
+    Raises:
+        StudyError: it is not there, or is not YAML.
+    """
+    try:
+        return _yaml().load(path)
+    except OSError as error:
+        raise StudyError.of(
+            error, str(path), expected="a file of the study", remedy="go to the folder of the study"
+        ) from error
+    except YAMLError as error:
+        raise StudyError(
+            str(path), expected="YAML", found=yaml_problem(error), remedy="correct the line"
+        ) from error
 
 
 def code(network: str) -> list[str]:

@@ -72,7 +72,7 @@ _RUN = Coordinate(
     RUN, (RUN,), INTEGER, "seed of the training; one run has the same initial weights in all conditions"
 )
 _REPEAT = Coordinate(REPEAT, (REPEAT,), INTEGER, "independent repetition of the synthesis")
-_EPOCH = Coordinate(EPOCH, (EPOCH,), INTEGER, "epochs of training behind the network, as its trainer counts")
+_EPOCH = Coordinate(EPOCH, (EPOCH,), INTEGER, "epochs of training behind the network; 0 = untrained")
 _UNIT_LAYER = Coordinate(LAYER, (UNIT,), TEXT, "layer of the unit")
 _CHANNEL = Coordinate(CHANNEL, (UNIT,), INTEGER, "channel of the unit within its layer")
 

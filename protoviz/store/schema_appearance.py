@@ -33,7 +33,7 @@ _NETWORK = (
     Coordinate(RUN, (RUN,), INTEGER, "seed of the training"),
     Coordinate(REPEAT, (REPEAT,), INTEGER, "independent repetition of the synthesis"),
 )
-_EPOCH = Coordinate(EPOCH, (EPOCH,), INTEGER, "epochs of training behind the network, as its trainer counts")
+_EPOCH = Coordinate(EPOCH, (EPOCH,), INTEGER, "epochs of training behind the network; 0 = untrained")
 _UNIT = (
     Coordinate(LAYER, (UNIT,), TEXT, "layer of the unit"),
     Coordinate(CHANNEL, (UNIT,), INTEGER, "channel of the unit within its layer"),

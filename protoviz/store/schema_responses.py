@@ -35,7 +35,7 @@ NATURAL = Store(
     "data/natural/<condition>-<run>.zarr",
     (
         *_NETWORK,
-        Coordinate(EPOCH, (EPOCH,), INTEGER, "epochs of training behind the network, as its trainer counts"),
+        Coordinate(EPOCH, (EPOCH,), INTEGER, "epochs of training behind the network; 0 = untrained"),
         Coordinate(UNIT_LAYER, (UNIT,), TEXT, "layer of the unit"),
         Coordinate(CHANNEL, (UNIT,), INTEGER, "channel of the unit within its layer"),
         Coordinate(RANK, (RANK,), INTEGER, "place among the images, 0 = the one the unit responds to most"),

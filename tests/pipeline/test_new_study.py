@@ -261,7 +261,9 @@ def test_new_epochs_are_taken_in(study, trained, monkeypatch, capsys, tmp_path):
     (tmp_path / "study").mkdir()
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(study / name, tmp_path / "study")
-    before = (tmp_path / "study" / "params.yaml").read_text()
+    place = tmp_path / "study" / "params.yaml"
+    place.write_text("# A word of the user's.\n" + place.read_text())
+    before = place.read_text()
     monkeypatch.chdir(tmp_path / "study")
     for condition in ("Plain", "mixed-up"):
         for run in (1, 2):
@@ -271,19 +273,23 @@ def test_new_epochs_are_taken_in(study, trained, monkeypatch, capsys, tmp_path):
                 with pytest.raises(SystemExit):
                     command("update")
                 assert "found none of epoch 9" in capsys.readouterr().err
-                assert (tmp_path / "study" / "params.yaml").read_text() == before
+                assert place.read_text() == before
     command("update")
     assert "epochs  2 -> 3: 0, 5, 9" in capsys.readouterr().out
     changed = studies.parse(params.read("params.yaml"), "params.yaml")
     assert changed.epochs == [0, 5, 9]
-    assert before.startswith(Path("params.yaml").read_text()[:80])  # its comments stay
-    stages_ = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
-    assert [dep.rpartition("/")[2] for dep in stages_["checkpoints-plain-1"]["deps"]] == [
+    assert place.read_text().startswith("# A word of the user's.\n")
+    dependencies = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]["checkpoints-plain-1"]["deps"]
+    assert [Path(one).name for one in dependencies] == [
         *(f"checkpoint-{epoch}.pth.tar" for epoch in (0, 5, 9)),
         "net.py",
     ]
     command("update", "--epochs", "5", "9")
     assert studies.parse(params.read("params.yaml"), "params.yaml").epochs == [5, 9]
+    Path("dvc.yaml").unlink()
+    with pytest.raises(SystemExit):
+        command("update")
+    assert "dvc.yaml: expected a file of the study" in capsys.readouterr().err
 
 
 def test_a_study_that_trains_its_networks_is_not_updated(monkeypatch, capsys):

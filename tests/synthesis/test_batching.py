@@ -48,8 +48,9 @@ def test_a_unit_is_read_in_its_own_layer(network):
     module = resnet.initial("resnet18", 4, 1).eval()
     maps = {}
     for layer in layers:
-        keep = lambda _m, _i, out, layer=layer: maps.__setitem__(layer, out)  # noqa: E731
-        module.get_submodule(layer).register_forward_hook(keep)
+        module.get_submodule(layer).register_forward_hook(
+            lambda _m, _i, out, layer=layer: maps.__setitem__(layer, out)
+        )
     with torch.no_grad():
         module(resnet.normalise(images))
     # What is read before the non-linearity of conv1 in a ResNet is the convolution's own output.

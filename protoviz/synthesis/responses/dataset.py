@@ -118,7 +118,7 @@ class _Study:
         apart = np.abs(answered - stored)[live].max(initial=0)
         if not apart <= _APART * np.abs(stored)[live].max(initial=0):
             raise StudyError(
-                f"{schema.checkpoint_name(int(self.prototypes[schema.EPOCH][epoch]))}, {layer}",
+                f"epoch {int(self.prototypes[schema.EPOCH][epoch])}, {layer}",
                 expected="the network of the stored prototypes",
                 found=f"responses to them that differ by {apart:.3g} from the stored activations",
                 remedy="run the stage `synthesize` of this condition and run again",
