@@ -1,4 +1,4 @@
-"""The order of the tests, their random numbers, and a browser.
+"""The order of the tests, their random numbers, their one thread, and a browser.
 
 There is one browser for all tests of a process: Playwright runs once in one or not at all.
 """
@@ -17,6 +17,9 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts what runs in its background so that Ctrl-C is ignored, by all that this starts, too.
     # Tests that press it would wait for ever.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests run side by side: with more threads, those that wait for each other would keep others from the cores.
+torch.set_num_threads(1)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
@@ -38,6 +41,16 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_runtest_setup() -> None:
     """Random numbers that a test draws without a seed of its own are the same in every run."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A test leaves torch its one thread: those after it would be slow with more, and round differently."""
+    assert torch.get_num_threads() == 1
+    yield
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert threads == 1
 
 
 @pytest.fixture(scope="session")

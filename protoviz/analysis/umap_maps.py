@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from protoviz.analysis.embedders import Embedder
 from protoviz.config.finetuning import Umap
@@ -195,7 +196,10 @@ def _library() -> ModuleType:
         import umap
         from umap import aligned_umap, layouts, umap_, utils
 
-    numba.set_num_threads(1)  # with several, the aligned maps differ from run to run
+    # With several threads the aligned maps differ from run to run. When numba starts its own, it sets the
+    # number that torch computes with, too, to that of the cores; at the end of the block it is what it was.
+    with threadpool_limits():
+        numba.set_num_threads(1)
     for module in (aligned_umap, layouts, umap_, utils):
         for function in vars(module).values():
             own = getattr(getattr(function, "py_func", None), "__module__", None) == module.__name__

@@ -102,16 +102,14 @@ class Visit:
 
     def settle(self) -> None:
         """Wait until the view and its pictures are those that were asked for, and drawn."""
-        self.page.wait_for_function(
-            """async () => {
-              const settled = () => {
-                const { turn, ready } = document.documentElement.dataset;
-                const shown = turn === ready && !document.querySelector(".pane.waiting");
-                return shown && window.noted === location.hash;
-              };
+        self.page.evaluate("window.calm = 0")
+        self.page.wait_for_function(  # once in a frame; what returned a promise would pass for true
+            """() => {
+              const { turn, ready } = document.documentElement.dataset;
+              const shown = turn === ready && !document.querySelector(".pane.waiting");
+              window.calm = shown && window.noted === location.hash ? window.calm + 1 : 0;
               // What has a new size is drawn in the next frame, or asks there to be drawn in the one after.
-              for (let k = 0; k < 3 && settled(); k++) await new Promise(requestAnimationFrame);
-              return settled();
+              return window.calm > 3;
             }"""
         )
 

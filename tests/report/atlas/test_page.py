@@ -248,8 +248,21 @@ def test_the_page_of_a_unit(visit: Any) -> None:
     assert page.locator("tbody tr").count() == len(made_up.EPOCHS)
 
 
-def test_neighbours_lead_to_their_pages(visit: Any) -> None:
+# Sheets come this many frames after they were asked for, as if the machine were busy.
+LATE = """frames => {
+  const { get } = atlas.sheets;
+  atlas.sheets.get = async (sheet) => {
+    const came = await get.call(atlas.sheets, sheet);
+    for (let k = 0; k < frames; k++) await new Promise(requestAnimationFrame);
+    return came;
+  };
+}"""
+
+
+@pytest.mark.parametrize("late", [0, 60])
+def test_neighbours_lead_to_their_pages(visit: Any, late: int) -> None:
     page = visit.open("#/unit/clrjit/1/layer2/0")
+    page.evaluate(LATE, late)
     likeness = page.locator(".likenesses a").first
     named = likeness.inner_text().split("\n")[0].strip()
     likeness.click()
