@@ -30,8 +30,12 @@ class StudyError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """How to rebuild it in another process; exceptions otherwise know positional arguments only."""
-        rebuild = partial(StudyError, expected=self.expected, found=self.found, remedy=self.remedy)
+        rebuild = partial(type(self), expected=self.expected, found=self.found, remedy=self.remedy)
         return rebuild, (self.where,)
+
+
+class MissingPackageError(StudyError, ImportError):
+    """A package that only a part of protoviz needs is not installed."""
 
 
 def said(error: BaseException, *, omit: str = "") -> str:

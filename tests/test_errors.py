@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from protoviz.errors import LONGEST, StudyError, said
+from protoviz.errors import LONGEST, MissingPackageError, StudyError, said
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,11 @@ def test_a_librarys_error_is_said_in_one_short_line(error, text):
 def test_what_is_named_beside_it_is_left_out_before_the_line_is_cut(path):
     assert said(ValueError(f"cannot identify {path!r}"), omit=f" {path!r}") == "cannot identify"
     assert said(ValueError(f" {path!r}"), omit=f" {path!r}") == "ValueError"
+
+
+def test_a_package_that_is_missing_is_an_error_of_an_import_also_in_another_process():
+    told = MissingPackageError("here", expected="a package", found="none", remedy="install it")
+    again = pickle.loads(pickle.dumps(told))
+    assert isinstance(again, ImportError)
+    assert isinstance(again, StudyError)
+    assert str(again) == str(told) == "here: expected a package, found none; install it"

@@ -13,18 +13,25 @@ All three write the weights alone, as safetensors, each file whole or not at all
 at epochs that are evenly spaced on a logarithmic scale, the untrained network (epoch 0) first, or at those
 that are named. What is there is never written again, so that a training that is resumed goes on where it was.
 A study reads them by the pattern `checkpoints/{condition}/run{run}/epoch_{epoch}.safetensors`.
+
+`from protoviz.callbacks import *` gives those whose library is installed; asking for another by its name
+raises an ImportError, which says what to install.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-__all__ = ["Checkpoints", "HuggingFace", "Lightning", "log_spaced"]
 _HOMES = {
     "Checkpoints": "checkpoints",
-    "HuggingFace": "huggingface",  # needs transformers
-    "Lightning": "lightning",  # needs lightning or pytorch_lightning
+    "HuggingFace": "huggingface",
+    "Lightning": "lightning",
     "log_spaced": "schedule",
 }
+_NEED_ONE_OF = {"HuggingFace": ("transformers",), "Lightning": ("lightning", "pytorch_lightning")}
+__all__ = [
+    name for name in _HOMES if name not in _NEED_ONE_OF or any(find_spec(one) for one in _NEED_ONE_OF[name])
+]
 
 
 def __getattr__(name: str) -> Any:

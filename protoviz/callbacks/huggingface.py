@@ -4,21 +4,21 @@ from importlib.util import find_spec
 from typing import Any
 
 from protoviz.callbacks.checkpoints import Checkpoints
-from protoviz.errors import StudyError
+from protoviz.errors import MissingPackageError
 
 
 def _base() -> Any:
     """`transformers.TrainerCallback`.
 
     Raises:
-        StudyError: transformers is not installed.
+        MissingPackageError: transformers is not installed.
     """
     if find_spec("transformers") is None:
-        raise StudyError(
+        raise MissingPackageError(
             "protoviz.callbacks.HuggingFace",
             expected="transformers to be installed",
             found="no such package",
-            remedy="install it; any other loop can call protoviz.callbacks.Checkpoints",
+            remedy="run `pip install transformers`; any other loop can call protoviz.callbacks.Checkpoints",
         )
     from transformers import TrainerCallback
 

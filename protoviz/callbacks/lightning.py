@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from protoviz.callbacks.checkpoints import Checkpoints
-from protoviz.errors import StudyError
+from protoviz.errors import MissingPackageError
 
 _PACKAGES = {"lightning": "lightning.pytorch", "pytorch_lightning": "pytorch_lightning"}
 
@@ -15,16 +15,16 @@ def _library() -> Any:
     """The package that the user has imported, else one that is installed.
 
     Raises:
-        StudyError: there is none.
+        MissingPackageError: there is none.
     """
-    loaded = [name for name, package in _PACKAGES.items() if package in sys.modules]
+    loaded = [name for name, package in _PACKAGES.items() if sys.modules.get(package)]
     installed = loaded or [name for name in _PACKAGES if find_spec(name)]
     if not installed:
-        raise StudyError(
+        raise MissingPackageError(
             "protoviz.callbacks.Lightning",
             expected="Lightning to be installed",
             found="neither lightning nor pytorch_lightning",
-            remedy="install one of them; any other loop can call protoviz.callbacks.Checkpoints",
+            remedy="run `pip install lightning`; any other loop can call protoviz.callbacks.Checkpoints",
         )
     return import_module(_PACKAGES[installed[0]])
 

@@ -1,7 +1,6 @@
-"""The callback for transformers: real trainings where that is installed, else what it says that it lacks."""
+"""The callback for transformers in real trainings, where that is installed."""
 
 import re
-import sys
 import warnings
 from importlib.util import find_spec
 
@@ -10,18 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from protoviz.errors import StudyError
-
 INSTALLED = find_spec("transformers") is not None and find_spec("accelerate") is not None
-
-
-@pytest.mark.skipif(INSTALLED, reason="transformers is installed")
-def test_without_transformers_it_says_so():
-    from protoviz import callbacks
-
-    with pytest.raises(StudyError, match="HuggingFace: expected transformers to be installed"):
-        callbacks.HuggingFace  # noqa: B018
-    assert "protoviz.callbacks.huggingface" not in sys.modules
 
 
 class Classifier(nn.Module):
