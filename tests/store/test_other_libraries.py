@@ -14,7 +14,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import LabelEncoder
 
 import protoviz
-from protoviz.store import attributes, cube, kinds, manifest, schema
+from protoviz.store import attributes, cube, kinds, schema
 from protoviz.store.cube_dataset import dataset
 from protoviz.store.cube_linking import link_cube
 from tests.reference import prototypes as toy
@@ -22,6 +22,11 @@ from tests.reference import servers, stores
 from tests.reference.dvc_remote import publish
 
 KINDS = {kind.title: kind for kind in kinds.STORES}
+BY_LAYER = [  # those whose units are labelled by `layer`, not by `unit_layer`
+    title
+    for title, kind in KINDS.items()
+    if any(axis.name == schema.LAYER and axis.dims == (schema.UNIT,) for axis in kind.coordinates)
+]
 
 
 def linked(folder):
@@ -66,10 +71,8 @@ def texts(read):
 
 
 def per_unit(read):
-    """A variable along the units, where the store has one."""
+    """A variable along the units."""
     found = [name for name, array in read.data_vars.items() if schema.UNIT in array.dims]
-    if not found:
-        pytest.skip("no units in this store")
     return read[found[0]].astype(np.float64).fillna(0).transpose(schema.UNIT, ...)
 
 
@@ -139,9 +142,8 @@ def test_scikit_learn(read):
     assert encoder.inverse_transform(encoder.transform(labels)).tolist() == labels.tolist()
 
 
+@pytest.mark.parametrize("store", [*BY_LAYER, *OTHERS], indirect=True)
 def test_units_are_selected_by_layer_and_channel(read):
-    if read.coords.get(schema.LAYER, read[schema.CONDITION]).dims != (schema.UNIT,):
-        pytest.skip("units are not labelled by `layer` in this store")
     indexed = read.set_xindex([schema.LAYER, schema.CHANNEL])
     last = {name: read[name].values[-1] for name in (schema.LAYER, schema.CHANNEL)}
     condition = read[schema.CONDITION].values[0]
@@ -189,9 +191,8 @@ def test_dask(store):
     same(xr.open_zarr(store, chunks=None), read.compute())
 
 
+@pytest.mark.parametrize("store", [*KINDS, "linked cube"], indirect=True)  # those of the pipeline
 def test_published(store, tmp_path):
-    if not list(store.glob(f"*/{manifest.MANIFEST}")):
-        pytest.skip("not of the pipeline")
     publish(tmp_path, store, "data/a.zarr")
     with servers.small(tmp_path) as (url, _):
         opened = protoviz.open_published(url, "data/a.zarr")
