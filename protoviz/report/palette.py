@@ -14,3 +14,6 @@ def colours(conditions: Sequence[str]) -> dict[str, str]:
     others = [name for name in conditions if name not in chosen]
     chosen |= {name: left[i % len(left)] for i, name in enumerate(others)}
     return {name: chosen[name] for name in conditions}
+
+
+NEUTRAL = 128  # grey level around what a mask leaves of a prototype

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from protoviz.errors import StudyError
+from protoviz.report.palette import NEUTRAL
 
 Images = NDArray[np.uint8]
 Quality = int | Literal["lossless"]
@@ -89,7 +90,7 @@ def differences(path: Path, images: Images) -> NDArray[np.int64]:
 
 
 def veil(masks: NDArray[np.floating]) -> Images:
-    """What turns images into masked ones when it is laid over them: black, as opaque as the mask is low.
+    """What turns images into masked ones when it is laid over them: grey, as opaque as the mask is low.
 
     Args:
         masks: (N, H, W) in [0, 1].
@@ -98,8 +99,8 @@ def veil(masks: NDArray[np.floating]) -> Images:
         (N, H, W, 4), RGB and opacity.
     """
     opacity = np.rint(255 * (1 - np.clip(masks, 0, 1))).astype(np.uint8)
-    black = np.zeros((*opacity.shape, 3), np.uint8)
-    return np.concatenate([black, opacity[..., None]], axis=-1)
+    grey = np.full((*opacity.shape, 3), NEUTRAL, np.uint8)
+    return np.concatenate([grey, opacity[..., None]], axis=-1)
 
 
 def window(masks: NDArray[np.floating], least: float = 0.02) -> tuple[int, int, int]:
@@ -107,7 +108,7 @@ def window(masks: NDArray[np.floating], least: float = 0.02) -> tuple[int, int, 
 
     Args:
         masks: (N, S, S) in [0, 1].
-        least: where a mask is below this, what it shows is as good as black.
+        least: where a mask is below this, what it shows is as good as grey.
 
     Returns:
         Left, top and side, px; the whole image where no mask reaches `least`.
@@ -137,6 +138,7 @@ def thumbnails(images: Images, masks: NDArray[np.floating], size: int) -> Images
     """
     left, top, side = window(masks[None])
     inner = np.s_[top : top + side, left : left + side]
-    masked = np.rint(images[:, *inner] * masks[*inner][..., None]).astype(np.uint8)
+    share = np.asarray(masks[*inner], np.float32)[..., None]
+    masked = np.rint(NEUTRAL + (images[:, *inner] - np.float32(NEUTRAL)) * share).astype(np.uint8)
     small = [Image.fromarray(one).resize((size, size), Image.Resampling.BICUBIC) for one in masked]
     return np.stack([np.asarray(one) for one in small])

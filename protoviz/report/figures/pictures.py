@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protoviz.report.figures.style import FOOTER, MARGIN, WIDTH, Page
+from protoviz.report.palette import NEUTRAL
 from protoviz.report.text import shortened
 
 Images = npt.NDArray[np.uint8]
@@ -55,10 +56,14 @@ def hatched(size: int) -> Images:
 
 
 def apply_mask(images: Images, mask: Mask | None) -> Images:
-    """Images (..., y, x, rgb) times a mask (y, x) in [0, 1], black outside; unchanged without one."""
+    """Images (..., y, x, rgb) that fade to neutral grey where a mask (y, x) in [0, 1] is low.
+
+    They are unchanged without one. Measures multiply by the mask; grey is kinder to the eye than black.
+    """
     if mask is None:
         return images
-    masked: Images = np.rint(images * np.asarray(mask, np.float32)[..., None]).astype(np.uint8)
+    share = np.asarray(mask, np.float32)[..., None]
+    masked: Images = np.rint(NEUTRAL + (images - np.float32(NEUTRAL)) * share).astype(np.uint8)
     return masked
 
 
@@ -69,7 +74,7 @@ def enlargement(masks: Sequence[Mask], least: float = 0.05) -> int:
 
     Args:
         masks: (y, x) in [0, 1], square, all of one size.
-        least: where a mask is below this, what it shows is as good as black.
+        least: where a mask is below this, what it shows is as good as grey.
     """
     size = masks[0].shape[0]
     fits = [k for k in (4, 3, 2) if size % k == 0 and all(_in_view(mask, k, least) for mask in masks)]

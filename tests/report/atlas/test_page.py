@@ -65,10 +65,10 @@ def test_a_tile_is_the_image_of_the_cube_pixel_for_pixel(
         np.testing.assert_array_equal(shown[..., :3], expected)
     mask = made_up.masks(run)[made_up.EPOCHS.index(epoch), list(made_up.LAYERS).index(layer)]
     masked = tile(page, {**at, "mask": "own"}, channel)[..., :3]
-    np.testing.assert_allclose(masked, expected * mask[..., None], atol=2)
+    np.testing.assert_allclose(masked, 128 + (expected - 128.0) * mask[..., None], atol=2)
     fixed = made_up.masks(1)[0, list(made_up.LAYERS).index(layer)]
     masked = tile(page, {**at, "mask": "fixed"}, channel)[..., :3]
-    np.testing.assert_allclose(masked, expected * fixed[..., None], atol=2)
+    np.testing.assert_allclose(masked, 128 + (expected - 128.0) * fixed[..., None], atol=2)
 
 
 @pytest.mark.parametrize(("layer", "channel"), [("layer1", 0), ("layer1", 23), ("layer2", 17)])
@@ -102,7 +102,7 @@ def test_a_lossy_tile_is_the_decoded_sheet_and_within_the_stated_distance(
 
 def test_the_grid_draws_every_unit_in_its_place(visit: Any) -> None:
     """On the screen: the pixels of each tile, enlarged and smoothed, are those of the cube."""
-    page = visit.open("#/grid/keepclr/1/1/2/layer1?mask=none")
+    page = visit.open("#/grid/keepclr/1/1/2/layer1?whole=1")
     count = made_up.LAYERS["layer1"]
     middles = """([count, size]) => {
       const rows = [...document.querySelectorAll(".pane canvas")];

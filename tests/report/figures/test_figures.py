@@ -350,11 +350,11 @@ def test_mosaic_puts_unit_k_at_its_cell() -> None:
     assert (sheet[10:, 5:] == 255).all()
 
 
-def test_masks_multiply() -> None:
+def test_images_fade_to_grey_where_a_mask_is_low() -> None:
     images = np.full((2, 2, 2, 3), 200, np.uint8)
     masked = pictures.apply_mask(images, np.array([[0, 0.5], [1, 0.2525]], np.float32))
     assert masked.dtype == np.uint8
-    assert masked[1, :, :, 0].tolist() == [[0, 100], [200, 50]]
+    assert masked[1, :, :, 0].tolist() == [[128, 164], [200, 146]]
     assert (images == 200).all()
 
 
@@ -362,7 +362,8 @@ def test_grid_on_the_page_is_the_mosaic_pixel_for_pixel(tmp_path: Path) -> None:
     figure = BUILD["g1"]()
     page = pixels(figure, tmp_path / "grid.png")
     part = CUBE.sel(condition="keepclr", run=1, repeat=0, epoch=4).isel(unit=slice(4, 12))
-    expected = figures.mosaic(np.rint(part.image.values * np.float32(0.5)).astype(np.uint8), 8, (2, 2))
+    faded = np.rint(128 + (part.image.values - np.float32(128)) * np.float32(0.5)).astype(np.uint8)
+    expected = figures.mosaic(faded, 8, (2, 2))
     shown = crop(page, figure, 3, expected.shape)
     assert (shown == expected[:, None, :, None]).all()
 
@@ -375,7 +376,8 @@ def test_development_has_units_in_rows_and_epochs_in_columns(tmp_path: Path) -> 
         .isel(unit=[4 + 1, 4 + 7])
         .transpose("unit", "epoch", ...)
     )
-    rows = np.rint(part.image.values * np.float32(0.5)).astype(np.uint8).reshape(8, 12, 12, 3)
+    rows = np.rint(128 + (part.image.values - np.float32(128)) * np.float32(0.5))
+    rows = rows.astype(np.uint8).reshape(8, 12, 12, 3)
     expected = figures.mosaic(rows, 4, (3, 2))
     shown = crop(page, figure, 1, expected.shape)
     for row in (slice(0, 12), slice(15, 27)):  # between them stand the responses

@@ -53,7 +53,7 @@
       await preview.show(at, {
         order: [...Array(cube.sizes.get(at.layer)).keys()],
         status: numbers.status[cube.repeat.indexOf(at.repeat)][cube.epoch.indexOf(at.epoch)],
-        mask: "own",
+        mask: "none",
         window: cube.computed.masks ? numbers.windows.own : null,
       });
     } catch (error) {

@@ -82,7 +82,7 @@
         order: order || this.order(),
         status: this.numbers.status[cube.repeat.indexOf(at.repeat)][cube.epoch.indexOf(at.epoch)],
         mask: state.mask,
-        window: state.whole ? null : this.numbers.windows[state.mask],
+        window: state.whole ? null : this.numbers.windows[state.mask === "none" ? "own" : state.mask],
       });
       this.expect(at, cube);
       return drawn;
@@ -153,7 +153,7 @@
     const { condition, run, repeat, epoch, layer, sort, mask, whole, unlinked } = state;
     const other = state.with && [state.with.condition, state.with.run, state.with.repeat, state.with.epoch].join("/");
     const found = { view: "grid", condition, run, repeat, epoch, layer, with: other, unlinked: unlinked ? 1 : null };
-    return { ...found, sort: sort === "channel" ? null : sort, mask: mask === "own" ? null : mask, whole: whole ? 1 : null };
+    return { ...found, sort: sort === "channel" ? null : sort, mask: mask === "none" ? null : mask, whole: whole ? 1 : null };
   }
 
   const go = () => atlas.address.go(address());
@@ -161,7 +161,7 @@
   function openUnit(side, unit) {
     const { condition, run, repeat, epoch, layer } = side.at();
     const channel = atlas.study.cube(condition).channels.get(layer)[unit];
-    atlas.address.go({ view: "unit", condition, run, layer, channel, epoch, repeat, mask: state.mask === "own" ? null : state.mask });
+    atlas.address.go({ view: "unit", condition, run, layer, channel, epoch, repeat, mask: state.mask === "none" ? null : state.mask });
   }
 
   function describe(side, unit) {
@@ -226,7 +226,7 @@
     maskChoice.select.fill(atlas.study.masks(cube), state.mask);
     maskChoice.hidden = !cube.computed.masks;
     wholeBox.box.checked = Boolean(state.whole);
-    wholeBox.hidden = state.mask === "none";
+    wholeBox.hidden = !cube.computed.masks;
     withBox.box.checked = Boolean(state.with);
     linkedBox.box.checked = !state.unlinked;
     linkedBox.hidden = !state.with;

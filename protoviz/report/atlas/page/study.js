@@ -62,10 +62,10 @@
     return { sheet: { path: `veils/${network(at)}/${at.layer}.webp`, tiles: cube.epoch.length, size: cube.size }, k: cube.epoch.indexOf(at.epoch) };
   };
 
-  // The masks that can be chosen: the own one of the network and the epoch, the fixed one of the layer, none.
+  // The masks that can be chosen: none, the own one of the network and the epoch, the fixed one of the layer.
   study.masks = (cube) => {
     if (!cube.computed.masks) return ["none"];
-    return ["own", ...(cube.computed.fixed ? ["fixed"] : []), "none"];
+    return ["none", "own", ...(cube.computed.fixed ? ["fixed"] : [])];
   };
   // Where the images of a unit lie: `own(i, j)` at a repeat and an epoch by their places, `near(k)` that of its neighbour
   // k at the last epoch. Each is a sheet and a tile: of the unit's own sheet if the layer is large, else of the layer's.

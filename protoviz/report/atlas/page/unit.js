@@ -11,7 +11,7 @@
 
   function address(changes = {}) {
     const { condition, run, layer, channel, epoch, repeat, mask } = { ...state, ...changes };
-    return { view: "unit", condition, run, layer, channel, epoch, repeat, mask: mask === "own" ? null : mask };
+    return { view: "unit", condition, run, layer, channel, epoch, repeat, mask: mask === "none" ? null : mask };
   }
 
   const link = (to, text, attributes = {}) => atlas.element("a", { href: atlas.address.write(address(to)), ...attributes }, text);
