@@ -134,7 +134,8 @@ def synthesize(
     }
     if taken is not None:
         attributes["weights"] = str(taken)
-    return dataset(addresses, shards, layers, channels, attributes, _checkpoint(model, state, epoch))
+    made = dataset(addresses, shards, layers, channels, attributes, _checkpoint(model, state, epoch))
+    return made if recipe.keep_latents else made.drop_vars(schema.LATENT)
 
 
 def network(

@@ -11,7 +11,9 @@ SCRATCH = Path(".scratch")  # finished pieces of stages that were interrupted
 DATA = Path("data")
 ATLAS = DATA / "atlas"
 IMAGES = DATA / "images"
-REFERENCE_ENCODER = DATA / "reference" / "encoder.safetensors"
+REFERENCE = DATA / "reference"
+REFERENCE_ENCODER = REFERENCE / "encoder.safetensors"
+REFERENCE_DIGEST = REFERENCE / "encoder.json"
 GENERATOR = DATA / "generator" / "generator.safetensors"
 PRIOR = DATA / "generator" / "prior.json"
 CUBE = DATA / "cube.zarr"
@@ -97,7 +99,7 @@ def metrics(condition: str) -> Path:
     return METRICS / f"{condition}.json"
 
 
-STAGES_CONDITION = "seresnext"  # what study B calls itself where study A has the name of a condition
+STAGES_CONDITION = "finetuning"  # what study B calls itself where study A has the name of a condition
 
 
 def stages_checkpoints(run: int) -> Path:

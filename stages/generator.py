@@ -20,7 +20,7 @@ def main(params: Params) -> None:
     losses: list[dict[str, float]] = []  # stays empty if nothing is trained
     with files.complete(layout.GENERATOR.parent) as folder:
         folder.mkdir()
-        if params.prior.name == "generator":
+        if params.prior.name == "generator" and params.generator is not None:
             images = splits.load(layout.IMAGES, "reference").images
             encoder, _ = checkpoints.load(layout.REFERENCE_ENCODER, device)
             decoder, losses = generator.train(images, encoder, params.generator, device)

@@ -1,6 +1,6 @@
-"""The reference encoder: trained on images and from a seed that no analysed network uses."""
+"""The reference encoder, where a study has one: from images and a seed that no analysed network uses."""
 
-from protoviz import compute, layout
+from protoviz import compute, files, layout
 from protoviz.config.params import Params
 from protoviz.data import splits
 from protoviz.learning import simclr
@@ -10,8 +10,16 @@ from stages import run_stage
 
 
 def main(params: Params) -> None:
-    """Read the images set aside, train from the last completed epoch, write the encoder after its last."""
+    """Read the images set aside, train from the last completed epoch, write the encoder after its last.
+
+    Its digest is written beside it; of a study without one, none.
+    """
     reference = params.reference
+    if reference is None:
+        with files.complete(layout.REFERENCE) as folder:
+            folder.mkdir()
+            files.write_json(folder / layout.REFERENCE_DIGEST.name, {"sha256": None})
+        return
     device = compute.prepare(params.compute.device, params.compute.threads)
     images = splits.load(layout.IMAGES, "reference").images
     network = resnet.initial(reference.backbone.name, reference.backbone.width, reference.seed)
@@ -24,7 +32,7 @@ def main(params: Params) -> None:
         initial_weights=checkpoints.weights_digest(network),
     )
     made_with = {"reference": reference.model_dump(mode="json"), "device": device.type}
-    with resume.pieces(layout.REFERENCE_ENCODER, made_with) as folder:
+    with resume.pieces(layout.REFERENCE, made_with) as folder:
         simclr.train(
             images,
             network,
@@ -36,7 +44,12 @@ def main(params: Params) -> None:
             on_epoch=lambda _epoch, _network: None,
             state=folder / "state.ckpt",
         )
-        checkpoints.save(layout.REFERENCE_ENCODER, network, identity)
+        with files.complete(folder / "reference") as finished:
+            finished.mkdir()
+            encoder = finished / layout.REFERENCE_ENCODER.name
+            checkpoints.save(encoder, network, identity)
+            files.write_json(finished / layout.REFERENCE_DIGEST.name, {"sha256": files.sha256(encoder)})
+        resume.publish(folder / "reference", layout.REFERENCE)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def main(params: Study, condition: str, run: int) -> None:
         epochs=tuple(analysed.sources),
         layers=analysed.units(),
         size=size,
-        components=prior.latent_size,
+        components=prior.latent_size if recipe.keep_latents else 0,
         trace=recipe.trace_length,
         checkpoints=None if params.starts_untrained else tuple(f"epoch {one}" for one in analysed.sources),
         channels=channels,

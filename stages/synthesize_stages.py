@@ -2,7 +2,7 @@
 
 from protoviz import layout
 from protoviz.config.params import Params
-from protoviz.models import finetuned
+from protoviz.models import finetuned, zoo
 from protoviz.models.priors import base
 from protoviz.models.readout.network import Network
 from protoviz.pipeline import executor, sharded_write
@@ -22,8 +22,10 @@ def main(params: Params) -> None:
     folder = layout.stages_checkpoints(about.seed).absolute()
     digests = finetuned.digests(folder)
     sources = {epoch: finetuned.path(folder, state) for epoch, state in enumerate(finetuned.STATES)}
+    untrained = finetuned.load(sources[0])[0]
+    colours = zoo.colours(untrained)
     layers = sampling.convolutions(
-        Network(finetuned.load(sources[0])[0], about.size), squeeze_excite=chosen.squeeze_excite
+        Network(untrained, about.size, *colours), squeeze_excite=chosen.squeeze_excite
     )
     template = cube.Template(
         conditions=(layout.STAGES_CONDITION,),
@@ -32,7 +34,7 @@ def main(params: Params) -> None:
         epochs=tuple(sources),
         layers=sampling.sample(layers, chosen.per_layer, about.seed),
         size=about.size,
-        components=base.load(PRIOR[0], size=about.size).latent_size,
+        components=base.load(PRIOR[0], size=about.size).latent_size if recipe.keep_latents else 0,
         trace=recipe.trace_length,
         checkpoints=finetuned.STATES,
     )
@@ -59,6 +61,7 @@ def main(params: Params) -> None:
             machine,
             outcome,
             layers_at_once=chosen.layers_at_once,
+            colours=colours,
         ),
         title="stages x repeats",
         device=machine.device,

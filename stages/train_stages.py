@@ -3,7 +3,7 @@
 from protoviz import compute, files, layout
 from protoviz.config.params import Params
 from protoviz.learning import classify
-from protoviz.models import finetuned, importer
+from protoviz.models import finetuned
 from protoviz.models.finetuned import Identity
 from stages import run_stage
 
@@ -27,7 +27,7 @@ def main(params: Params) -> None:
         address = (layout.STAGES_CONDITION, about.seed)
         keep("random", None if given else general)
         if given:
-            importer.load(network, finetuned.fetched(pretrain), about.model)
+            finetuned.give_weights(network, pretrain, about.model)
         else:
             general.learnt(network, pretrain, address=(*address, "pretrained"), device=device)
         keep("pretrained", None if given else general)

@@ -350,7 +350,7 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
         *(layout.training_curve, layout.probe_metrics, layout.probe_curve),
     )
     items = [function(condition, run) for function in functions]
-    whole = [layout.IMAGES, layout.REFERENCE_ENCODER, layout.GENERATOR.parent, layout.CUBE]
+    whole = [layout.IMAGES, layout.REFERENCE, layout.GENERATOR.parent, layout.CUBE]
     whole += [layout.DOMAIN, layout.STAGES_CUBE, layout.projection("study"), layout.projection("stages")]
     whole += [layout.STAGES_TRAINING, layout.STAGES_METRICS, layout.STAGES_FINDINGS, layout.CARD]
     whole += [layout.FIGURES_STAGES, layout.stages_checkpoints("${training_stages.network.seed}")]
@@ -383,10 +383,10 @@ def test_names_that_params_allow_are_those_of_the_registries() -> None:
     from typing import get_args
 
     from protoviz.analysis import embedders
-    from protoviz.config import analysis, params
+    from protoviz.config import analysis, learning
     from protoviz.models import imagenet, resnet
 
-    (names,) = (get_args(hint) for hint in [params.Backbone.model_fields["name"].annotation])
+    (names,) = (get_args(hint) for hint in [learning.Backbone.model_fields["name"].annotation])
     assert set(names) == set(resnet.BACKBONES)
     assert set(analysis.EMBEDDERS) == set(embedders.EMBEDDERS)
     assert tuple(imagenet.NETWORKS) == analysis.IMAGENET

@@ -106,7 +106,7 @@ def reference(setting: Setting) -> Embedder:
 def efficientnet_lite0(setting: Setting) -> Embedder:
     """Average-pooled features of EfficientNet-Lite0, trained on ImageNet, which is installed as a package.
 
-    Whole images are brought to 160 px (bilinear, antialiased); see models/efficientnet_lite0.py.
+    Whole images are brought to 128 px (bilinear, antialiased); see models/efficientnet_lite0.py.
     """
     from protoviz.models import efficientnet_lite0 as lite0
 

@@ -86,7 +86,7 @@ def init(arguments: Namespace) -> None:
     built = zoo.load(arguments.model, arguments=keywords(arguments.arg))
     size = arguments.size or built.size
     mean, std = _colours(arguments, built)
-    recipe = synthesis.changed("fourier", {"repeats": 2, "levels": 64})
+    recipe = synthesis.changed("fourier", {"repeats": 2, "levels": 64, "keep_latents": False})
     about: dict[str, Any] = {
         "network": _seen_from(folder, arguments.model),
         "arguments": keywords(arguments.arg),

@@ -8,6 +8,8 @@ from protoviz import __version__
 from protoviz.cli import data
 from protoviz.errors import StudyError
 
+PAPER = ("paper", "paper-b", "as-written")  # presets of the studies of the paper
+
 
 def main() -> None:
     """Run a command; bad input ends in one clear line."""
@@ -37,6 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     presets = networks.add_parser("presets", help="how params.yaml and the studies in presets/ differ")
+    by_default = f"of files in presets/, by default {' '.join(PAPER)}"
+    presets.add_argument("names", nargs="*", default=PAPER, metavar="NAME", help=by_default)
     presets.set_defaults(run=_presets)
 
     init = networks.add_parser("init", help="a new study of your own checkpoints, in a folder of its own")
@@ -142,11 +146,11 @@ def _repro(arguments: argparse.Namespace) -> None:
     repro(arguments.jobs)
 
 
-def _presets(_: argparse.Namespace) -> None:
+def _presets(arguments: argparse.Namespace) -> None:
     from protoviz import layout
     from protoviz.config import diff, params
 
-    files = [layout.PARAMS, *sorted(layout.PRESETS.glob("*.yaml"), reverse=True)]
+    files = [layout.PARAMS, *(layout.PRESETS / f"{name}.yaml" for name in arguments.names)]
     studies = {
         path.name if path == layout.PARAMS else path.stem: params.load(path).model_dump() for path in files
     }

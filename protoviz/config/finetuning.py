@@ -8,6 +8,9 @@ from protoviz.config.section import Count, Distinct, Natural, Positive, Section
 from protoviz.config.synthesis import Synthesis
 from protoviz.config.validation_errors import invalid
 
+INSTALLED = "installed"  # weights of ImageNet: a package of the lock file
+INSTALLED_MODEL = "tf_efficientnet_lite0"  # the model of timm that they belong to
+
 Embedder = Literal["efficientnet_lite0", "reference", "pixels"]
 
 
@@ -42,7 +45,8 @@ class Supervised(Section):
 class Pretraining(Supervised):
     """The second state: trained here on the ten classes of `images`, or weights from elsewhere.
 
-    `weights`: null, or a path or an address of a state dict; `sha256`: all of its hex digits or the first.
+    `weights`: null; or "installed", those of ImageNet that come as a package; or a path or an address of a
+    state dict. `sha256`: all of its hex digits or the first.
     """
 
     weights: str | None
@@ -52,6 +56,8 @@ class Pretraining(Supervised):
     def _a_digest_has_a_file(self) -> Self:
         if self.weights is None and self.sha256 is not None:
             raise invalid("null, as nothing is fetched", repr(self.sha256), at="sha256")
+        if self.weights == INSTALLED and self.sha256 is not None:
+            raise invalid("null, as the package's own is checked", repr(self.sha256), at="sha256")
         if self.weights is None and self.epochs == 0:
             raise invalid("at least 1, as no weights are given", "0", at="epochs")
         return self
@@ -89,6 +95,16 @@ class Finetuning(Section):
     finetune: Supervised
     units: SampledUnits
     synthesis: Synthesis
+
+    @model_validator(mode="after")
+    def _installed_weights_have_a_model(self) -> Self:
+        if self.pretrain.weights == INSTALLED and self.network.model != INSTALLED_MODEL:
+            raise invalid(
+                f"{INSTALLED_MODEL}, whose weights are installed",
+                repr(self.network.model),
+                at="network.model",
+            )
+        return self
 
 
 class Umap(Section):

@@ -13,8 +13,8 @@ from ruamel.yaml.error import YAMLError
 
 from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, ReceptiveFields
 from protoviz.config.finetuning import Finetuning, Projection
-from protoviz.config.learning import Generator, Probe
-from protoviz.config.section import Count, Distinct, Positive, Probability, Section
+from protoviz.config.learning import Augment, Backbone, Generator, Probe, Reference, Train
+from protoviz.config.section import Count, Distinct, Section
 from protoviz.config.synthesis import Synthesis
 from protoviz.config.validation_errors import explained, invalid, nested, yaml_problem
 from protoviz.errors import StudyError
@@ -54,89 +54,6 @@ class Images(Section):
         return self
 
 
-class Augment(Section):
-    """How a view is drawn from an image. Names and meaning are those of lightly's SimCLRTransform."""
-
-    cj_prob: Probability = 0.8
-    cj_strength: Annotated[float, Field(ge=0)] = 1.0
-    cj_bright: Annotated[float, Field(ge=0)] = 0.8
-    cj_contrast: Annotated[float, Field(ge=0)] = 0.8
-    cj_sat: Annotated[float, Field(ge=0)] = 0.8
-    cj_hue: Annotated[float, Field(ge=0, le=0.5)] = 0.2
-    random_gray_scale: Probability = 0.2
-    min_scale: Annotated[float, Field(gt=0, le=1)] = 0.08
-    gaussian_blur: Probability = 0.5
-    sigmas: Annotated[tuple[Positive, Positive], Field(strict=False)] = (0.1, 2.0)  # YAML has lists
-    hf_prob: Probability = 0.5
-    vf_prob: Probability = 0.0
-    rr_prob: Probability = 0.0
-
-    @model_validator(mode="after")
-    def _sigmas_ascend_and_hue_turns_at_most_half(self) -> Self:
-        if self.sigmas[0] > self.sigmas[1]:
-            raise invalid("two numbers in ascending order", str(list(self.sigmas)), at="sigmas")
-        hue = self.cj_strength * self.cj_hue
-        if hue > 0.5:
-            raise invalid("cj_strength times cj_hue of at most 0.5, half a turn", f"{hue:g}", at="cj_hue")
-        return self
-
-
-class Backbone(Section):
-    """The network that is trained: a name in the registry of backbones, and its width."""
-
-    name: Literal["resnet18"]
-    width: Count
-
-
-class SimClr(Section):
-    """One SimCLR training: SGD with momentum, a cosine schedule stepped every epoch, no warm-up."""
-
-    epochs: Count
-    view_size: Annotated[int, Field(ge=16)]
-    batch_size: Annotated[int, Field(ge=2)]
-    lr: Positive
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    weight_decay: Annotated[float, Field(ge=0)]
-    temperature: Positive
-    projection_dim: Count
-
-
-class Train(SimClr):
-    """The training of an analysed network, and the epochs whose checkpoints are kept."""
-
-    keep: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct]
-    kept_as: Literal["float32", "float16"]  # of weights; what is analysed is what is kept
-
-    @model_validator(mode="after")
-    def _kept_epochs_exist(self) -> Self:
-        if max(self.keep) > self.epochs:
-            raise invalid(
-                f"epochs up to {self.epochs}, the last (train.epochs)",
-                str(max(self.keep)),
-                "remove it or raise train.epochs",
-                at="keep",
-            )
-        if self.keep != sorted(self.keep):
-            raise invalid("epochs in ascending order", str(self.keep), "sort them", at="keep")
-        if self.keep[0] != 0:
-            raise invalid(
-                "0 as the first, the untrained network, from which every measure starts",
-                str(self.keep[0]),
-                "add it",
-                at="keep",
-            )
-        return self
-
-
-class Reference(Section):
-    """The reference encoder: a network of its own seed, trained on images that no analysed network sees."""
-
-    seed: Annotated[int, Field(ge=0)]
-    backbone: Backbone
-    train: SimClr
-    augment: Augment
-
-
 class Prior(Section):
     """What turns latents into images; for priors from elsewhere, a path or URL of their weights."""
 
@@ -154,7 +71,7 @@ class Prior(Section):
 
 
 # metrics/findings.json, metrics/stages.json, ...; the reference encoder and study B call themselves so
-RESERVED = ("findings", "findings_stages", "reference", "seresnext", "stages", "stages_training")
+RESERVED = ("findings", "findings_stages", "finetuning", "reference", "stages", "stages_training")
 
 ConditionName = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 
@@ -170,9 +87,9 @@ class Params(Section):
     augment: Augment
     backbone: Backbone
     train: Train
-    reference: Reference
+    reference: Reference | None
     prior: Prior
-    generator: Generator
+    generator: Generator | None
     probe: Probe
     receptive_fields: ReceptiveFields
     synthesis: Synthesis
@@ -197,7 +114,10 @@ class Params(Section):
     @model_validator(mode="after")
     def _augmentations_are_spelt_out(self) -> Self:
         # DVC sees what params.yaml says, not the defaults that are meant for notebooks.
-        for at, augment in (("augment", self.augment), ("reference.augment", self.reference.augment)):
+        augments = {"augment": self.augment}
+        if self.reference is not None:
+            augments["reference.augment"] = self.reference.augment
+        for at, augment in augments.items():
             for name in Augment.model_fields:
                 if name not in augment.model_fields_set:
                     raise invalid("a value", "none", "add the parameter", at=f"{at}.{name}")
@@ -205,9 +125,24 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _reference_has_a_seed_of_its_own(self) -> Self:
-        if self.reference.seed in self.runs:
+        if self.reference is not None and self.reference.seed in self.runs:
             found = f"{self.reference.seed}, one of runs"
             raise invalid("a seed that no analysed network has", found, at="reference.seed")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_used_is_trained(self) -> Self:
+        trained = self.prior.name == "generator"
+        if trained and self.generator is None:
+            raise invalid("its recipe, as prior.name is generator", "null", at="generator")
+        users = {
+            "prior.name: generator": trained,
+            "distances.embedders: reference": "reference" in self.distances.embedders,
+            "projection.embedders: reference": "reference" in self.projection.embedders,
+        }
+        asking = [user for user, asks in users.items() if asks]
+        if asking and self.reference is None:
+            raise invalid(f"the reference encoder's recipe, for {', '.join(asking)}", "null", at="reference")
         return self
 
     @property

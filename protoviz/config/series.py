@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, ReceptiveFields
 from protoviz.config.finetuning import Maps
 from protoviz.config.image_size import Size, of_sides
-from protoviz.config.learning import Probe
-from protoviz.config.params import Augment, Compute, ConditionName, Images, Prior
+from protoviz.config.learning import Augment, Probe
+from protoviz.config.params import Compute, ConditionName, Images, Prior
 from protoviz.config.section import Count, Distinct, Natural, Positive, Section
 from protoviz.config.synthesis import Synthesis
 from protoviz.config.validation_errors import invalid

@@ -11,7 +11,8 @@ from protoviz.config.learning import Probe
 from protoviz.config.synthesis import Synthesis
 
 if TYPE_CHECKING:
-    from protoviz.config.params import Augment, Compute, Images, Prior
+    from protoviz.config.learning import Augment
+    from protoviz.config.params import Compute, Images, Prior
 
 
 class Study(Protocol):

@@ -111,6 +111,8 @@ class Synthesis(Section):
     `levels`: of each colour in the stored image, evenly spaced, the activation being that of the image so
     rounded; 256 is all that 8 bits hold. Images do not compress as they are: with 32 levels their files are
     less than half as large.
+    `keep_latents`: whether what regenerates the images is stored, too. Of a prior without weights it is as
+    large as they are before compression, 10 times as large as their files.
     """
 
     repeats: Count
@@ -123,6 +125,7 @@ class Synthesis(Section):
     precision: Literal["float32", "bfloat16", "auto"]
     batch_size: Count | Literal["auto"]
     levels: Annotated[int, Field(ge=2, le=256)]
+    keep_latents: bool
 
     @property
     def trace_length(self) -> int:
@@ -144,6 +147,7 @@ _FAST = Synthesis(
     precision="auto",
     batch_size="auto",
     levels=256,
+    keep_latents=True,
 )
 _PAPER = Synthesis(
     repeats=2,
@@ -158,6 +162,7 @@ _PAPER = Synthesis(
     precision="float32",
     batch_size="auto",
     levels=256,
+    keep_latents=True,
 )
 
 PRESETS: dict[str, Synthesis] = {

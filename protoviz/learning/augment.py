@@ -21,7 +21,7 @@ import math
 import torch
 from torch import Tensor
 
-from protoviz.config.params import Augment
+from protoviz.config.learning import Augment
 from protoviz.learning.colour import COLOUR_STEPS, Jitter, jitter_colours, to_gray
 from protoviz.learning.resampling import Crops, Turns, blur, crop_and_resize, turn_quarter
 from protoviz.models.resnet import normalise

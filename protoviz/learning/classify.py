@@ -15,7 +15,7 @@ from torch.nn import functional
 from protoviz import compute, seeding
 from protoviz.config.finetuning import Supervised
 from protoviz.data import splits
-from protoviz.models import resnet
+from protoviz.models import resnet, zoo
 from protoviz.progress import track
 
 Pixels = NDArray[np.uint8]
@@ -102,12 +102,13 @@ def train(
     Args:
         images: uint8 (N, size, size, 3).
         labels: (N,).
-        network: normalised images (B, 3, S, S) -> (B, classes).
+        network: of timm, images (B, 3, S, S) with the mean and deviation that it names -> (B, classes).
         settings: of this training.
         address: from which the order and the changes of the images come.
         device: where to compute.
     """
     rng = seeding.generator("supervised", *address)
+    colours = zoo.colours(network)
     network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     steps = settings.epochs * -(-len(images) // settings.batch_size)
     optimiser = torch.optim.AdamW(
@@ -119,7 +120,7 @@ def train(
     for epoch in track(range(1, settings.epochs + 1), "epochs"):
         losses, right = 0.0, 0
         for chosen in _batches(rng.permutation(len(images)), settings.batch_size):
-            shown = _view(images[chosen], settings.view_size, rng).to(device)
+            shown = _view(images[chosen], settings.view_size, colours, rng).to(device)
             wanted = torch.from_numpy(labels[chosen]).to(device)
             optimiser.zero_grad(set_to_none=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
@@ -146,10 +147,10 @@ def accuracy(images: Pixels, labels: Labels, network: nn.Module, size: int, devi
         device: where to compute.
     """
     network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    right = 0
+    colours, right = zoo.colours(network), 0
     with torch.inference_mode():
         for chosen in _batches(np.arange(len(images)), JUDGED):
-            scores = network(_resized(images[chosen], size).to(device))
+            scores = network(_resized(images[chosen], size, colours).to(device))
             right += int((scores.argmax(1).cpu().numpy() == labels[chosen]).sum())
     return 100 * right / len(images)
 
@@ -180,17 +181,17 @@ def _batches(order: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]
     yield from np.array_split(order, -(-len(order) // size))
 
 
-def _resized(images: Pixels, size: int) -> Tensor:
-    """Normalised images (B, 3, size, size), channels last."""
+def _resized(images: Pixels, size: int, colours: zoo.Colours) -> Tensor:
+    """Images (B, 3, size, size) normalised by mean and deviation, channels last."""
     pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div(255)
     if pixels.shape[-1] != size:
         pixels = functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
-    return resnet.normalise(pixels).contiguous(memory_format=torch.channels_last)
+    return resnet.normalise(pixels, *colours).contiguous(memory_format=torch.channels_last)
 
 
-def _view(images: Pixels, size: int, rng: np.random.Generator) -> Tensor:
+def _view(images: Pixels, size: int, colours: zoo.Colours, rng: np.random.Generator) -> Tensor:
     """Images as a step of training sees them: each mirrored or not, all moved alike, mirrored at the edge."""
-    shown = _resized(images, size)
+    shown = _resized(images, size, colours)
     mirrored = torch.from_numpy(rng.random(len(images)) < 0.5)
     shown[mirrored] = shown[mirrored].flip(3)
     most = size // SHIFT

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from protoviz import files, seeding
-from protoviz.config.params import Augment, SimClr
+from protoviz.config.learning import Augment, SimClr
 from protoviz.errors import StudyError
 from protoviz.learning.augment import draw_views
 from protoviz.models import resnet

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from protoviz import files, layout, seeding
-from protoviz.config.finetuning import Pretraining
+from protoviz.config.finetuning import INSTALLED, Pretraining
 from protoviz.errors import StudyError
-from protoviz.models import download, safetensors_io
+from protoviz.models import download, efficientnet_lite0, importer, safetensors_io
 
 STATES = ("random", "pretrained", "finetuned")  # the names of epoch 0, 1, 2
 
@@ -63,6 +63,23 @@ def with_classes(network: nn.Module, classes: int, seed: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.seed("classifier", classes, seed))
         network.reset_classifier(classes)  # type: ignore[operator]
+
+
+def give_weights(network: nn.Module, settings: Pretraining, model: str) -> None:
+    """Give a fresh network, in place, the weights from elsewhere that the second state has.
+
+    Args:
+        network: with the classifier that it comes with.
+        settings: name the weights.
+        model: what the network is called, for errors.
+
+    Raises:
+        StudyError: see `fetched`, `efficientnet_lite0.load` and `importer.load`.
+    """
+    if settings.weights == INSTALLED:
+        network.load_state_dict(efficientnet_lite0.load().state_dict())
+    else:
+        importer.load(network, fetched(settings), model)
 
 
 def fetched(settings: Pretraining) -> Path:

@@ -7,7 +7,7 @@ holds the two against each other.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, cast
 
 import torch
@@ -50,11 +50,12 @@ def build(name: str, width: int) -> "ResNet18":
     return lookup(BACKBONES, name, "backbone")(width)
 
 
-def normalise(images: Tensor) -> Tensor:
-    """Map RGB images (B, 3, H, W) in [0, 1] to what the networks were trained on."""
-    mean = images.new_tensor(IMAGENET_MEAN)[:, None, None]
-    scale = 1 / images.new_tensor(IMAGENET_STD)[:, None, None]
-    return (images - mean) * scale
+def normalise(
+    images: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
+) -> Tensor:
+    """Map RGB images (B, 3, H, W) in [0, 1] to what networks were trained on, by default ours."""
+    scale = 1 / images.new_tensor(std)[:, None, None]
+    return (images - images.new_tensor(mean)[:, None, None]) * scale
 
 
 class BasicBlock(nn.Module):

@@ -15,6 +15,8 @@ from protoviz.models import efficientnet_lite0, resnet, user_code
 from protoviz.models.readout import wrappers
 from protoviz.registry import lookup
 
+Colours = tuple[Sequence[float], Sequence[float]]  # mean and deviation of RGB values in [0, 1]
+
 DEFAULT_SIZE = 224  # px, what most networks were trained on
 
 
@@ -77,6 +79,12 @@ def described(module: nn.Module) -> Model:
     size = says["input_size"] if "input_size" in says else getattr(module, "image_size", DEFAULT_SIZE)
     side = size[-1] if isinstance(size, Sequence) else size
     return Model(module, int(side), says.get("mean"), says.get("std"))
+
+
+def colours(module: nn.Module) -> Colours:
+    """What a module says of the RGB values that it was trained with; of one that does not, ImageNet's."""
+    said = described(module)
+    return said.mean or resnet.IMAGENET_MEAN, said.std or resnet.IMAGENET_STD
 
 
 def _checkpoint(path: str) -> Model:

@@ -2,11 +2,11 @@
 
 import itertools
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 WIDTH = 100
-SPACE, CELL = 30, 22  # columns that the name of a space and a number take
+SPACE, CELL = 28, 24  # columns that the name of a space and a number take
 
 
 def table(found: Mapping[str, Any]) -> str:
@@ -38,9 +38,17 @@ def _finding(finding: Mapping[str, Any]) -> Iterator[str]:
     for measure, some in itertools.groupby(effects, key=lambda effect: effect["measure"]):
         group = list(some)
         names = list(dict.fromkeys(effect["of"] for effect in group))
-        yield f"    {measure:<{SPACE - 4}}" + "".join(f"{name:>{CELL}}" for name in names)
+        yield from _row(measure, names, indent=4)
         for space, row in itertools.groupby(group, key=lambda effect: effect["space"]):
-            yield f"      {space:<{SPACE - 6}}" + "".join(f"{_number(effect):>{CELL}}" for effect in row)
+            yield from _row(space, [_number(effect) for effect in row], indent=6)
+
+
+def _row(name: str, cells: Iterable[str], indent: int) -> Iterator[str]:
+    """A name and the cells beside it; below it, where it would run into them."""
+    if indent + len(name) >= SPACE:
+        yield " " * indent + name
+        name = ""
+    yield f"{'':{indent}}{name:<{SPACE - indent}}" + "".join(f"{cell:>{CELL}}" for cell in cells)
 
 
 def _number(effect: Mapping[str, Any]) -> str:

@@ -37,7 +37,7 @@ class Template:
         conditions, runs, repeats, epochs: the labels along the first four dimensions.
         layers: layer -> number of its channels, or those that are units, in the order of the network.
         size: height and width of the images, px: a number for squares, or (H, W).
-        components: numbers in a latent.
+        components: numbers in a latent; 0: latents are not kept.
         trace: values in an activation trace.
         checkpoints: names of the epochs; by default those of a training from scratch.
         channels: of the images.
@@ -75,7 +75,12 @@ class Template:
     def nbytes(self) -> int:
         """Size of the arrays before compression."""
         shape = self.shape
-        return sum(int(np.prod([shape[d] for d in v.dims])) * v.dtype.itemsize for v in schema.CUBE.variables)
+        return sum(int(np.prod([shape[d] for d in v.dims])) * v.dtype.itemsize for v in self.variables)
+
+    @property
+    def variables(self) -> tuple[schema.Variable, ...]:
+        """Those of the schema that the cube has: all, or all but the latents."""
+        return tuple(v for v in schema.CUBE.variables if self.components or v.name != schema.LATENT)
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
     zarr_io.write(path, xr.Dataset(coords=coordinates, attrs=described))
     group = zarr.open_group(path, mode="r+", use_consolidated=False)
     chunk_units = schema.unit_chunk(Counter(layer.tolist()).values())
-    for variable in schema.CUBE.variables:
+    for variable in template.variables:
         shape = tuple(template.shape[dim] for dim in variable.dims)
         shard = (1, 1, 1, 1, *shape[4:])
         # One number a unit: too small to cut.
@@ -166,17 +171,20 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
 def write_shard(path: str | Path, address: Address, shard: Shard) -> None:
     """Write all prototypes of one (condition, run, repeat, epoch), after checking them.
 
+    Latents are left out of a cube that keeps none.
+
     Raises:
         StudyError: the cube has no such shard, or shapes, types or values do not fit the template.
     """
     group = zarr.open_group(path, mode="r+")
     position = _position(group, address, str(path))
     arrays = {field.name: np.asarray(getattr(shard, field.name)) for field in fields(shard)}
-    for name, values in arrays.items():
+    kept = {name: values for name, values in arrays.items() if name != schema.LATENT or name in group}
+    for name, values in kept.items():
         _require_fit(name, values, _array(group, name), address)
     _require_states(arrays, address)
     with zarr.config.set({"array.write_empty_chunks": True}):  # a shard of zeros is a file, too
-        for name, values in arrays.items():
+        for name, values in kept.items():
             _array(group, name)[position] = values
 
 

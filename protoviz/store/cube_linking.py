@@ -63,7 +63,7 @@ def link_cube(target: str | Path, parts: Iterable[str | Path]) -> None:
             if (condition, run) not in items:
                 expected = "a store for every condition and run"
                 raise StudyError(layout.item(condition, run), expected=expected, found="none", remedy=_REMAKE)
-            for variable in schema.CUBE.variables:
+            for variable in whole.variables:
                 shards = items[condition, run] / variable.name / "c" / "0" / "0"
                 _link_tree(shards, partial / variable.name / "c" / str(i) / str(j))
             known |= _digests(items[condition, run], i, j)
@@ -80,7 +80,7 @@ def read_template(part: xr.Dataset) -> cube.Template:
         epochs=tuple(part[schema.EPOCH].to_numpy().tolist()),
         layers=_units(part),
         size=height if height == width else (height, width),
-        components=part.sizes[schema.COMPONENT],
+        components=part.sizes.get(schema.COMPONENT, 0),
         trace=part.sizes[schema.STEP],
         checkpoints=_checkpoints(part),
         channels=part.sizes[schema.RGB],

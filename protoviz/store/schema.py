@@ -101,7 +101,13 @@ CUBE = Store(
         Variable(
             IMAGE, (*_PROTOTYPE, Y, X, RGB), _UINT8, "the image the unit responds to most", "0-255, sRGB", 0
         ),
-        Variable(LATENT, (*_PROTOTYPE, COMPONENT), _FLOAT16, "what regenerates the image exactly"),
+        Variable(
+            LATENT,
+            (*_PROTOTYPE, COMPONENT),
+            _FLOAT16,
+            "what regenerates the image exactly; not there where the recipe keeps none",
+            optional=True,
+        ),
         Variable(
             ACTIVATION,
             _PROTOTYPE,

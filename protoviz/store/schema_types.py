@@ -19,7 +19,7 @@ class Coordinate:
 
 @dataclass(frozen=True)
 class Variable:
-    """An array of a store. `states` names the values of a status."""
+    """An array of a store. `states` names the values of a status; a store may lack what is `optional`."""
 
     name: str
     dims: tuple[str, ...]
@@ -28,6 +28,7 @@ class Variable:
     units: str = "1"
     fill: float = float("nan")
     states: type[IntEnum] | None = None
+    optional: bool = False
 
     def attributes(self) -> dict[str, Any]:
         """What the array says about itself in the store; states in the form of the CF conventions."""

@@ -23,7 +23,7 @@ from protoviz.errors import StudyError, said
 from protoviz.store import manifest, schema
 
 _OUTER = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
-_NUMBERS = (schema.ACTIVATION, schema.LATENT)  # finite in what is called converged
+_NUMBERS = {schema.ACTIVATION, schema.LATENT}  # finite in what is called converged
 _REMEDY = "remove the store and run `make repro`, which makes it anew"
 _OLD = (
     "not there: the store was made by an older version or another program, or has lost it; no one can tell "
@@ -122,6 +122,8 @@ def _structure(dataset: xr.Dataset, arrays: dict[str, Any], kind: schema.Store) 
     """Variables and coordinates are those of the schema."""
     for variable in kind.variables:
         if variable.name not in dataset.data_vars:
+            if variable.optional:
+                continue
             yield Problem(f"variable {variable.name}", "missing")
             continue
         stored = arrays[variable.name]
@@ -206,7 +208,7 @@ def _states(
         for which, what in ((missing, "missing"), (unnamed, "in a state without a name")):
             if which.any():
                 yield Problem(where, f"{which.sum()} of {states.size} prototypes {what}", file)
-        for name in () if fast else _NUMBERS:
+        for name in () if fast else arrays.keys() & _NUMBERS:
             inner = (0,) * (arrays[name].ndim - len(position))
             file = manifest.shard_file(name, (*position, *inner))
             if file not in known:

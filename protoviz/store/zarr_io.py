@@ -147,7 +147,8 @@ def described(dataset: xr.Dataset, store: schema.Store, where: str) -> xr.Datase
     Raises:
         StudyError: it does not follow the schema.
     """
-    wanted = {array.name: array for array in store.variables}
+    there = dataset.data_vars
+    wanted = {array.name: array for array in store.variables if array.name in there or not array.optional}
     if set(dataset.data_vars) != set(wanted):
         raise _differs(
             where, "variables " + ", ".join(sorted(wanted)), ", ".join(sorted(map(str, dataset.data_vars)))

@@ -83,7 +83,7 @@ class Shards:
         epoch, repeat = item
         position = (0, 0, self.template.repeats.index(repeat), self.template.epochs.index(epoch))
         return all(
-            cube.shard_file(self.store, variable, position).is_file() for variable in schema.CUBE.variables
+            cube.shard_file(self.store, variable, position).is_file() for variable in self.template.variables
         )
 
     def __call__(self, item: Item) -> None:

@@ -61,8 +61,8 @@ def test_the_command_prints_the_studies_of_the_paper_beside_the_default():
     assert lines[0].split() == ["parameter", "params.yaml", "paper", "paper-b", "as-written"]
     assert max(map(len, lines)) <= 100
     rows = {line.split()[0]: line.split()[1:] for line in lines[1:] if line and not line.startswith(" ")}
-    names = ("params.yaml", "presets/paper.yaml", "presets/paper-b.yaml", "presets/as-written.yaml")
-    studies = [params.load(ROOT / name) for name in names]
+    presets = [f"presets/{name}.yaml" for name in ("paper", "paper-b", "as-written")]
+    studies = [params.load(ROOT / name) for name in ("params.yaml", *presets)]
     assert rows["synthesis.ascent.steps"] == [str(study.synthesis.ascent.steps) for study in studies]
     assert rows["augment.vf_prob"] == ["0.5", "0.5", "0.5", "0"]
     assert "train.momentum" not in rows

@@ -13,15 +13,16 @@ from protoviz.config.synthesis import PRESETS
 from protoviz.errors import StudyError
 
 DEFAULT = Path(__file__).parents[2] / "params.yaml"
+FULL = DEFAULT.parent / "presets/learnt-prior.yaml"  # every section of it is filled in
 MISSING = object()
 
 
-def raw() -> dict[str, Any]:
-    return dict(YAML(typ="safe").load(DEFAULT))
+def raw(path: Path = FULL) -> dict[str, Any]:
+    return dict(YAML(typ="safe").load(path))
 
 
 def changed(place: str, value: Any) -> dict[str, Any]:
-    """The default with one value replaced, added or (MISSING) taken away."""
+    """A full study with one value replaced, added or (MISSING) taken away."""
     study = copy.deepcopy(raw())
     *sections, name = place.split("/")
     block: Any = study
@@ -45,10 +46,15 @@ def refused(study: Any) -> str:
 
 def test_the_default_is_accepted() -> None:
     study = params.load(DEFAULT)
-    # a number of units, so that images are the same to the bit; few levels, so that they can be published
-    fixed = {"batch_size": study.synthesis.batch_size, "levels": study.synthesis.levels}
+    # a number of units, so that images are the same to the bit; few levels and no latents, so that they can
+    # be published; fewer steps
+    own = ("batch_size", "levels", "keep_latents", "ascent", "transforms")
+    fixed = {name: getattr(study.synthesis, name) for name in own}
     assert study.synthesis.batch_size != "auto"
-    assert study.synthesis == PRESETS["natural"].model_copy(update=fixed), "as params.yaml says"
+    assert study.synthesis == PRESETS["fourier"].model_copy(update=fixed), "as params.yaml says"
+    assert study.synthesis.ascent.steps < PRESETS["fourier"].ascent.steps
+    assert study.reference is None
+    assert study.generator is None
     assert list(study.conditions) == ["clrjit", "keepclr"]
     assert study.train.weight_decay == 5e-4  # a number in YAML 1.2, text in YAML 1.1
 
@@ -71,10 +77,18 @@ def test_study_b_of_the_abstract_is_accepted() -> None:
     assert study.synthesis.transforms.active
 
 
-def test_the_default_of_study_b_has_600_prototypes_of_the_same_recipe() -> None:
+def test_a_prior_of_the_study_s_own_is_accepted() -> None:
+    study = params.load(FULL)
+    fixed = {"batch_size": study.synthesis.batch_size, "levels": study.synthesis.levels}
+    assert study.prior.name == "generator"
+    assert study.synthesis == PRESETS["natural"].model_copy(update=fixed), "as the file says"
+    assert study.distances.embedders[0] == "reference"
+
+
+def test_study_b_looks_at_eight_units_of_every_convolution_of_an_imagenet_network() -> None:
     study = params.load(DEFAULT).training_stages
-    assert study.network.model == "seresnext50_32x4d"
-    assert 3 * 53 * (study.units.per_layer or 0) >= 600
+    assert (study.network.model, study.pretrain.weights) == ("tf_efficientnet_lite0", "installed")
+    assert (study.units.per_layer or 0) >= 8
     assert study.synthesis.objective == PRESETS["fourier"].objective
     assert study.synthesis.transforms.active
 
@@ -268,6 +282,34 @@ def test_parameters_cannot_be_changed() -> None:
 )
 def test_what_is_wrong_is_said_in_one_line(place: str, value: Any, message: str) -> None:
     assert refused(changed(place, value)).startswith(f"params.yaml: {message}")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("generator", None, "generator: expected its recipe, as prior.name is generator, found null"),
+        (
+            "reference",
+            None,
+            "reference: expected the reference encoder's recipe, for prior.name: generator, "
+            "distances.embedders: reference, projection.embedders: reference, found null",
+        ),
+        (
+            "training_stages/pretrain/weights",
+            "installed",
+            "training_stages.network.model: expected tf_efficientnet_lite0, whose weights are installed",
+        ),
+    ],
+)
+def test_what_is_used_and_not_there_is_said(place: str, value: Any, message: str) -> None:
+    assert refused(changed(place, value)).startswith(f"params.yaml: {message}")
+
+
+def test_installed_weights_have_no_digest_of_the_user_s() -> None:
+    study = raw(DEFAULT)
+    study["training_stages"]["pretrain"]["sha256"] = "12345678"
+    expected = "params.yaml: training_stages.pretrain.sha256: expected null, as the package's own is checked"
+    assert refused(study).startswith(expected)
 
 
 def test_a_condition_with_a_slash() -> None:

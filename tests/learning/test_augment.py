@@ -20,7 +20,7 @@ from torch import Tensor
 from torchvision.transforms import functional as pil
 from torchvision.transforms import v2
 
-from protoviz.config.params import Augment
+from protoviz.config.learning import Augment
 from protoviz.learning import augment as subject
 from protoviz.learning import colour, resampling
 

@@ -8,7 +8,7 @@ from torch import nn
 from protoviz.config.finetuning import Supervised
 from protoviz.data.splits import LabelledSet
 from protoviz.learning import classify
-from protoviz.models import resnet
+from protoviz.models import resnet, zoo
 
 CPU = torch.device("cpu")
 
@@ -71,6 +71,17 @@ def test_accuracy_is_the_share_of_right_answers_on_images_at_the_size_asked_for(
     assert classify.accuracy(images, labels, made, 40, CPU) == pytest.approx(100 * np.mean(right))
 
 
+def test_images_are_normalised_as_the_network_says_that_it_was_trained():
+    images, labels = bars(20)
+    made = network().eval()
+    made.pretrained_cfg = {"input_size": (3, 40, 40), "mean": (0.5, 0.4, 0.3), "std": (0.5, 0.2, 0.1)}
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    mean, std = (torch.tensor(made.pretrained_cfg[name])[:, None, None] for name in ("mean", "std"))
+    with torch.no_grad():
+        right = made((pixels - mean) / std).argmax(1).numpy() == labels
+    assert classify.accuracy(images, labels, made, 40, CPU) == pytest.approx(100 * right.mean())
+
+
 def test_a_task_is_judged_by_some_of_its_images():
     images, labels = bars(70)
     some = LabelledSet(images, labels)
@@ -115,7 +126,7 @@ def test_no_batch_is_left_with_a_single_image():
 def test_views_are_mirrored_and_moved_but_little():
     images = np.zeros((64, 40, 40, 3), np.uint8)
     images[:, 20, 8] = 255
-    shown = classify._view(images, 40, np.random.default_rng(0))
+    shown = classify._view(images, 40, zoo.colours(network()), np.random.default_rng(0))
     assert shown.shape == (64, 3, 40, 40)
     brightest = shown[:, 0].flatten(1).argmax(1)
     columns, rows = set((brightest % 40).tolist()), set((brightest // 40).tolist())

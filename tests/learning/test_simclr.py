@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from protoviz.config.params import Augment, SimClr
+from protoviz.config.learning import Augment, SimClr
 from protoviz.errors import StudyError
 from protoviz.learning import simclr
 from protoviz.models import resnet

@@ -12,7 +12,7 @@ from torch import nn
 from protoviz import files
 from protoviz.config.finetuning import Pretraining
 from protoviz.errors import StudyError
-from protoviz.models import finetuned, importer
+from protoviz.models import efficientnet_lite0, finetuned, importer
 from protoviz.models.finetuned import Identity
 
 MODEL = "test_byobnet"
@@ -94,6 +94,12 @@ def test_weights_from_elsewhere_are_checked_against_their_digest(tmp_path):
     assert same(network, donor)
 
 
+def test_installed_weights_are_those_of_the_package():
+    network = finetuned.initial("tf_efficientnet_lite0", None, 1)
+    finetuned.give_weights(network, pretraining(weights="installed"), "tf_efficientnet_lite0")
+    assert same(network, efficientnet_lite0.load())
+
+
 def test_nothing_to_pretrain_with_is_refused():
     with pytest.raises(ValueError, match="at least 1, as no weights are given"):
         pretraining()
@@ -111,7 +117,7 @@ def three(folder):
 
 
 def test_the_record_holds_the_digest_of_every_state(tmp_path):
-    folder = three(tmp_path / "seresnext-1")
+    folder = three(tmp_path / "finetuning-1")
     literal = {
         state: hashlib.sha256((folder / f"{state}.safetensors").read_bytes()).hexdigest()
         for state in ("random", "pretrained", "finetuned")
@@ -122,7 +128,7 @@ def test_the_record_holds_the_digest_of_every_state(tmp_path):
 
 def test_weights_that_are_not_there_are_asked_for_by_the_command_that_makes_them(tmp_path):
     """As in a fresh clone, to which `dvc pull` brings the record alone."""
-    folder = three(tmp_path / "seresnext-1")
+    folder = three(tmp_path / "finetuning-1")
     (folder / "pretrained.safetensors").unlink()
     with pytest.raises(StudyError) as told:
         finetuned.digests(folder)
@@ -133,7 +139,7 @@ def test_weights_that_are_not_there_are_asked_for_by_the_command_that_makes_them
 
 def test_weights_of_another_training_are_not_taken_for_these(tmp_path):
     """As after `git checkout` and `dvc checkout`, which change the record and leave the weights."""
-    folder = three(tmp_path / "seresnext-1")
+    folder = three(tmp_path / "finetuning-1")
     others = finetuned.path(folder, "finetuned")
     finetuned.save(others, finetuned.initial(MODEL, 5, 9), Identity(MODEL, 5, "finetuned", 9))
     with pytest.raises(StudyError, match=r"finetuned\.safetensors: .* found others, [0-9a-f]{16}") as told:
@@ -153,6 +159,6 @@ def test_dvc_keeps_the_record_and_leaves_the_weights(tmp_path):
     rules = (Path(__file__).parents[2] / ".dvcignore").read_text().splitlines()
     patterns = DvcIgnorePatterns([PatternInfo(rule, "") for rule in rules], "/top", os.sep)
     names = [path.name for path in three(tmp_path / "made").iterdir()]
-    kept = [name for name in names if not patterns.matches("/top/data/checkpoints/seresnext-1", name, False)]
+    kept = [name for name in names if not patterns.matches("/top/data/checkpoints/finetuning-1", name, False)]
     assert kept == ["networks.json"]
     assert not patterns.matches("/top/data/checkpoints/clrjit-1", "epoch_0000.safetensors", False)

@@ -234,7 +234,7 @@ def test_it_stops_cleanly(project: Path, zygote: Zygote, end: signal.Signals) ->
     [
         ("  momentum: 0.9", "  momentun: 0.9", "params.yaml: train.momentun"),
         ("keepclr:", "keep.clr:", "params.yaml: conditions.keep.clr: expected a condition name"),
-        ("runs: [1, 2]", "runs: [1, 1]", "params.yaml: runs"),
+        ("runs: [1, 2, 3]", "runs: [1, 1, 2]", "params.yaml: runs"),
     ],
 )
 def test_wrong_parameters_end_in_one_line_before_anything_runs(

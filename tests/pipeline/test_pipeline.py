@@ -17,6 +17,7 @@ from tests.reference.forked import Zygote
 from tests.reference.miniature import merged, write_params
 
 ROOT = Path(__file__).parents[2]
+FULL = "presets/learnt-prior.yaml"  # the study that trains everything that can be trained
 
 # A few dozen images, narrow networks, few steps: every stage in seconds, most of them for imports.
 MINIATURE: dict[str, Any] = {
@@ -130,7 +131,7 @@ def first(
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
-    write_params(folder, MINIATURE)
+    write_params(folder, MINIATURE, FULL)
     made = Study(folder, zygote)
     return made, made.repro()
 
@@ -252,7 +253,7 @@ def test_a_stage_refuses_bad_input_in_one_line(
 ) -> None:
     for package in ("protoviz", "stages"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    study = merged(YAML(typ="safe").load(ROOT / "params.yaml"), MINIATURE)
+    study = merged(YAML(typ="safe").load(ROOT / FULL), MINIATURE)
     with open(tmp_path / "params.yaml", "w") as file:
         YAML(typ="safe").dump({**study, **changes}, file)
     result = Study(tmp_path, zygote).call("python", "-m", "stages.distances", *arguments)

@@ -41,10 +41,10 @@ def merged(base, changes):
     return both
 
 
-def write_params(folder, changes=CHANGES):
-    """The default parameters with changes."""
+def write_params(folder, changes=CHANGES, study="params.yaml"):
+    """The parameters of a study of the repository, by default the default, with changes."""
     with open(folder / "params.yaml", "w") as file:
-        YAML(typ="safe").dump(merged(YAML(typ="safe").load(ROOT / "params.yaml"), changes), file)
+        YAML(typ="safe").dump(merged(YAML(typ="safe").load(ROOT / study), changes), file)
 
 
 def make(folder):

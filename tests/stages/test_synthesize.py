@@ -9,7 +9,7 @@ from protoviz.config import params, synthesis
 from protoviz.errors import StudyError
 from protoviz.models import checkpoints, resnet
 from protoviz.store import attributes, cube
-from stages import generator, synthesize
+from stages import generator, reference, synthesize
 
 FEW = {"repeats": 1, "start": {"pool": 8, "top": 2}, "ascent": {"steps": 2}, "precision": "float32"}
 
@@ -36,6 +36,24 @@ def test_a_prior_from_elsewhere_is_named_and_nothing_is_trained(study):
     assert files.read_json(layout.PRIOR) == {"name": "fourier", "sha256": None}
     assert not layout.GENERATOR.exists()
     assert layout.GENERATOR_CURVE.read_text() == "step,pixel_loss,feature_loss\n"
+
+
+def test_a_study_without_a_reference_encoder_trains_none(study):
+    reference.main(study)
+    assert files.read_json(layout.REFERENCE_DIGEST) == {"sha256": None}
+    assert not layout.REFERENCE_ENCODER.exists()
+
+
+def test_latents_that_are_not_kept_are_not_in_the_store(study):
+    stores = {}
+    for keep in (True, False):
+        recipe = study.synthesis.model_copy(update={"keep_latents": keep})
+        synthesize.main(study.model_copy(update={"synthesis": recipe}), "clrjit", 1)
+        cube.validate(layout.prototypes("clrjit", 1))
+        with cube.open_cube(layout.prototypes("clrjit", 1)) as made:
+            stores[keep] = made.load()
+    assert set(stores[True].data_vars) - set(stores[False].data_vars) == {"latent"}
+    assert (stores[True].image == stores[False].image).all(), "nothing else changes"
 
 
 def test_prototypes_by_the_prior_that_is_named(study):

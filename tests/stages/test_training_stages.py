@@ -33,7 +33,7 @@ TRAINING = {"epochs": 1, "view_size": SIZE, "batch_size": 10, "precision": "floa
 
 
 def small() -> params.Params:
-    read = params.load(Path(__file__).parents[2] / "params.yaml")
+    read = params.load(Path(__file__).parents[2] / "presets/learnt-prior.yaml")
     images = {"size": SIZE, "unlabeled": 1, "reference": 0, "train": 30, "test": 10}
     staged, maps = read.training_stages, read.projection
     synthesis = staged.synthesis.model_copy(
@@ -109,7 +109,7 @@ def test_each_state_has_a_network_and_an_accuracy():
 def test_the_cube_has_the_same_units_at_each_state():
     made = cube.open_cube(layout.STAGES_CUBE)
     assert made.checkpoint.values.tolist() == ["random", "pretrained", "finetuned"]
-    assert made.condition.values.tolist() == ["seresnext"]
+    assert made.condition.values.tolist() == ["finetuning"]
     layers = made.layer.values.tolist()
     assert len(set(layers)) == 14
     assert not any("attn" in layer for layer in layers)
@@ -117,7 +117,7 @@ def test_the_cube_has_the_same_units_at_each_state():
     assert made.sizes["epoch"] == 3
     assert attributes.read(made)["prior"] == {"name": "fourier", "sha256": None}
     digests = finetuned.digests(layout.stages_checkpoints(1))
-    assert attributes.read(made)["checkpoint_sha256"] == {"seresnext-1": digests}
+    assert attributes.read(made)["checkpoint_sha256"] == {"finetuning-1": digests}
 
 
 def test_without_the_weights_no_prototype_is_made_and_the_old_ones_stay(study):
@@ -200,7 +200,7 @@ def test_the_card_tells_what_the_stores_hold_and_their_checksums():
     assert f"{total:,} images" in text
     for store in (layout.CUBE, layout.STAGES_CUBE):
         assert checksum(store)[2] in text
-    for digest in attributes.read(made)["checkpoint_sha256"]["seresnext-1"].values():
+    for digest in attributes.read(made)["checkpoint_sha256"]["finetuning-1"].values():
         assert digest in text
     assert "MIT" in text
     assert text.count("not published") == 1, "the weights of study B"

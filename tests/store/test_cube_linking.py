@@ -48,6 +48,16 @@ def test_shards_of_the_whole_are_the_files_of_the_parts(tmp_path, parts):
         assert ours.samefile(cube.shard_file(parts[3], variable, (0, 0, 0, 2)))
 
 
+def test_parts_that_keep_no_latents_make_a_whole_without(tmp_path):
+    made = [part(tmp_path, condition, 1, components=0) for condition in ("clrjit", "keepclr")]
+    link_cube(tmp_path / "cube.zarr", made)
+    whole = cube.open_cube(tmp_path / "cube.zarr")
+    assert "latent" not in whole
+    assert whole.sizes["condition"] == 2
+    assert validation.problems(tmp_path / "cube.zarr", schema.CUBE) == []
+    assert read_template(whole).components == 0
+
+
 def test_files_are_copied_where_links_are_not_possible(tmp_path, parts, monkeypatch):
     link = os.link
 

@@ -20,6 +20,7 @@ from protoviz.config.finetuning import Projection
 
 LEVEL = 0.05  # of the tests
 VOTERS = 15  # neighbours that tell the state of a point
+DEPTHS = ("early", "middle", "late")  # thirds of the layers
 
 NOTE = (
     "One network of one seed: tests and intervals are over its units, not over trainings. A number agrees "
@@ -75,11 +76,25 @@ def clusters(
     space: Space, states: Sequence[str], layers: Sequence[str], settings: Projection
 ) -> list[Effect]:
     """Q7, first claim: the silhouette of layers, and of blocks of layers, at each state."""
-    found = []
     blocks = [layer.split(".")[0] for layer in layers]
+    groupings = {"silhouette of layers": layers, "silhouette of blocks": blocks}
+    return _silhouettes(space, states, groupings, settings)
+
+
+def depth_clusters(
+    space: Space, states: Sequence[str], layers: Sequence[str], settings: Projection
+) -> list[Effect]:
+    """The same of three groups of depth: single layers next to each other may look alike."""
+    return _silhouettes(space, states, {"silhouette of depths": depths(layers)}, settings)
+
+
+def _silhouettes(
+    space: Space, states: Sequence[str], groupings: Mapping[str, Sequence[str]], settings: Projection
+) -> list[Effect]:
+    found = []
     for state, points in zip(states, space.points, strict=True):
         distances = separation.pairwise(points)
-        for measure, names in (("silhouette of layers", layers), ("silhouette of blocks", blocks)):
+        for measure, names in groupings.items():
             rng = seeding.generator("clusters", space.name, state, measure)
             estimate = separation.clustering(distances, _numbered(names), settings.permutations, rng)
             found.append(Effect(space.name, state, measure, estimate))
@@ -90,6 +105,32 @@ def differences(
     space: Space, states: Sequence[str], layers: Sequence[str], settings: Projection
 ) -> list[Effect]:
     """Q7, second claim: energy distance and AUC of each pair of states."""
+    return _differences(space, states, layers, settings, "")
+
+
+def depth_differences(
+    space: Space, states: Sequence[str], layers: Sequence[str], settings: Projection
+) -> list[Effect]:
+    """The same within each group of depth: a training may change late layers and leave early ones."""
+    found = []
+    groups = np.array(depths(layers))
+    for depth in dict.fromkeys(groups.tolist()):
+        units = np.flatnonzero(groups == depth)
+        some, own = Space(space.name, space.points[:, units]), [layers[int(unit)] for unit in units]
+        found += _differences(some, states, own, settings, f", {depth} layers")
+    return found
+
+
+def depths(layers: Sequence[str]) -> list[str]:
+    """The third of the layers, in their order, that each unit's belongs to: early, middle, late."""
+    order = _numbered(layers)
+    return [DEPTHS[len(DEPTHS) * int(place) // (int(order.max()) + 1)] for place in order]
+
+
+def _differences(
+    space: Space, states: Sequence[str], layers: Sequence[str], settings: Projection, among: str
+) -> list[Effect]:
+    """Energy distance and AUC of each pair of states; `among`: which units, behind the measures' names."""
     found = []
     for (i, first), (j, second) in itertools.combinations(enumerate(states), 2):
         pair = f"{first}, {second}"
@@ -99,16 +140,18 @@ def differences(
             voters=VOTERS,
             permutations=settings.permutations,
             resamples=settings.resamples,
-            rng=seeding.generator("differences", space.name, pair),
+            rng=seeding.generator("differences", space.name, pair, *[among] * bool(among)),
         )
-        titles = {"energy": "energy distance", "auc": "AUC of neighbours"}
+        titles = {"energy": f"energy distance{among}", "auc": f"AUC of neighbours{among}"}
         found += [Effect(space.name, pair, titles[name], value) for name, value in estimates.items()]
     return found
 
 
 CLAIMS = {
     "Q7a": ("Prototypes cluster by layer", clusters),
+    "Q7a by depth": ("Prototypes cluster by depth: early, middle and late layers", depth_clusters),
     "Q7b": ("Prototypes are distributed differently at each stage of training", differences),
+    "Q7b by depth": ("They are among early, among middle and among late layers alone", depth_differences),
 }
 
 

@@ -17,7 +17,7 @@ from protoviz.analysis.findings.collection import collect
 from protoviz.analysis.findings.comparisons import JITTER, KEEP, PAIR
 from protoviz.analysis.findings.description import describe
 from protoviz.analysis.findings.study import Study
-from protoviz.config.params import Augment
+from protoviz.config.learning import Augment
 
 
 def of_the_paper(augmentations: Mapping[str, Augment]) -> bool:

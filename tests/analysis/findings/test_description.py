@@ -7,7 +7,7 @@ import pytest
 
 from protoviz.analysis import findings
 from protoviz.analysis.findings import contrasts, statistics
-from protoviz.config.params import Augment
+from protoviz.config.learning import Augment
 from tests.reference import planted, planted_study
 
 LAYERS = (("blocks.0", 6), ("blocks.3", 6))

@@ -53,12 +53,41 @@ def collected(*spaces):
 
 def test_layers_and_states_that_lie_apart_are_found_in_every_space():
     findings, _ = collected(space(3.0, 2.0), space(3.0, 2.0, "UMAP of pixels, seed 0", seed=1))
-    assert {name: finding["verdict"] for name, finding in findings.items()} == {
-        "Q7a": SUPPORTED,
-        "Q7b": SUPPORTED,
-    }
+    assert list(findings) == ["Q7a", "Q7a by depth", "Q7b", "Q7b by depth"]
+    assert all(findings[name]["verdict"] == SUPPORTED for name in ("Q7a", "Q7b"))
     assert findings["Q7a"]["agrees"] == "12 of 12"  # 2 spaces x 3 states x (layers, blocks)
     assert findings["Q7b"]["agrees"] == "12 of 12"  # 2 spaces x 3 pairs x (energy distance, AUC)
+    assert findings["Q7a by depth"]["agrees"].endswith(" of 6")  # 2 spaces x 3 states
+    assert findings["Q7b by depth"]["agrees"].endswith(" of 36")  # as Q7b, of three groups each
+
+
+def test_depths_are_thirds_of_the_layers_in_their_order():
+    layers = ["stem", "stem", "b", "a", "a", "c", "d", "head"]
+    early, middle, late = "early", "middle", "late"
+    assert finetuning.depths(layers) == [early, early, early, middle, middle, middle, late, late]
+    assert finetuning.depths(["one"]) == [early]
+
+
+def test_layers_that_lie_apart_by_their_depth_alone_are_found():
+    rng = np.random.default_rng(0)
+    depth = np.array([finetuning.DEPTHS.index(one) for one in finetuning.depths(LAYERS)])
+    points = 4 * np.eye(3)[depth] + rng.standard_normal((3, 32, 3))
+    findings, _ = collected(Space("pixels", points))
+    assert findings["Q7a by depth"]["verdict"] == SUPPORTED
+    values = {effect["measure"]: effect["value"] for effect in findings["Q7a"]["effect"]}
+    (deep,) = {effect["value"] for effect in findings["Q7a by depth"]["effect"] if effect["of"] == "random"}
+    assert max(values.values()) < deep, "layers of one depth lie together"
+
+
+def test_states_that_differ_in_late_layers_alone_do_so_there():
+    rng = np.random.default_rng(0)
+    late = np.array(finetuning.depths(LAYERS)) == "late"
+    points = rng.standard_normal((3, 32, 6))
+    points += 4 * late[:, None] * rng.standard_normal((3, 1, 6))
+    findings, _ = collected(Space("pixels", points))
+    agreeing = {effect["measure"] for effect in findings["Q7b by depth"]["effect"] if effect["agrees"]}
+    assert {measure.rpartition(", ")[2] for measure in agreeing} == {"late layers"}
+    assert findings["Q7b by depth"]["verdict"] == UNDECIDED
 
 
 def test_without_a_difference_there_is_no_verdict_for_it():
@@ -104,8 +133,11 @@ def test_metrics_hold_the_accuracies_and_every_number():
     _, found = collected(space(1.0, 1.0))
     tree = finetuning.metrics(found, TRAINING)
     assert tree["accuracy"] == {"random": 9.0, "pretrained": None, "finetuned": 81.25}
-    assert set(tree["pixels"]["random"]) == {"silhouette of layers", "silhouette of blocks"}
-    assert set(tree["pixels"]["random, pretrained"]) == {"energy distance", "AUC of neighbours"}
+    groupings = ("layers", "blocks", "depths")
+    assert set(tree["pixels"]["random"]) == {f"silhouette of {what}" for what in groupings}
+    measures = {"energy distance", "AUC of neighbours"}
+    measures |= {f"{one}, {depth} layers" for one in measures for depth in finetuning.DEPTHS}
+    assert set(tree["pixels"]["random, pretrained"]) == measures
 
 
 def test_the_table_says_it_all_in_a_hundred_columns():
