@@ -27,7 +27,7 @@ help:
 	@echo "make figures draw the figures, and run what they need"
 	@echo "make verify  check that all outputs are whole and undamaged"
 	@echo "make publish push the outputs to DVC's default remote, the folder published/"
-	@echo "make lock    pin the newest versions that requirements.in allows"
+	@echo "make lock    pin the newest versions that pyproject.toml allows"
 	@echo "make clean   delete the environment and the caches of tools, no results"
 
 repro: install
@@ -65,7 +65,7 @@ atlas: install
 
 lock: install
 	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade --no-emit-index-url \
-		--custom-compile-command "make lock" --quiet requirements.in --output-file requirements.lock
+		--custom-compile-command "make lock" --quiet --all-extras pyproject.toml --output-file requirements.lock
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache *.egg-info build

@@ -3,7 +3,6 @@
 from protoviz import compute, files, layout
 from protoviz.config.params import Params
 from protoviz.data import splits
-from protoviz.learning import simclr
 from protoviz.models import checkpoints, resnet
 from protoviz.pipeline import resume
 from stages import run_stage
@@ -20,6 +19,8 @@ def main(params: Params) -> None:
             folder.mkdir()
             files.write_json(folder / layout.REFERENCE_DIGEST.name, {"sha256": None})
         return
+    from protoviz.learning import simclr  # here, where what it says of a missing package is one line
+
     device = compute.prepare(params.compute.device, params.compute.threads)
     images = splits.load(layout.IMAGES, "reference").images
     network = resnet.initial(reference.backbone.name, reference.backbone.width, reference.seed)

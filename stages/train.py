@@ -5,7 +5,6 @@ from torch import nn
 from protoviz import compute, files, layout
 from protoviz.config.params import Params
 from protoviz.data import splits
-from protoviz.learning import simclr
 from protoviz.models import checkpoints, resnet
 from protoviz.pipeline import resume
 from stages import run_stage
@@ -13,6 +12,8 @@ from stages import run_stage
 
 def main(params: Params, condition: str, run: int) -> None:
     """Read the unlabelled images, train from the last completed epoch, write checkpoints and curve."""
+    from protoviz.learning import simclr  # here, where what it says of a missing package is one line
+
     device = compute.prepare(params.compute.device, params.compute.threads)
     out, augment = layout.checkpoints(condition, run), params.augmentation(condition)
     network = resnet.initial(params.backbone.name, params.backbone.width, run)

@@ -12,19 +12,28 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pytorch_lightning as lightning
 import torch
-from lightly.loss import NTXentLoss
-from lightly.models.modules.heads import SimCLRProjectionHead
-from pytorch_lightning.callbacks import TQDMProgressBar
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from protoviz import files, seeding
 from protoviz.config.learning import Augment, SimClr
-from protoviz.errors import StudyError
+from protoviz.errors import MissingPackageError, StudyError
 from protoviz.learning.augment import draw_views
 from protoviz.models import resnet
+
+try:
+    import pytorch_lightning as lightning
+    from lightly.loss import NTXentLoss
+    from lightly.models.modules.heads import SimCLRProjectionHead
+    from pytorch_lightning.callbacks import TQDMProgressBar
+except ImportError as error:
+    raise MissingPackageError.of(
+        error,
+        "training by SimCLR",
+        expected="lightly and pytorch-lightning to be installed",
+        remedy="install protoviz with its extra: pip install 'protoviz[train]'",
+    ) from error
 
 
 @dataclass(frozen=True)
