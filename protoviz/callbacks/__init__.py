@@ -12,7 +12,9 @@ All three write the weights alone, as safetensors, each file whole or not at all
 
 at epochs that are evenly spaced on a logarithmic scale, the untrained network (epoch 0) first, or at those
 that are named. What is there is never written again, so that a training that is resumed goes on where it was.
-A study reads them by the pattern `checkpoints/{condition}/run{run}/epoch_{epoch}.safetensors`.
+A study reads them by the pattern `checkpoints/{condition}/run{run}/epoch_{epoch}.safetensors`. Epoch 0 says
+that it is the untrained network, unless its callback was told `pretrained=True`, as one has to be whose
+training begins with weights that were trained before.
 
 `from protoviz.callbacks import *` gives those whose library is installed; asking for another by its name
 raises an ImportError, which says what to install.

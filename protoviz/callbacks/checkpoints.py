@@ -14,6 +14,7 @@ from protoviz import files
 from protoviz.callbacks import schedule
 from protoviz.callbacks.weights import part_of, weights
 from protoviz.errors import StudyError
+from protoviz.models import beginnings
 
 _BEGINNING = "a training that begins needs a folder or a run of its own; one that goes on, its own checkpoint"
 
@@ -35,16 +36,19 @@ class Checkpoints:
         folder: of the checkpoints of all conditions and runs.
         condition: what the network is trained under; a folder in `folder`.
         run: number of the training, such as its seed; a folder in that of its condition.
-        epochs: that are kept, 0 the untrained network; by default `log_spaced(max_epochs)`.
+        epochs: that are kept, 0 the network before them; by default `log_spaced(max_epochs)`.
         steps: in place of epochs: optimiser steps that are kept, or "log" for those evenly spaced. The files
             are then called step_<step>.
         max_epochs: number of the last epoch, or of the last step where steps are kept. Without it, the
             powers of two are kept, as many as there are.
         part: of the network to keep, by the names of its attributes ("backbone", "model.encoder"); by
             default all of it. What wraps it (DistributedDataParallel, torch.compile) is taken off.
+        pretrained: whether the training begins with weights that were trained before. Epoch 0 is then not
+            said to be the untrained network, with which a study compares.
 
     Attributes:
         by_steps: whether steps are counted.
+        pretrained: as given; what is written from now on says so.
         pattern: of the files of all conditions and runs, as a study takes it.
 
     Raises:
@@ -62,6 +66,7 @@ class Checkpoints:
         steps: Iterable[int] | str | None = None,
         max_epochs: int | None = None,
         part: str = "",
+        pretrained: bool = False,
     ) -> None:
         if epochs is not None and steps is not None:
             raise StudyError(
@@ -75,7 +80,7 @@ class Checkpoints:
                 remedy="use letters, digits, - and _",
             )
         self.condition, self.run, self.part = condition, schedule.whole("run", run, least=0), part
-        self.by_steps = steps is not None
+        self.by_steps, self.pretrained = steps is not None, pretrained
         self._given = None if max_epochs is None else schedule.whole("max_epochs", max_epochs, least=0)
         self._last = self._given
         self._wanted = schedule.moments("steps" if self.by_steps else "epochs", _listed(epochs, steps))
@@ -167,9 +172,15 @@ class Checkpoints:
         return True
 
     def _write(self, target: Path, tensors: dict[str, Tensor], moment: int) -> None:
-        about = {"condition": self.condition, "run": self.run, self._counted: moment, "part": self.part}
+        about = {
+            "condition": self.condition,
+            "run": self.run,
+            self._counted: moment,
+            "part": self.part,
+            beginnings.UNTRAINED: moment == 0 and not self.pretrained,
+        }
         # One entry only: safetensors writes several in an order that changes from run to run.
-        content = save(tensors, {"protoviz training": json.dumps(about, sort_keys=True)})
+        content = save(tensors, {f"protoviz {beginnings.KIND}": json.dumps(about, sort_keys=True)})
         with files.complete(target) as partial:
             partial.write_bytes(content)
 

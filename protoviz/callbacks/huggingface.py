@@ -5,6 +5,7 @@ from typing import Any
 
 from protoviz.callbacks.checkpoints import Checkpoints
 from protoviz.errors import MissingPackageError
+from protoviz.models.readout.wrappers import unwrapped
 
 
 def _base() -> Any:
@@ -31,12 +32,14 @@ class HuggingFace(_base()):  # type: ignore[misc]
         Trainer(model, args, train_dataset=images, callbacks=[HuggingFace("checkpoints", "baseline", run=1)])
 
     A step is one of the optimiser (`state.global_step`). The last epoch or step, if it is not given, is that
-    of the trainer. The trainer's first process writes.
+    of the trainer. The trainer's first process writes. `pretrained`, if it is not given, is whether the
+    network or its configuration came from somewhere by `from_pretrained`.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, pretrained: bool | None = None, **kwargs: Any) -> None:
         super().__init__()
-        self.checkpoints = Checkpoints(*args, **kwargs)
+        self.checkpoints = Checkpoints(*args, pretrained=bool(pretrained), **kwargs)
+        self._says_itself = pretrained is None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write the untrained network, if the training begins here."""
@@ -44,6 +47,8 @@ class HuggingFace(_base()):  # type: ignore[misc]
         keep = self.checkpoints
         # Epochs may be a fraction: the last one, which is not whole, is not kept.
         keep.end(state.max_steps if keep.by_steps else int(state.num_train_epochs))
+        if self._says_itself:
+            keep.pretrained = bool(getattr(unwrapped(kwargs["model"]), "name_or_path", ""))
         if state.global_step == 0:
             self._keep(state, kwargs, 0)
 

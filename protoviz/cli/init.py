@@ -64,7 +64,7 @@ def init(arguments: Namespace) -> None:
     from protoviz.config import studies, synthesis
     from protoviz.config.image_size import checked
     from protoviz.config.series import Series, SeriesStudy
-    from protoviz.models import series, zoo
+    from protoviz.models import beginnings, series, zoo
     from protoviz.models.readout.network import Network
     from protoviz.pipeline import new_study
     from protoviz.synthesis import analysed, importing
@@ -87,6 +87,10 @@ def init(arguments: Namespace) -> None:
     size = arguments.size or built.size
     mean, std = _colours(arguments, built)
     recipe = synthesis.changed("fourier", {"repeats": 2, "levels": 64, "keep_latents": False})
+    untrained = arguments.untrained
+    if epochs[0] == 0:
+        untrained, word = beginnings.starts_untrained([one[0] for one in found.values()], given=untrained)
+        print(f"epoch 0     {word}")
     about: dict[str, Any] = {
         "network": _seen_from(folder, arguments.model),
         "arguments": keywords(arguments.arg),
@@ -94,7 +98,7 @@ def init(arguments: Namespace) -> None:
         "key": arguments.key,
         "prefix": arguments.prefix,
         "epochs": epochs,
-        "starts_untrained": arguments.untrained,
+        "starts_untrained": untrained,
         "layers": [],
         "channels": arguments.channels or _CHANNELS,
         "size": size if isinstance(size, int) else list(size),

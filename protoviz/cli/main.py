@@ -57,7 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--key", help="of the state dict in these files, where several fit")
     init.add_argument("--prefix", help="of the model's names in them, where several fit")
     init.add_argument("--epochs", type=int, nargs="+", help="that are analysed (default: all there are)")
-    init.add_argument("--untrained", action="store_true", help="epoch 0 is the network before training")
+    init.add_argument(
+        "--untrained",
+        action="store_true",
+        help="epoch 0 is the network before training (default: as its files say)",
+    )
     init.add_argument("--layers", nargs="+", help="(default: the outputs of blocks)")
     init.add_argument("--channels", type=_positive, help="of each layer (default: 16)")
     init.add_argument(

@@ -51,6 +51,16 @@ def read(
         raise unfit(source, kind, error) from error
 
 
+def told(source: str | Path, kind: str) -> dict[str, Any] | None:
+    """What a file says of itself, without its tensors; None if it is no file of this kind."""
+    try:
+        with safe_open(source, framework="pt") as file:
+            found = json.loads((file.metadata() or {})[f"protoviz {kind}"])
+    except (SafetensorError, KeyError, ValueError, OSError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def unfit(source: str | Path, kind: str, error: Exception) -> StudyError:
     """The error for a file that is not what its reader expected."""
     return StudyError.of(

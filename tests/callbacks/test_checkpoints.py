@@ -1,11 +1,13 @@
 """Checkpoints of any loop: which are kept, what stands in them, and that none is written twice."""
 
+import json
 import re
 import warnings
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
@@ -221,6 +223,15 @@ def test_networks_whose_weights_are_not_there_are_refused(tmp_path, model, part,
         with pytest.raises(StudyError, match=re.escape(message)):
             Checkpoints(tmp_path, part=part)(model, 0)
     assert not files_in(tmp_path)
+
+
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_each_file_says_whether_its_network_is_untrained(tmp_path, pretrained):
+    keep, model = Checkpoints(tmp_path, epochs=[0, 1], pretrained=pretrained), network()
+    for epoch in (0, 1):
+        with safe_open(keep(model, epoch), "pt") as file:
+            said = json.loads(file.metadata()["protoviz training"])
+        assert said["untrained"] is (epoch == 0 and not pretrained)
 
 
 def test_an_attribute_that_does_not_exist():

@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from protoviz.models import beginnings
+
 INSTALLED = find_spec("transformers") is not None and find_spec("accelerate") is not None
 
 
@@ -92,3 +94,24 @@ class TestTraining:
         train(tmp_path, [HuggingFace(keep)], resume=True, **again)
         assert sorted(kept(keep)) == [0, 1, 2, 4]
         assert before == {path: path.stat().st_mtime_ns for path in before}
+
+    @pytest.mark.parametrize(
+        ("came_from", "given", "untrained"),
+        [
+            (None, {}, True),
+            ("", {}, True),
+            ("some/model", {}, False),
+            ("some/model", {"pretrained": False}, True),
+        ],
+    )
+    def test_a_network_that_came_from_somewhere_is_not_untrained(
+        self, tmp_path, monkeypatch, came_from, given, untrained
+    ):
+        from protoviz.callbacks import HuggingFace
+
+        if came_from is not None:  # as `from_pretrained` leaves it
+            monkeypatch.setattr(Classifier, "name_or_path", came_from, raising=False)
+        keep = HuggingFace(tmp_path / "kept", **given)
+        train(tmp_path, [keep], num_train_epochs=1)
+        assert beginnings.untrained(keep.checkpoints.path(0)) is untrained
+        assert beginnings.untrained(keep.checkpoints.path(1)) is False

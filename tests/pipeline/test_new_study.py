@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 import protoviz
 import stages
 from protoviz import files, layout
+from protoviz.callbacks import Checkpoints
 from protoviz.cli import main as cli
 from protoviz.config import params, studies
 from protoviz.config.finetuning import Maps
@@ -339,6 +340,41 @@ def test_how_images_were_normalised_has_to_be_said(trained, monkeypatch, capsys,
     with pytest.raises(SystemExit):
         command("init", tmp_path / "new", "--model", "net.py:Net", "--checkpoints", PATTERN)
     assert "give --mean and --std" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_checkpoints_that_our_callback_wrote_say_how_they_began(monkeypatch, capsys, tmp_path, pretrained):
+    """From a training to the study, without --untrained; with it, weights of another training are refused."""
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(CODE)
+    space = {}
+    exec(CODE, space)
+    network = space["Net"]()
+    keep = Checkpoints("kept", "plain", 1, max_epochs=2, pretrained=pretrained)
+    keep(network, 0)
+    optimiser = torch.optim.SGD(network.parameters(), 0.1)
+    for epoch in (1, 2):
+        optimiser.zero_grad()
+        network(torch.rand(4, 3, 24, 24)).square().mean().backward()
+        optimiser.step()
+        keep(network, epoch)
+    begin = ("init", "study", "--model", "net.py:Net", "--checkpoints", keep.pattern, "--size", 24, *COLOURS)
+    if pretrained:
+        with pytest.raises(SystemExit):
+            command(*begin, "--untrained")
+        assert "one that was trained before, as the file says of itself" in capsys.readouterr().err
+    command(*begin)
+    said = "a network that was trained before" if pretrained else "the untrained network"
+    assert f"epoch 0     {said}, as its files say\n" in capsys.readouterr().out
+    monkeypatch.chdir("study")
+    read = studies.parse(params.read("params.yaml"), "params.yaml")
+    assert read.starts_untrained is not pretrained
+    short = {"repeats": 1, "ascent": read.synthesis.ascent.model_copy(update={"steps": 1})}
+    read = read.model_copy(update={"synthesis": read.synthesis.model_copy(update=short)})
+    importing.main(read, "plain", 1)
+    synthesize.main(read, "plain", 1)
+    cube = xr.open_zarr(layout.prototypes("plain", 1), chunks=None)
+    assert cube.checkpoint.values[0] == ("epoch 0" if pretrained else "untrained")
 
 
 @pytest.mark.parametrize("arguments", [("train", "plain", "1"), ("reference",)])
