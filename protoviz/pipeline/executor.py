@@ -155,9 +155,25 @@ def _cluster(places: Sequence[Slot]) -> Iterator[Any]:
     scheduler = {"cls": distributed.Scheduler, "options": {**local, "allowed_failures": LOSSES}}
     with contextlib.ExitStack() as stack:
         with _undisturbed():
-            cluster = stack.enter_context(distributed.SpecCluster(workers, scheduler, silence_logs=QUIET))
+            cluster = distributed.SpecCluster(workers, scheduler, silence_logs=QUIET)
+            stack.enter_context(_ended(cluster))
             client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
         yield client
+
+
+@contextlib.contextmanager
+def _ended(cluster: Any) -> Iterator[None]:
+    """End a cluster after the block, whose tasks are done.
+
+    On a machine that is busy with other things, distributed before 2026.8 fails if a worker that it has
+    killed takes more than a second to be gone.
+    """
+    cluster.__enter__()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(TimeoutError):
+            cluster.__exit__(None, None, None)
 
 
 @contextlib.contextmanager
