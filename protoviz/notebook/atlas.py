@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from protoviz.analysis import appearance, metrics, settling
 from protoviz.analysis.masks import Masks
 from protoviz.config.analysis import Atlas
 from protoviz.errors import StudyError
+from protoviz.notebook import beside
 from protoviz.notebook.measures import measures
 from protoviz.notebook.stores import Key, labels, layers_of, networks, of_network, require_cube
 from protoviz.report.atlas import build
@@ -22,6 +25,9 @@ def atlas(
     *,
     receptive_fields: xr.Dataset | None = None,
     distances: xr.Dataset | None = None,
+    natural: xr.Dataset | None = None,
+    images: NDArray[np.uint8] | None = None,
+    projection: xr.Dataset | None = None,
     title: str = "Prototypes",
     quality: Literal["lossless"] | int = 80,
 ) -> Path:
@@ -29,11 +35,26 @@ def atlas(
 
         protoviz.atlas(cube, "atlas", receptive_fields=fields, distances=distances)
 
+    What a study has found of the same prototypes, or a map of one's own, can be given, too:
+
+        natural = xr.open_zarr("data/natural/blue-1.zarr", chunks=None)
+        protoviz.atlas(blue, "atlas", natural=natural, images=np.load("data/images/test.npy"))
+
+        dims = ("condition", "run", "repeat", "epoch", "unit", "axis")
+        places = PCA(2).fit_transform(cube.image.values.reshape(cube.status.size, -1))
+        position = (dims, places.reshape(*cube.status.shape, 2))
+        protoviz.atlas(cube, "atlas", projection=xr.Dataset({"position": position}, cube.coords))
+
     Args:
         cube: prototypes of any number of conditions and runs.
         folder: where the page goes; an atlas that stood there is replaced.
         receptive_fields: which mask the prototypes; without them they are shown in full.
         distances: between the prototypes, for change, settling and curves; without them the page says so.
+        natural: which images drive each unit most: `top_image` (condition, run, epoch, unit, rank) of the
+            same networks, units and epochs, rows of `images`; those of the last epoch are shown.
+        images: uint8 (N, H, W, C), the natural images.
+        projection: a map: `position` (condition, run, repeat, epoch, unit, axis) of the same units, NaN where
+            one has no place; not all networks, repeats and epochs need be on it.
         title: of the page.
         quality: of its images: 1 to 100, or "lossless".
 
@@ -59,16 +80,31 @@ def atlas(
         raise StudyError(
             "quality", expected="1 to 100, or 'lossless'", found=repr(quality), remedy="correct it"
         )
-    found = None if distances is None else measures(cube, distances)
+    if (natural is None) != (images is None):
+        raise StudyError(
+            "natural and images",
+            expected="both or neither",
+            found="natural alone" if images is None else "images alone",
+            remedy="give both: which images drive a unit, and these images",
+        )
     if schema.CHECKPOINT not in cube.coords:
         epochs = [int(epoch) for epoch in labels(cube, schema.EPOCH)]
         cube = cube.assign_coords(checkpoint=(schema.EPOCH, [f"epoch {one}" for one in epochs]))
-    parts = tuple(_network(key, part, receptive_fields, distances) for key, part in networks(cube))
+    found = None if distances is None else measures(cube, distances)
+    ranked = None if natural is None or images is None else beside.natural(cube, natural, images)
+    source = Source(
+        "study",
+        title,
+        cube,
+        tuple(_network(key, part, receptive_fields, distances, ranked) for key, part in networks(cube)),
+        projection=None if projection is None else beside.places(cube, projection),
+        photographs=None if images is None else beside.photographs(images),
+    )
     curves = {} if found is None else metrics.curves(found, [], [])
     build.build(
         target,
         title,
-        [Source("study", title, cube, parts)],
+        [source],
         build.Findings([], curves),
         Atlas(quality=quality, strips_above=6),
     )
@@ -76,7 +112,11 @@ def atlas(
 
 
 def _network(
-    key: Key, prototypes: xr.Dataset, receptive_fields: xr.Dataset | None, distances: xr.Dataset | None
+    key: Key,
+    prototypes: xr.Dataset,
+    receptive_fields: xr.Dataset | None,
+    distances: xr.Dataset | None,
+    natural: xr.Dataset | None,
 ) -> Network:
     """A network with what was found out about it."""
     fields = of_network(receptive_fields, key, "receptive_fields")
@@ -91,4 +131,5 @@ def _network(
         settling=None
         if apart is None or apart.sizes[schema.STEP] < 2
         else settling.units(apart, metrics.main_space(apart)),
+        natural=of_network(natural, key, "natural"),
     )

@@ -11,6 +11,7 @@ import xarray as xr
 from torch import nn
 
 from protoviz import api, compute, files
+from protoviz.config.image_size import of_sides
 from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
 from protoviz.models.readout.network import Network
@@ -152,7 +153,7 @@ def receptive_fields(
         raise StudyError(
             "checkpoints", expected=f"one of epoch {lost[0]}", found=str(list(sources)), remedy="give it"
         )
-    size = cube.sizes[schema.X]
+    size = of_sides(cube.sizes[schema.Y], cube.sizes[schema.X])
 
     def loaded() -> Iterator[tuple[int, Network]]:
         for epoch in track(kept, "receptive fields of checkpoints"):

@@ -16,6 +16,7 @@ from protoviz.analysis.masks import Masks
 from protoviz.errors import StudyError
 from protoviz.notebook.stores import Key, each, layers_of, of_network, require_cube, titled
 from protoviz.store import schema
+from protoviz.store.schema_appearance import SATURATION, WARMTH
 
 _UNMASKED = (schema.UNMASKED,)
 
@@ -117,7 +118,7 @@ def measures(
         )
 
     found = each(cube, explained)
-    absent = _absent(found, masked=receptive_fields is not None)
+    absent = _absent(found, masked=receptive_fields is not None, coloured=cube.sizes[schema.RGB] == 3)
     kept = found.drop_vars([name for name in absent if name in found])
     kept.attrs = {
         "title": "Measures of prototypes",
@@ -126,7 +127,7 @@ def measures(
     return kept
 
 
-def _absent(found: xr.Dataset, *, masked: bool) -> dict[str, str]:
+def _absent(found: xr.Dataset, *, masked: bool, coloured: bool) -> dict[str, str]:
     """Measures that there is too little for -> why."""
     reasons: dict[str, str] = {}
     if found.sizes[schema.REPEAT] < 2:
@@ -137,6 +138,8 @@ def _absent(found: xr.Dataset, *, masked: bool) -> dict[str, str]:
         reasons |= dict.fromkeys((metrics.SETTLING, metrics.LAYER_SETTLING), "fewer than three epochs")
     if found.sizes[schema.STEP] < 1:
         reasons |= dict.fromkeys(("rate_of_change", metrics.LEARNING), "one epoch")
+    if not coloured:
+        reasons |= dict.fromkeys((SATURATION, WARMTH), "the images are not RGB")
     if not masked:
         reasons |= dict.fromkeys(metrics.APPEARANCE, "no receptive fields were given")
     for name, values in found.data_vars.items():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 import protoviz
 from protoviz import files
@@ -98,6 +99,42 @@ def test_a_model_as_it_is_has_receptive_fields(made):
     series = made.fields[0].sel(epoch=[0], layer=["stem"])
     np.testing.assert_array_equal(alone.gradient, series.gradient), "the untrained network is the same"
     assert alone.condition.values.tolist() == ["model"]
+
+
+@pytest.mark.parametrize(("channels", "size"), [(1, (10, 14)), (3, (14, 10)), (1, 12), (5, (11, 12))])
+def test_images_need_not_be_rgb_squares(tmp_path, channels, size):
+    """Of one or n channels, of other height than width: through every function of a session."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(channels, 4, (3, 5), padding=(1, 2)), nn.MaxPool2d(2), nn.Conv2d(4, 3, 3, padding=1)]
+    model = nn.Sequential(*layers)
+    for epoch in (0, 1, 2):
+        nn.init.normal_(layers[0].weight)
+        torch.save(model.state_dict(), tmp_path / f"{epoch}.pt")
+    series = str(tmp_path / "{epoch}.pt")
+    cube = protoviz.develop(model, series, ["0", "2"], **{**RECIPE, "size": size})
+    height, width = size if isinstance(size, tuple) else (size, size)
+    assert cube.image.shape[-3:] == (height, width, channels)
+    fields = protoviz.receptive_fields(model, cube, series, noise=4, probes=2)
+    for layer, sides in (("0", (3, 5)), ("2", (8, 10))):
+        field = fields.sel(layer=layer)
+        assert field.mask.shape[-2:] == (height, width)
+        image = torch.rand(1, channels, height, width, requires_grad=True)
+        made = model[: int(layer) + 1](image)
+        made[0, :, (made.shape[2] - 1) // 2, (made.shape[3] - 1) // 2].sum().backward()
+        top, bottom, left, right = field.box.values.tolist()
+        assert (bottom - top, right - left) == sides, "of the two convolutions and what pooling takes in"
+        outside = np.ones((height, width), bool)
+        outside[top:bottom, left:right] = False
+        assert not (image.grad[0] != 0).any(0).numpy()[outside].any()
+        assert not field.gradient.values[..., outside].any()
+    distances = protoviz.distances(cube, fields)
+    found = protoviz.measures(cube, distances, fields)
+    assert np.isfinite(found.diversity.where(found.live_units > 1, 0)).all(), "of all layers that live"
+    assert found.live_units.max() > 1
+    assert ("saturation" in found) == (channels == 3)
+    assert channels == 3 or "saturation: the images are not RGB" in found.attrs["absent"]
+    page = protoviz.atlas(cube, tmp_path / "atlas", receptive_fields=fields, distances=distances)
+    assert page.is_file()
 
 
 def test_units_may_be_masked_by_fields_of_their_own(made):

@@ -1,5 +1,6 @@
 """What a session shows and writes: pictures, the page, stores that are checked like those of a study."""
 
+import base64
 import json
 
 import matplotlib as mpl
@@ -8,6 +9,7 @@ import pytest
 import xarray as xr
 from matplotlib import pyplot
 from matplotlib.figure import Figure
+from PIL import Image
 
 import protoviz
 from protoviz.errors import StudyError
@@ -190,6 +192,132 @@ def test_the_page_of_one_of_everything(made, tmp_path):
     again = protoviz.atlas(one, tmp_path / "atlas", distances=protoviz.distances(one), quality="lossless")
     assert again == page
     assert not data(page.parent, "study")["cubes"][0]["computed"]["settling"]
+
+
+def natural(cube, images):
+    """For each unit two rows of images, of which the first tells its layer and channel; at the last epoch."""
+    rows = np.full((2, 1, len(EPOCHS), cube.sizes["unit"], 2), -1, np.int32)
+    for unit, (layer, channel) in enumerate(zip(cube.layer.values, cube.channel.values, strict=True)):
+        rows[:, :, -1, unit] = [(10 * (layer == "stem") + channel) % images, images - 1]
+        rows[:, :, 0, unit] = 0
+    labels = {name: cube[name].values for name in ("condition", "run", "epoch")}
+    units = {"unit_layer": ("unit", cube.layer.values), "channel": ("unit", cube.channel.values)}
+    return xr.Dataset(
+        {"top_image": (("condition", "run", "epoch", "unit", "rank"), rows)}, {**labels, **units}
+    )
+
+
+def backwards(dataset):
+    """The same with its units in another order."""
+    return dataset.isel(unit=slice(None, None, -1))
+
+
+@pytest.mark.parametrize("turned", [lambda dataset: dataset, backwards])
+def test_the_page_shows_natural_images(made, tmp_path, turned):
+    images = np.random.default_rng(0).integers(0, 256, (15, 6, 9, 3), dtype=np.uint8)
+    found = turned(natural(made.cube, len(images)))
+    page = protoviz.atlas(made.cube, tmp_path / "atlas", natural=found, images=images, quality="lossless")
+    assert data(page.parent, "study")["cubes"][0]["computed"]["photographs"]
+    for layer, channels in (("block", [0, 1, 2, 5]), ("stem", [0, 1, 2, 3])):
+        shown_of = data(page.parent, f"units/red-1/{layer}")["photographs"]
+        assert shown_of == [[10 * (layer == "stem") + channel, 14] for channel in channels]
+    files = {int(path.stem): path for path in (page.parent / "photographs" / "study").iterdir()}
+    assert set(files) == {0, 1, 2, 5, 10, 11, 12, 13, 14}
+    for row, path in files.items():
+        picture = np.asarray(Image.open(path))
+        assert picture.shape == (9, 9, 3), "square, with black around"
+        np.testing.assert_array_equal(picture[1:7], images[row])
+        assert not picture[[0, 7, 8]].any()
+
+
+@pytest.mark.parametrize("turned", [lambda dataset: dataset, backwards])
+def test_the_page_shows_a_map(made, tmp_path, turned):
+    """As in the docstring; one network has no places, and one prototype has none."""
+    cube = made.cube
+    dims = ("condition", "run", "repeat", "epoch", "unit", "axis")
+    draw = np.random.default_rng(1)
+    places = draw.normal(size=(*cube.status.shape, 2))
+    places[0] = np.nan
+    places[1, 0, 0, 0, 3] = np.nan
+    made_map = turned(xr.Dataset({"position": (dims, places)}, cube.coords, {"said": "of mine"}))
+    page = protoviz.atlas(made.cube, tmp_path / "atlas", projection=made_map)
+    assert data(page.parent, "study")["cubes"][0]["computed"]["map"]
+    found = data(page.parent, "map/study")
+    whole = np.stack([np.frombuffer(base64.b64decode(found[axis]), "<u2") for axis in "xy"], -1)
+    whole = whole.reshape(places.shape)
+    there = np.isfinite(places)
+    assert (whole[~there] == 65535).all()
+    assert found["count"] == there[..., 0].sum()
+    low, high = np.nanmin(places, (0, 1, 2, 3, 4)), np.nanmax(places, (0, 1, 2, 3, 4))
+    np.testing.assert_allclose((whole / 65534 * (high - low) + low)[there], places[there], atol=1e-3)
+    assert found["said"] == {"said": "of mine"}
+    assert {path.name for path in (page.parent / "map").iterdir()} == {"red-1"}
+
+
+def test_the_page_shows_a_part_of_what_was_found(made, tmp_path):
+    """Of a cube of some units and epochs."""
+    images = np.zeros((15, 4, 4, 3), np.uint8)
+    part = made.cube.isel(epoch=[0, 2], unit=[5, 1])
+    page = protoviz.atlas(part, tmp_path / "atlas", natural=natural(made.cube, 15), images=images)
+    (layer, *more) = [entry[0] for entry in data(page.parent, "study")["cubes"][0]["layers"]]
+    assert (layer, more) == ("stem", ["block"])
+    assert data(page.parent, "units/blue-1/stem")["photographs"] == [[11, 14]]
+
+
+IMAGES = np.zeros((15, 4, 4, 3), np.uint8)
+UNFIT = {
+    "images alone": ({"images": IMAGES}, "expected both or neither, found images alone"),
+    "natural alone": ({"natural": natural}, "expected both or neither, found natural alone"),
+    "no images": (
+        {"natural": natural, "images": IMAGES[0]},
+        r"uint8 \(N, H, W, C\), found uint8 \(4, 4, 3\)",
+    ),
+    "floats": ({"natural": natural, "images": IMAGES / 255}, "found float64"),
+    "too few": ({"natural": natural, "images": IMAGES[:14]}, "expected rows of 14 images, found row 14"),
+    "no ranks": (
+        {"natural": lambda cube, n: natural(cube, n).isel(rank=0), "images": IMAGES},
+        "natural: expected top_image",
+    ),
+    "too few units": (
+        {"natural": lambda cube, n: natural(cube, n).isel(unit=[0, 1]), "images": IMAGES},
+        "natural: units: expected some of",
+    ),
+    "too few epochs": (
+        {"natural": lambda cube, n: natural(cube, n).isel(epoch=[0, 1]), "images": IMAGES},
+        r"natural: epoch: expected some of \[0, 1\], found 3",
+    ),
+    "another network": (
+        {"natural": lambda cube, n: natural(cube, n).isel(condition=[1]), "images": IMAGES},
+        "natural: expected those of blue run 1",
+    ),
+    "no map": ({"projection": lambda cube, n: natural(cube, n)}, "projection: expected position"),
+    "an epoch too many": (
+        {"projection": lambda cube, _: placed(cube).assign_coords(epoch=[0, 1, 4])},
+        r"projection: epoch: expected some of \[0, 1, 3\], found 4",
+    ),
+    "no units": (
+        {"projection": lambda cube, _: placed(cube).drop_vars("channel")},
+        "projection: expected units with their layer and channel",
+    ),
+    "three axes": (
+        {"projection": lambda cube, _: xr.concat([placed(cube)] * 2, "axis").isel(axis=[0, 1, 2])},
+        "projection: axis: expected two",
+    ),
+}
+
+
+def placed(cube):
+    dims = ("condition", "run", "repeat", "epoch", "unit", "axis")
+    return xr.Dataset({"position": (dims, np.zeros((*cube.status.shape, 2)))}, cube.coords)
+
+
+@pytest.mark.parametrize(("given", "message"), UNFIT.values(), ids=UNFIT)
+def test_what_is_not_of_the_cube_is_not_shown(made, tmp_path, given, message):
+    cube = made.cube.reset_index("unit")
+    filled = {name: one(cube, 15) if callable(one) else one for name, one in given.items()}
+    with pytest.raises(StudyError, match=message):
+        protoviz.atlas(made.cube, tmp_path / "atlas", **filled)
+    assert not (tmp_path / "atlas").exists()
 
 
 def test_the_page_opens_in_a_browser(made, tmp_path, chromium):
