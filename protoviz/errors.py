@@ -1,6 +1,7 @@
 """The one error that users see: what was expected, what was found, where, and what to do."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 LONGEST = 300  # characters of what a library says
@@ -36,6 +37,11 @@ class StudyError(Exception):
 
 class MissingPackageError(StudyError, ImportError):
     """A package that only a part of protoviz needs is not installed."""
+
+
+def rerun() -> str:
+    """The command that runs the stages: of this repository, or of a study that `protoviz init` made."""
+    return "make repro" if Path("Makefile").is_file() else "protoviz repro"
 
 
 def said(error: BaseException, *, omit: str = "") -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from protoviz.errors import StudyError
+from protoviz.errors import StudyError, rerun
 
 
 @contextlib.contextmanager
@@ -119,7 +119,7 @@ def missing(path: str | Path) -> StudyError:
         str(path),
         expected="a file made by an earlier stage",
         found="nothing",
-        remedy="run `make repro`, which runs the stages in order",
+        remedy=f"run `{rerun()}`, which runs the stages in order",
     )
 
 

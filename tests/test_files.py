@@ -3,6 +3,7 @@
 import errno
 import pickle
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -73,9 +74,12 @@ def test_json_refuses_nan_and_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_missing_and_damaged_json(tmp_path):
-    with pytest.raises(StudyError, match="found nothing; run `make repro`"):
-        files.read_json(tmp_path / "none")
+def test_missing_and_damaged_json(tmp_path, monkeypatch):
+    """A study that `protoviz init` has made has no Makefile."""
+    for command, folder in (("make repro", Path(__file__).parents[1]), ("protoviz repro", tmp_path)):
+        monkeypatch.chdir(folder)
+        with pytest.raises(StudyError, match=f"found nothing; run `{command}`"):
+            files.read_json(tmp_path / "none")
     (tmp_path / "bad").write_text("{")
     with pytest.raises(StudyError, match="expected JSON"):
         files.read_json(tmp_path / "bad")

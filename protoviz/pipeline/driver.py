@@ -19,7 +19,7 @@ from pathlib import Path
 
 from protoviz import files, layout, machine
 from protoviz.config import params, studies
-from protoviz.errors import StudyError
+from protoviz.errors import StudyError, rerun
 from protoviz.pipeline import dvc_lock, executor, prune, resume
 from protoviz.pipeline.scheduler import Schedule
 from protoviz.report import finetuning_table
@@ -161,7 +161,7 @@ def run(schedule: Schedule, jobs: int) -> None:
             f"stage {' and '.join(failed)}",
             expected="success",
             found="the error printed above",
-            remedy="correct its cause and run `make repro` again; what is done is kept",
+            remedy=f"correct its cause and run `{rerun()}` again; what is done is kept",
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from protoviz.errors import StudyError
+from protoviz.errors import StudyError, rerun
 from protoviz.pipeline import dvc_lock, dvc_storage, verify
 
 LIMIT = 60.0  # MB, of the folder in the repository
@@ -50,7 +50,7 @@ def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
                     "the study",
                     expected="results that are up to date",
                     found="stages that have to run",
-                    remedy="run `make repro`, then publish",
+                    remedy=f"run `{rerun()}`, then publish",
                 )
             pushed = [
                 str(Path(out.fspath).relative_to(repo.root_dir))
