@@ -1,8 +1,10 @@
-"""The order of the tests, their random numbers, their one thread, and a browser.
+"""The order of the tests, their random numbers, one thread, a browser, and a process that forks programs.
 
 There is one browser for all tests of a process: Playwright runs once in one or not at all.
 """
 
+import contextlib
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ import pytest
 import torch
 
 from protoviz import machine
+from protoviz.pipeline import executor
+from tests.reference import forked
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts what runs in its background so that Ctrl-C is ignored, by all that this starts, too.
@@ -26,6 +30,23 @@ QUIET = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
+
+
+# A stage's tasks run in the stage itself, as under `make repro`, where a test does not ask for workers: these
+# take seconds to start.
+os.environ.setdefault(executor.WORKERS, "1")
+
+_open = contextlib.ExitStack()
+
+
+def pytest_configure() -> None:
+    """One zygote for all tests side by side: those who started us may have it already."""
+    if forked.ADDRESS not in os.environ:
+        _open.enter_context(forked.process())
+
+
+def pytest_unconfigure() -> None:
+    _open.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,6 +72,19 @@ def one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     assert threads == 1
+
+
+@pytest.fixture(scope="session")
+def zygote() -> forked.Zygote:
+    """What Python programs are forked from; it imports their libraries when the first one is."""
+    return forked.Zygote()
+
+
+@pytest.fixture
+def forked_workers(zygote: forked.Zygote, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker processes that a test starts are forked, too."""
+    for name, value in zygote.serving(os.environ).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from tests.reference.forked import Zygote
-from tests.reference.project import LIBRARIES
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,14 +64,6 @@ note("end")
 """
 
 ALL = {"first", "middle-a", "middle-b", "middle-c", "last", "alone"}
-
-
-@pytest.fixture(scope="module")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
-    """What the driver, DVC and the stages are forked from."""
-    started = Zygote(tmp_path_factory.mktemp("zygote"), *LIBRARIES)
-    yield started
-    started.close()
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ ADDRESS = cube.Address("keepclr", 2, 1, 4)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def forking(tmp_path_factory):
-    with project.forking(tmp_path_factory.mktemp("zygote")):
+def forking(zygote):
+    with project.forking(zygote):
         yield
 
 

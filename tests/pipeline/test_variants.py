@@ -14,8 +14,8 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def forking(tmp_path_factory):
-    with project.forking(tmp_path_factory.mktemp("zygote")):
+def forking(zygote):
+    with project.forking(zygote):
         yield
 
 

@@ -1,17 +1,21 @@
 """Starts Python programs by forking a process that has imported the libraries: in a tenth of a second.
 
-Run as a script it is that process: it imports the modules that it is told, listens at a socket, and for
-every connection forks a process that becomes the program asked for, as `python -m NAME` or `python FILE`
-would: with its arguments, folder, environment and streams. The program is killed when the process that
-asked for it dies. Our own code is not imported before the fork, so that a program runs the code of its own
-folder. All programs of one such process share its hash seed: a test that compares what two programs write,
-and would see the order of a set, starts its second one without.
+Run as a script it is that process: it listens at a socket, imports `LIBRARIES` when it is first asked, and
+for every connection forks a process that becomes the program asked for, as `python -m NAME` or `python FILE`
+would: with its arguments, folder, environment, open files and blocked signals. So do the processes that
+multiprocessing spawns. The program is killed when the process that asked for it dies. Our own code is not
+imported before the fork, so that a program runs the code of its own folder. All programs of one such process
+share its hash seed: a test that compares what two programs write, and would see the order of a set, starts
+its second one without.
 
 Programs that others start, such as DVC, come here through `sitecustomize.py` in the folder `startup`.
 """
 
 import contextlib
+import fcntl
+import functools
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -20,27 +24,48 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from pathlib import Path
 
 STARTUP = Path(__file__).parent / "startup"
 ADDRESS = "TEST_ZYGOTE"  # environment variable: the socket, for programs that others start
+LIBRARIES = (  # what stages, DVC and dask import
+    *("dask.__main__", "distributed", "distributed.cli.dask_scheduler", "distributed.cli.dask_worker"),
+    *("dvc.cli", "dvc.repo", "dvc.commands.data_sync", "dvc.commands.repro", "dvc.commands.status"),
+    *("lightly.loss", "lightly.models.modules.heads", "matplotlib.pyplot", "pytorch_lightning", "timm"),
+    *("pydantic", "ruamel.yaml", "scipy.stats", "sklearn.linear_model", "torchvision", "umap"),
+    *("xarray", "zarr"),
+)
 EARLY = {signal.SIGINT, signal.SIGTERM}
+HIGH = 512  # descriptors from here on are nobody's
+
+
+@contextlib.contextmanager
+def process():
+    """Within the block there is such a process, and this one's environment has its address."""
+    with tempfile.TemporaryDirectory(prefix="zygote-") as folder:
+        address = str(Path(folder) / "socket")
+        own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        command = [sys.executable, __file__, address]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=own, start_new_session=True
+        ) as started:
+            assert started.stdout.read() == b"ready\n"
+            os.environ[ADDRESS] = address
+            try:
+                yield
+            finally:
+                del os.environ[ADDRESS]
+                started.kill()
 
 
 class Zygote:
     """The process, as the tests use it."""
 
-    def __init__(self, folder, *modules):
-        self._address = str(folder / "zygote")
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, self._address, *modules],
-            stdout=subprocess.PIPE,
-            env={name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", ADDRESS)},
-            start_new_session=True,
-        )
-        assert self._process.stdout.read() == b"ready\n"
+    def __init__(self):
+        self._address = os.environ[ADDRESS]
 
     def serving(self, environment):
         """The same environment, but `python` is forked from this process."""
@@ -50,14 +75,8 @@ class Zygote:
     def start(self, *arguments, folder, environment, output):
         """Start `python ARGUMENTS` in a process group of its own; its output is added to a file."""
         with open(output, "ab") as file, open(os.devnull, "rb") as nothing:
-            streams = [nothing.fileno(), file.fileno(), file.fileno()]
+            streams = {0: nothing.fileno(), 1: file.fileno(), 2: file.fileno()}
             return Program(ask(self._address, arguments, folder, environment, streams, group=True))
-
-    def close(self):
-        """End it."""
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
 
 
 class Program:
@@ -82,17 +101,22 @@ class Program:
         return self.returncode
 
 
-def ask(address, arguments, folder, environment, streams, group=False):
-    """The stream that tells the process id of a new program, and then its return code."""
+def ask(address, arguments, folder, environment, opened, group=False):
+    """The stream that tells the process id of a new program, and then its return code.
+
+    `opened` are its open files: the number that it knows one by -> the number that it has here.
+    """
     said = {
         "arguments": list(map(str, arguments)),
         "folder": str(folder),
         "environment": dict(environment),
+        "opened": list(opened),
+        "blocked": [int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())],
         "group": group,
     }
     with socket.socket(socket.AF_UNIX) as asking:
         asking.connect(address)
-        socket.send_fds(asking, [json.dumps(said).encode() + b"\n"], streams)
+        socket.send_fds(asking, [json.dumps(said).encode() + b"\n"], list(opened.values()))
         return asking.makefile("rb", buffering=0)
 
 
@@ -100,16 +124,25 @@ def _serve(address):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen(64)
-        signal.signal(signal.SIGCHLD, _bury)
         print("ready", flush=True)
         os.close(1)
         os.open(os.devnull, os.O_WRONLY)
-        while True:
+        # When the other end of its input is closed, whoever began it has ended.
+        while listening in select.select([listening, sys.stdin], [], [])[0]:
             connection, _ = listening.accept()
+            _import()
             if os.fork() == 0:
                 listening.close()
                 _begin(connection)
             connection.close()
+
+
+@functools.cache
+def _import():
+    for module in LIBRARIES:
+        importlib.import_module(module)
+    gc.freeze()  # or every program would copy the pages that its first collection marks
+    signal.signal(signal.SIGCHLD, _bury)
 
 
 def _bury(*_):
@@ -121,7 +154,7 @@ def _bury(*_):
 def _begin(connection):
     """In a new process: start the program, and tell what becomes of it."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    text, streams, _, _ = socket.recv_fds(connection, 1 << 16, 3)
+    text, received, _, _ = socket.recv_fds(connection, 1 << 16, 64)
     while not text.endswith(b"\n"):
         text += connection.recv(1 << 16)
     said = json.loads(text)
@@ -129,13 +162,13 @@ def _begin(connection):
     program = os.fork()
     if program == 0:
         connection.close()
-        _become(said, streams)
+        _become(said, received)
     if said["group"]:  # here and there, whoever is first: it has its group before anyone knows its id
         with contextlib.suppress(PermissionError, ProcessLookupError):
             os.setpgid(program, program)
     threading.Thread(target=_end_with, args=(connection, program), daemon=True).start()
-    for stream in streams:
-        os.close(stream)
+    for descriptor in received:
+        os.close(descriptor)
     with contextlib.suppress(BrokenPipeError):
         connection.sendall(b"%d\n" % program)
         connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(program, 0)[1]))
@@ -149,32 +182,39 @@ def _end_with(connection, program):
             os.kill(program, signal.SIGKILL)
 
 
-def _become(said, streams):
+def _become(said, received):
     """In the program's own process: what Python does from its start to its end."""
     if said["group"]:
         os.setpgid(0, 0)
-    for descriptor, stream in enumerate(streams):
-        os.dup2(stream, descriptor)
-        os.close(stream)
+    aside = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, HIGH) for descriptor in received]
+    for descriptor in received:
+        os.close(descriptor)
+    for descriptor, number in zip(aside, said["opened"], strict=True):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(said["folder"])
     os.environ.clear()
     os.environ.update(said["environment"])
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)
+    if held.VARIABLE in os.environ:
+        held.install(json.loads(os.environ[held.VARIABLE]), said["arguments"])
     path = [one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
     kind, *arguments = said["arguments"]
-    is_module = kind == "-m"
-    sys.path[:1] = [str(Path.cwd()) if is_module else str(Path(kind).resolve().parent), *path]
-    sys.argv = arguments if is_module else [kind, *arguments]
+    is_file = kind not in ("-m", "-c")
+    sys.path[:1] = [str(Path(kind).resolve().parent) if is_file else str(Path.cwd()), *path]
+    sys.argv = [kind, *arguments] if is_file else arguments if kind == "-m" else ["-c", *arguments[1:]]
     sys.orig_argv = [sys.executable, *said["arguments"]]
     code = 0
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, EARLY)
-        if is_module:
+        signal.pthread_sigmask(signal.SIG_SETMASK, said["blocked"])
+        if is_file:
+            runpy.run_path(kind, run_name="__main__")
+        elif kind == "-m":
             runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
         else:
-            runpy.run_path(kind, run_name="__main__")
+            exec(arguments[0], {"__name__": "__main__"})
     except SystemExit as end:
         code = end.code
         if not isinstance(code, int):
@@ -190,8 +230,6 @@ def _become(said, streams):
 
 
 if __name__ == "__main__":
-    address, *modules = sys.argv[1:]
-    for module in modules:
-        __import__(module)
-    gc.freeze()  # or every program would copy the pages that its first collection marks
-    _serve(address)
+    import held
+
+    _serve(sys.argv[1])

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from protoviz.cli.main import main
-from tests.reference.forked import Zygote
 
 ROOT = Path(__file__).parents[2]
 KEEP = "keep: [0, 1, 2, 4, 6]"  # whatever the default study keeps
@@ -128,22 +127,17 @@ def environment(folder):
     return {**os.environ, **own, "PATH": path}
 
 
-LIBRARIES = (
-    *("dvc.cli", "dvc.repo", "dvc.commands.repro", "dvc.commands.status", "dvc.commands.data_sync"),
-    *("numpy", "pydantic", "ruamel.yaml", "xarray", "zarr"),
-)
 _zygote = None  # what Python programs are forked from
 
 
 @contextlib.contextmanager
-def forking(folder):
-    """Within the block, Python programs are forked from a process that has imported `LIBRARIES`."""
+def forking(zygote):
+    """Within the block, Python programs are forked from a process that has imported their libraries."""
     global _zygote
-    _zygote = Zygote(folder, *LIBRARIES)
+    _zygote = zygote
     try:
         yield
     finally:
-        _zygote.close()
         _zygote = None
 
 
