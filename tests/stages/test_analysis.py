@@ -5,6 +5,7 @@ import pytest
 
 from protoviz import files, layout
 from protoviz.errors import StudyError
+from protoviz.pipeline import executor
 from protoviz.store import zarr_io
 from protoviz.store.schema_appearance import APPEARANCE, SETTLING
 from stages import appearance, distances, findings, metrics
@@ -61,9 +62,11 @@ def test_stages_meet_in_their_files(study):
     assert len(rows) == 2 * 2 * 3
 
 
-def test_stages_write_the_same_bytes_again(study):
+@pytest.mark.usefixtures("forked_workers")
+def test_stages_write_the_same_bytes_again_also_of_workers_side_by_side(study, monkeypatch):
     analyse(study)
     before = digests(layout.DATA, layout.METRICS)
+    monkeypatch.setenv(executor.WORKERS, "2")
     distances.main(study, "clrjit", 1)
     appearance.main(study, "clrjit", 1)
     metrics.main(study, "clrjit")

@@ -133,6 +133,7 @@ def test_without_the_weights_no_prototype_is_made_and_the_old_ones_stay(study):
     assert {path: files.sha256(path) for path in folder.glob("*.safetensors")} == weights
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_prototypes_are_the_same_again_also_of_workers_side_by_side(study, tmp_path, monkeypatch):
     kept = tmp_path / "before.zarr"
     shutil.copytree(layout.STAGES_CUBE, kept)
