@@ -11,6 +11,8 @@ import torch
 
 from protoviz.models import imagenet
 
+DRAWN = 1_000_003  # numbers drawn for a tensor; a larger one repeats them, at other places of its rows
+
 
 def write(folder, name):
     """Write the file of a network to a folder and return its path."""
@@ -42,4 +44,5 @@ def _values(key, shape, generator):
     if len(shape) < 2:
         return torch.zeros(shape)
     fan_in = shape[1:].numel()
-    return torch.randn(shape, generator=generator) * (2 / fan_in) ** 0.5
+    drawn = torch.randn(min(shape.numel(), DRAWN), generator=generator) * (2 / fan_in) ** 0.5
+    return drawn.repeat(-(-shape.numel() // DRAWN))[: shape.numel()].reshape(shape).clone()
