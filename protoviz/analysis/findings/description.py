@@ -136,13 +136,9 @@ def _heading(measure: Measure) -> dict[str, Any]:
 def _values(measure: Measure, study: Study, space: Space) -> ValuesOf:
     taken = measure.take(study.measures(space))
     assert not isinstance(taken, Absent)  # what is absent is absent in every space
-    values = taken.values.isel(layer=0)
-
-    def of(condition: str) -> Floats:
-        found: Floats = values.sel(condition=condition).transpose(DRAW, schema.RUN).values
-        return found
-
-    return of
+    values = taken.values.isel(layer=0).transpose(schema.CONDITION, DRAW, schema.RUN)
+    found: dict[str, Floats] = dict(zip(values[schema.CONDITION].values, values.values, strict=True))
+    return found.__getitem__
 
 
 def _neighbours(study: Study) -> list[Space]:
