@@ -6,6 +6,7 @@ maps of each epoch that are aligned: the same unit is held near its place in the
 that on one machine the same vectors give the same map to the bit.
 """
 
+import functools
 import itertools
 import warnings
 from collections.abc import Mapping, Sequence
@@ -205,4 +206,14 @@ def _library() -> ModuleType:
             own = getattr(getattr(function, "py_func", None), "__module__", None) == module.__name__
             if own and hasattr(function, "enable_caching"):
                 function.enable_caching()
+    layouts.numba = _keeping(numba)
     return umap
+
+
+@functools.cache
+def _keeping(numba: ModuleType) -> ModuleType:
+    """The compiler for `umap.layouts`, which asks it for each map: it compiles once, and keeps that."""
+    keeping = ModuleType(numba.__name__)
+    vars(keeping).update(vars(numba))
+    vars(keeping)["njit"] = functools.cache(functools.partial(numba.njit, cache=True))
+    return keeping
