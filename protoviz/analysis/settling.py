@@ -10,6 +10,8 @@ where N_e is the distance between repeats of epoch e. Taking the noise off leave
 what was learnt; it can be negative where little was.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -31,7 +33,7 @@ def noise(between_repeats: xr.DataArray) -> xr.DataArray:
     Returns:
         With dimension step instead; NaN where a network has one repeat only.
     """
-    ends = between_repeats.drop_vars(schema.EPOCH)
+    ends = between_repeats.drop_vars(schema.EPOCH, errors="ignore")
     first = ends.isel(epoch=slice(None, -1)).rename(epoch=schema.STEP)
     second = ends.isel(epoch=slice(1, None)).rename(epoch=schema.STEP)
     return (first + second) / 2
@@ -79,7 +81,29 @@ def settling_epochs(change: Floats, epochs: NDArray[np.int64]) -> Floats:
     return np.where(whole, np.asarray(epochs, np.float64)[place], found)
 
 
-def units(store: xr.Dataset, space: dict[str, str]) -> xr.Dataset:
+def in_space(store: xr.Dataset, name: str, space: Mapping[str, str]) -> xr.Variable:
+    """A variable of a store in one space, as far as it depends on it, without its coordinates."""
+    variable = store.variables[name]
+    places = {
+        axis: store.get_index(axis).get_loc(value) for axis, value in space.items() if axis in variable.dims
+    }
+    return variable.isel(places)
+
+
+def settled(store: xr.Dataset, space: Mapping[str, str]) -> NDArray[np.float32]:
+    """The settling epochs of the units of one network, (condition, run, repeat, unit): see `units`."""
+
+    def apart(name: str) -> xr.DataArray:
+        return xr.DataArray(in_space(store, name, space)).astype(np.float64)
+
+    change = apart(schema.BETWEEN_EPOCHS)
+    if store.sizes[schema.REPEAT] > 1:
+        change = learning(change, apart(schema.BETWEEN_REPEATS))
+    table = change.transpose(schema.CONDITION, schema.RUN, schema.REPEAT, schema.UNIT, schema.STEP).values
+    return settling_epochs(table, store[schema.EPOCH].values).astype(np.float32)
+
+
+def units(store: xr.Dataset, space: Mapping[str, str]) -> xr.Dataset:
     """The store of the settling epochs of one network, in the schema of the units.
 
     Args:
@@ -90,15 +114,10 @@ def units(store: xr.Dataset, space: dict[str, str]) -> xr.Dataset:
         `settling_epoch` (condition, run, repeat, unit): from the rate without noise where there are two
         repeats, as it is where there is one.
     """
-    change = store[schema.BETWEEN_EPOCHS].sel(space).astype(np.float64)
-    if store.sizes[schema.REPEAT] > 1:
-        change = learning(change, store[schema.BETWEEN_REPEATS].sel(space).astype(np.float64))
-    table = change.transpose(schema.CONDITION, schema.RUN, schema.REPEAT, schema.UNIT, schema.STEP).values
-    settled = settling_epochs(table, store[schema.EPOCH].values)
     variable = SETTLING[SETTLING_EPOCH]
     names = [axis.name for axis in SETTLING.coordinates]
     found = xr.Dataset(
-        {variable.name: (variable.dims, settled.astype(np.float32))},
+        {variable.name: (variable.dims, settled(store, space))},
         {name: store[name].variable for name in names},
     )
     return found.assign_attrs({f"space_{name}": value for name, value in space.items()})

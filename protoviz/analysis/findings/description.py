@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from protoviz.analysis.findings import contrasts, statistics
-from protoviz.analysis.findings.measures import MEASURES, NO_UNITS, Absent, Measure
+from protoviz.analysis.findings.measures import MEASURES, NO_UNITS, Absent, Measure, Taken
 from protoviz.analysis.findings.statistics import Floats
 from protoviz.analysis.findings.study import DRAW, Space, Study
 from protoviz.analysis.kinds import GENERAL
@@ -121,8 +121,9 @@ def _of_layers(study: Study, writer: _Writer) -> list[dict[str, Any]]:
                 said["missing"] = [taken.why]
                 continue
             said["when"] = taken.when
-            values = _values(measure, part, part.main_space)
-            said["layers"].append(writer.layer(values, measure.name, layer, ratio=measure.ratio))
+            said["layers"].append(
+                writer.layer(_by_condition(taken), measure.name, layer, ratio=measure.ratio)
+            )
         for space in _neighbours(part) if writer.pairs else ():
             _add_verdicts(found, part, space, writer)
     return list(found.values())
@@ -133,9 +134,8 @@ def _heading(measure: Measure) -> dict[str, Any]:
     return {**said, "layers": [], "missing": []}
 
 
-def _values(measure: Measure, study: Study, space: Space) -> ValuesOf:
-    taken = measure.take(study.measures(space))
-    assert not isinstance(taken, Absent)  # what is absent is absent in every space
+def _by_condition(taken: Taken) -> ValuesOf:
+    """The values of the only layer."""
     values = taken.values.isel(layer=0).transpose(schema.CONDITION, DRAW, schema.RUN)
     found: dict[str, Floats] = dict(zip(values[schema.CONDITION].values, values.values, strict=True))
     return found.__getitem__
@@ -158,7 +158,9 @@ def _add_verdicts(found: Mapping[str, dict[str, Any]], study: Study, space: Spac
         said = found[measure.name]
         if axis not in measure.axes or said["missing"]:
             continue
-        values = _values(measure, study, space)
+        taken = measure.take(study.measures(space))
+        assert not isinstance(taken, Absent)  # what is absent is absent in every space
+        values = _by_condition(taken)
         last = said["layers"][-1]
         for comparison in last["comparisons"]:
             pair = comparison["first"], comparison["second"]

@@ -197,14 +197,13 @@ def _unresampled(study: Study, name: str) -> xr.Variable:
 
 def _rows(store: xr.Dataset, name: str, space: Space, names: Sequence[str]) -> NDArray[np.float64]:
     """A variable of one network in one space, (..., unit), as float64."""
-    array = store[name].isel(condition=0, run=0)
-    array = array.sel({axis: value for axis, value in space.items() if axis in array.dims})
+    array = settling.in_space(store, name, space).isel({schema.CONDITION: 0, schema.RUN: 0})
     return array.transpose(*names, schema.UNIT).values.astype(np.float64)
 
 
 def _settled(store: xr.Dataset, space: Space) -> NDArray[np.float64]:
     """The settling epoch of every unit, (repeat, unit)."""
-    return settling.units(store, space)[schema_appearance.SETTLING_EPOCH].values[0, 0].astype(np.float64)
+    return settling.settled(store, space)[0, 0].astype(np.float64)
 
 
 def _coordinates(study: Study) -> Mapping[str, object]:
@@ -224,5 +223,9 @@ def _coordinates(study: Study) -> Mapping[str, object]:
 
 def over_repeats(values: xr.DataArray, measures: xr.Dataset) -> xr.DataArray:
     """Mean over repeats, each as often as it was drawn; repeats in which no unit is live do not count."""
-    counts = measures[REPEAT_COUNTS].where(values.notnull())
-    return (values * counts).sum(schema.REPEAT) / counts.sum(schema.REPEAT).where(lambda number: number > 0)
+    # All have the same coordinates: to compare them each time would take longer than to compute.
+    bare = xr.DataArray(values.variable)
+    counts = xr.DataArray(measures[REPEAT_COUNTS].variable).where(bare.notnull())
+    mean = (bare * counts).sum(schema.REPEAT) / counts.sum(schema.REPEAT).where(lambda number: number > 0)
+    like = values.isel({schema.REPEAT: 0}, drop=True)
+    return like.copy(data=mean.transpose(*like.dims).values)
