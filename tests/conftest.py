@@ -82,7 +82,7 @@ def zygote() -> forked.Zygote:
 
 @pytest.fixture
 def forked_workers(zygote: forked.Zygote, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The worker processes that a test starts are forked, too."""
+    """The Python programs that a test starts, workers as well, are forked without being told."""
     for name, value in zygote.serving(os.environ).items():
         monkeypatch.setenv(name, value)
 

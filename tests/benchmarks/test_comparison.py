@@ -173,6 +173,7 @@ def test_every_method_makes_an_image_for_every_unit(method):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_table_from_end_to_end(tmp_path, capfd):
     target = tmp_path / "table.json"
     arguments = ["--study", "tiny", "--units", "1", "--threads", "1", "--steps", "4", "--json", str(target)]

@@ -43,6 +43,8 @@ from stages import (
 )
 from stages import checkpoints as importing
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PATTERN = "runs/{condition}/seed{run}/checkpoint-{epoch}.pth.tar"
 COLOURS = ["--mean", "0.4", "0.5", "0.6", "--std", "0.2", "0.2", "0.3"]

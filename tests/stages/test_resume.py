@@ -227,7 +227,7 @@ def test_a_changed_parameter_leaves_no_old_piece(fresh, stages, whole, second):
     assert not before.exists()
     made = miniature.hashes(fresh / STORE)
     assert made.keys() == whole.keys()
-    assert not any(made[name] == whole[name] for name in made if name.startswith("latent/c"))
+    assert not any(made[name] == whole[name] for name in made if name.startswith("image/c"))
 
 
 def test_the_orphan_of_a_killed_dvc_keeps_others_out(fresh, zygote, whole, second):

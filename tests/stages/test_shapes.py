@@ -13,6 +13,8 @@ from protoviz.report.figures.explanations import APPEARANCE
 from stages import findings, metrics
 from tests.reference import planted_shapes as planted
 
+pytestmark = pytest.mark.slow
+
 ALWAYS = {
     *("g1_prototypes", "g1_prototypes_unmasked", "g2_diversity", "g3_development", "g5_diversity_cosine"),
     *("findings", "g6_learning", "g6_rate_of_change", "g7_between_repeats", "settled_units", *APPEARANCE),
