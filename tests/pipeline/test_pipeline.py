@@ -163,7 +163,8 @@ def test_the_cube_opens_with_xarray_alone(study: Study) -> None:
 def test_a_new_condition_runs_only_what_is_new(study: Study) -> None:
     """Its own stages are run here, what sums up would be; without it again, nothing is to be done."""
     before = outputs(study)
-    write_params(study.folder, {**MINIATURE, "conditions": {**MINIATURE["conditions"], "keepclr": KEEPCLR}})
+    both = {**MINIATURE["conditions"], "keepclr": KEEPCLR}
+    write_params(study.folder, {**MINIATURE, "conditions": both}, FULL)
     stale = study.call("python", "-c", "from protoviz.pipeline import driver; print(*driver.stale())")
     summaries = {"cube", "metrics@clrjit", "metrics@keepclr", "findings", "figures"}
     summaries |= {"projection", "dataset_card", "atlas"}
@@ -186,7 +187,7 @@ def test_a_new_condition_runs_only_what_is_new(study: Study) -> None:
     assert plots.returncode == 0
     assert "failed" not in plots.stderr
 
-    write_params(study.folder, MINIATURE)
+    write_params(study.folder, MINIATURE, FULL)
     assert "Nothing to run" in study.repro().stdout
     assert outputs(study).items() >= before.items()
 
