@@ -1,4 +1,8 @@
-"""Files that exist only when they are complete: written under a temporary name, then renamed."""
+"""Files that exist only when they are complete: written under a temporary name, forced to the disk, renamed.
+
+A system may bring a new name to the disk before what the file holds, and a power cut between the two leaves
+an empty file under the right name. So whoever gives a file or a folder its name does it here (`settle`).
+"""
 
 import contextlib
 import csv
@@ -7,11 +11,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from protoviz.errors import StudyError, rerun
+
+AT_ONCE = 16  # files that are forced to the disk side by side
 
 
 @contextlib.contextmanager
@@ -19,23 +26,90 @@ def complete(target: str | Path) -> Iterator[Path]:
     """A path to write a file or a directory to; it appears as `target` only if the block succeeds.
 
     Whatever stood at `target` is replaced. On any failure nothing is left behind, so that no later
-    run trusts a half-written output.
+    run trusts a half-written output. After the block, `target` is on the disk.
 
     Raises:
         StudyError: the disk is full or not writable.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     partial = target.with_name(f".{target.name}.partial")  # one name: what a killed run left is removed
     remove(partial)
     try:
         with room(target):
             yield partial
-            if target.is_dir():  # a file is replaced in one step, a directory cannot be
-                remove(target)
-            os.replace(partial, target)
+            settle(partial, target)
     finally:
         remove(partial)
+
+
+def settle(written: Path, target: Path) -> None:
+    """Give a written file or directory its name, in place of what has it, once it is on the disk.
+
+    Args:
+        written: on the same file system as the target.
+        target: the name; its folder exists.
+    """
+    _force_all(written)
+    replaced = target.with_name(f".{target.name}.replaced.partial")
+    remove(replaced)
+    if target.is_dir():  # a file is replaced in one step; a directory goes away whole first, never bit by bit
+        os.replace(target, replaced)
+    os.replace(written, target)
+    _force(target.parent)
+    remove(replaced)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, as far as they are missing; their names are on the disk, too."""
+    missing = []
+    for folder in (path, *path.parents):
+        if folder.is_dir():
+            break
+        missing.append(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    if missing:
+        _force_each([folder.parent for folder in missing])
+
+
+def claim(path: Path) -> None:
+    """Make an empty file whose name says something; the name is on the disk."""
+    path.touch()
+    _force(path.parent)
+
+
+def revoke(path: Path) -> None:
+    """Remove a file that says something, before it becomes wrong: its name is off the disk, too."""
+    if path.exists():
+        path.unlink()
+        _force(path.parent)
+
+
+def _force_all(path: Path) -> None:
+    """Force a file, or a directory with all that is in it, to the disk."""
+    inside = [Path(folder, name) for folder, _, names in os.walk(path) for name in ("", *names)]
+    _force_each(inside or [path])
+
+
+def _force_each(paths: Sequence[Path]) -> None:
+    """Force files and folders to the disk, side by side: a file system writes its journal once for many."""
+    with ThreadPoolExecutor(min(len(paths), AT_ONCE)) as threads:
+        for _ in threads.map(_force, paths):
+            pass
+
+
+def _force(path: Path) -> None:
+    """Force the contents of a file, or the names in a folder, to the disk."""
+    if path.is_symlink():  # all there is of it is a name in its folder
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that knows no such thing
+            raise
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

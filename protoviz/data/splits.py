@@ -11,7 +11,6 @@ fresh clone, or are those of another revision, they are made again when they are
 """
 
 import fcntl
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,10 +127,10 @@ def _require_pixels(directory: Path) -> None:
                     found=f"others at {settings.path}" if settings.path else "others on this machine",
                     remedy="put them back, or run `dvc repro --force dataset && make repro`",
                 )
+            files.revoke(directory / PRESENT)  # it may tell of the pixels of another revision, which go now
             for path in sorted(again.iterdir(), key=lambda path: path.name == PRESENT):
                 if path.name not in (CLASSES, RECORD):
-                    files.remove(directory / path.name)
-                    os.replace(path, directory / path.name)
+                    files.settle(path, directory / path.name)
         finally:
             files.remove(again)
 

@@ -80,12 +80,12 @@ def pieces(out: str | Path, also: Mapping[str, Any] = MappingProxyType({})) -> I
                     _discard(other)
             if used.exists() and depends == fingerprint.recorded(stage):
                 _discard(folder)  # DVC has what they were for; to run again is to compute again
-            used.unlink(missing_ok=True)
-            folder.mkdir(exist_ok=True)
+            files.revoke(used)
+            files.make_folder(folder)
             for junk in folder.rglob(UNFINISHED):
                 _discard(junk)
             yield folder
-            used.touch()
+            files.claim(used)
 
 
 def publish(source: Path, out: str | Path) -> None:
@@ -120,7 +120,7 @@ def _base(address: str) -> Path:
 
 @contextlib.contextmanager
 def _temporary(out: Path) -> Iterator[Path]:
-    out.parent.mkdir(parents=True, exist_ok=True)
+    files.make_folder(out.parent)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.", suffix=".partial") as folder:
         yield Path(folder).absolute()
 
@@ -128,7 +128,7 @@ def _temporary(out: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def _alone(base: Path, address: str) -> Iterator[None]:
     """Hold the lock of a stage. The system releases it when the process ends, however it ends."""
-    base.mkdir(parents=True, exist_ok=True)
+    files.make_folder(base)
     with open(base / "lock", "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -171,12 +171,12 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
 def write_shard(path: str | Path, address: Address, shard: Shard) -> None:
     """Write all prototypes of one (condition, run, repeat, epoch), after checking them.
 
-    Latents are left out of a cube that keeps none.
+    Each of its files is on the disk before it has its name. Latents are left out of a cube that keeps none.
 
     Raises:
         StudyError: the cube has no such shard, or shapes, types or values do not fit the template.
     """
-    group = zarr.open_group(path, mode="r+")
+    group = zarr.open_group(zarr_io.LastingStore(path), mode="r+")
     position = _position(group, address, str(path))
     arrays = {field.name: np.asarray(getattr(shard, field.name)) for field in fields(shard)}
     kept = {name: values for name, values in arrays.items() if name != schema.LATENT or name in group}

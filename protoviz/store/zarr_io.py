@@ -17,7 +17,9 @@ Whoever reads a store with xarray alone goes on with other libraries, so it hold
 * A manifest tells whether files are as they were written; see `manifest`.
 """
 
+import asyncio
 import json
+import uuid
 import warnings
 from pathlib import Path
 
@@ -25,6 +27,8 @@ import numpy as np
 import xarray as xr
 import zarr
 from zarr.codecs import ZstdCodec
+from zarr.core.buffer import Buffer
+from zarr.storage import LocalStore
 
 from protoviz import files
 from protoviz.errors import StudyError
@@ -32,6 +36,30 @@ from protoviz.store import attributes, manifest, schema
 from protoviz.store.manifest import METADATA
 
 COMPRESSOR = ZstdCodec(level=9, checksum=True)  # without the checksum, damaged bytes are read in silence
+
+
+class LastingStore(LocalStore):
+    """A store on disk whose files are there, whole, also after a power cut, or not at all.
+
+    Zarr's own gives a file its name without forcing it to the disk. In a store that becomes visible as a
+    whole (`files.complete`) that does no harm; it does where single files say that something is done.
+    """
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Write a file, as Zarr asks for it."""
+        await asyncio.to_thread(self.set_sync, key, value)
+
+    def set_sync(self, key: str, value: Buffer) -> None:
+        """The same, for callers that wait."""
+        target = self.root / key
+        files.make_folder(target.parent)
+        # A name of its own: a worker that a cluster has given up for lost may write the same file.
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
+        try:
+            partial.write_bytes(value.as_buffer_like())
+            files.settle(partial, target)
+        finally:
+            files.remove(partial)
 
 
 def write_dataset(path: str | Path, dataset: xr.Dataset, store: schema.Store | None = None) -> None:

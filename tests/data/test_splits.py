@@ -133,6 +133,32 @@ def test_pixels_of_another_revision_are_not_taken_for_these(made: Path, tmp_path
     assert np.array_equal(splits.load(directory, "test").images, splits.load(made, "test").images)
 
 
+def test_pixels_that_are_being_replaced_are_nobodys(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ends between two splits leaves those of two revisions: neither may take them."""
+    directory = tmp_path / "images"
+    splits.make(directory, settings(seed=1))
+    other = shutil.copytree(directory, tmp_path / "other")
+    for name in ("classes.json", "images.json"):
+        shutil.copy(made / name, directory)
+    settle = files.settle
+
+    def end(written: Path, target: Path) -> None:
+        settle(written, target)
+        if target.name == "reference.npy":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "settle", end)
+    with pytest.raises(KeyboardInterrupt):
+        splits.load(directory, "test")
+    monkeypatch.setattr(files, "settle", settle)
+    for name in ("classes.json", "images.json"):
+        shutil.copy(other / name, directory)
+    for split, images in everything(other).items():
+        assert np.array_equal(everything(directory)[split], images), split
+
+
 def test_images_that_have_changed_at_their_source_are_refused(made: Path, tmp_path: Path) -> None:
     clone = shutil.copytree(made, tmp_path / "images", ignore=shutil.ignore_patterns(*PIXELS))
     record = json.loads((clone / "images.json").read_text())
