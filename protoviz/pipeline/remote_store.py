@@ -22,7 +22,7 @@ from zarr.core.buffer import Buffer, BufferPrototype
 
 from protoviz import digests, layout
 from protoviz.errors import StudyError
-from protoviz.pipeline import dvc_lock
+from protoviz.pipeline import dvc_lock, fetching
 from protoviz.store import manifest, schema
 
 Parsed = TypeVar("Parsed")
@@ -49,7 +49,7 @@ def open_published(
     """
     top = str(repo).rstrip("/")
     lock_file = f"{top}/{dvc_lock.LOCK_FILE}"
-    outs = dvc_lock.parse(_read(lock_file), lock_file).outputs
+    outs = dvc_lock.parse(fetching.read(lock_file), lock_file).outputs
     if str(store) not in outs:
         stores = sorted(path for path in outs if path.endswith(".zarr"))
         raise StudyError(
@@ -92,7 +92,7 @@ class Objects:
             StudyError: there is no such object, it is damaged, or more or less came than was asked for.
         """
         where = dvc_lock.object_path(self.root, digest)
-        content = _read(where, start, end)
+        content = fetching.read(where, start, end)
         if content is None:
             raise StudyError(
                 where,
@@ -198,31 +198,6 @@ class PublishedStore(Store):
         names = {key[len(folder) :].split("/")[0] for key in self.files if key.startswith(folder)}
         for name in sorted(names):
             yield name
-
-
-def _read(where: str, start: int | None = None, end: int | None = None) -> bytes | None:
-    """The bytes of a file, or of a part of it; None where there is no such file.
-
-    Raises:
-        StudyError: it cannot be reached.
-    """
-    import aiohttp
-    import fsspec
-
-    try:
-        system, path = fsspec.core.url_to_fs(where)
-        if start is not None and start < 0 and system.protocol == ("file", "local"):
-            start = max(0, system.size(path) + start)
-        return bytes(system.cat_file(path, start=start, end=end))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, ImportError, TimeoutError, aiohttp.ClientError) as error:
-        raise StudyError.of(
-            error,
-            where,
-            expected="a file that can be read",
-            remedy="check the address, and that the server is there",
-        ) from error
 
 
 def _limits(part: ByteRequest | None) -> tuple[int | None, int | None]:

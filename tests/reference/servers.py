@@ -128,6 +128,27 @@ def nginx(folder, scratch):
         yield f"http://127.0.0.1:{port}"
 
 
+def s3_environment(url):
+    """What tells a client of S3 to ask a server on loopback, and nothing else: the environment variables."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",  # it would ask an address of Amazon's machines
+        "AWS_CONFIG_FILE": f"{os.devnull}/none",
+        "AWS_SHARED_CREDENTIALS_FILE": f"{os.devnull}/none",
+    }
+
+
+@contextlib.contextmanager
+def s3(scratch):
+    """A server that speaks S3, without any bucket: its address, and the lines that it logs, one a request."""
+    port, log = free_port(), scratch / "s3.log"
+    with started([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port, log):
+        yield f"http://127.0.0.1:{port}", lambda: log.read_text().splitlines()
+
+
 @contextlib.contextmanager
 def sshd(scratch):
     """A real OpenSSH server that lets this user in by a key: port, user, key file."""
