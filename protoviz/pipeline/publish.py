@@ -6,9 +6,11 @@ The default remote is a folder of the repository: git keeps every publication fo
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from protoviz import layout
 from protoviz.errors import StudyError, rerun
-from protoviz.pipeline import dvc_lock, dvc_storage, verify
+from protoviz.pipeline import dvc_lock, dvc_storage, fetching, verify
 
 LIMIT = 60.0  # MB, of the folder in the repository
 
@@ -67,23 +69,46 @@ def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
                         path, expected="no damage", found=str(problem), remedy="run `protoviz verify`"
                     )
             if not dry_run:
-                repo.push()
-                missing = repo.status(cloud=True)
-                if missing:
-                    raise StudyError(
-                        "the remote",
-                        expected="all outputs",
-                        found=f"without {', '.join(missing)}",
-                        remedy="publish again",
-                    )
-    except DvcException as error:
+                _push(repo)
+                if not inside:
+                    _leave_lock(repo.cloud.get_remote_odb())
+    except (DvcException, *fetching.failures()) as error:
         raise StudyError.of(
             error,
             "the default remote of DVC",
             expected="one that can be written to",
-            remedy="correct .dvc/config, or `dvc remote modify`",
+            remedy="correct .dvc/config (`dvc remote modify`), or the credentials",
         ) from error
     return shares
+
+
+def _push(repo: Any) -> None:
+    """Push all outputs, and see that all of them have arrived.
+
+    Raises:
+        StudyError: some have not.
+    """
+    repo.push()
+    missing = repo.status(cloud=True)
+    if missing:
+        raise StudyError(
+            "the remote",
+            expected="all outputs",
+            found=f"without {', '.join(missing)}",
+            remedy="publish again",
+        )
+
+
+def _leave_lock(objects: Any) -> None:
+    """Put dvc.lock beside a remote that is called `published`: its folder is then read like a repository.
+
+    Args:
+        objects: DVC's, of the remote.
+    """
+    system = objects.fs
+    remote = system.parent(system.parent(objects.path))
+    if system.name(remote) == layout.PUBLISHED.name:
+        system.put_file(dvc_lock.LOCK_FILE, system.join(system.parent(remote), dvc_lock.LOCK_FILE))
 
 
 def _count(
