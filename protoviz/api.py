@@ -25,7 +25,7 @@ from protoviz.store import cube, schema
 from protoviz.store.cube_dataset import dataset
 from protoviz.synthesis.search import prototypes
 
-LEARNT = ("generator", "deepsim")  # priors with weights
+LEARNT = ("natural", "generator", "deepsim")  # priors with weights
 
 
 def units(model: nn.Module | str, *, size: Size | None = None) -> list[Layer]:
@@ -73,12 +73,13 @@ def synthesize(
             what its first convolution takes; without one, the number of `mean` and `std`, or 3.
         units: "layer", "layer:3", "layer:0-15", several of these, or a mapping layer -> channels (None: all;
             an array (K, C): directions in the space of the layer's channels).
-        prior: what makes images of latents: "fourier", "pixels", "generator", "deepsim", or any object with
-            `latent_size`, `image_size` and `render` (`protoviz.ImagePrior`).
+        prior: what makes images of latents: "fourier", "pixels", "natural", "generator", "deepsim", or any
+            object with `latent_size`, `image_size` and `render` (`protoviz.ImagePrior`).
         preset: "fast", "natural", "paper", "as-written" or "fourier" (`protoviz.PRESETS`); by default
             "fourier" for priors without weights, "fast" for the others.
         size: height and width of the images, px: a number for squares, or (H, W); by default the model's own.
-        weights: of the prior, a path or address, for "generator" and "deepsim".
+        weights: of the prior, a path or address, for "generator" and "deepsim", and for "natural" in place of
+            those that come with it.
         state: of the model, a path or address of a file with its weights, as a trainer wrote it: a state
             dict or whatever holds one, of torch.save or safetensors, or a folder of these. Weights that the
             units do not depend on may be missing. Without one, a model by name has fresh weights.
@@ -233,7 +234,7 @@ def _prior(
             "weights",
             expected="none, as the prior is an object with its own",
             found=str(weights),
-            remedy="leave them out, or name the prior: 'generator' or 'deepsim'",
+            remedy="leave them out, or name the prior: 'natural', 'generator' or 'deepsim'",
         )
     _require_prior(prior, subject.channels, device)
     return prior

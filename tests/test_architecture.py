@@ -48,7 +48,18 @@ MAY_IMPORT = {
     ),
     "api": (*LEAVES, "config", "models", "store", "synthesis"),
     "notebook": (*LEAVES, "config", "models", "store", "synthesis", "analysis", "report", "api"),
-    "cli": (*LEAVES, "config", "api", "data", "models", "pipeline", "report", "store", "synthesis"),
+    "cli": (
+        *LEAVES,
+        "config",
+        "api",
+        "data",
+        "learning",
+        "models",
+        "pipeline",
+        "report",
+        "store",
+        "synthesis",
+    ),
     "__main__": ("cli",),
     "protoviz": (),  # its __init__ imports what it exports when that is first used
 }

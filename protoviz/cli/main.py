@@ -5,7 +5,7 @@ import os
 import sys
 
 from protoviz import __version__
-from protoviz.cli import data
+from protoviz.cli import data, train_prior
 from protoviz.errors import StudyError
 
 PAPER = ("paper", "paper-b", "as-written")  # presets of the studies of the paper
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--mean", type=float, nargs="+", help="of the images' values in [0, 1], one a channel")
     init.add_argument("--std", type=float, nargs="+", help="their deviation")
     init.add_argument("--images", metavar="FOLDER", help="of photographs, one folder for each class")
-    init.add_argument("--prior", default="fourier", help="fourier (default) or pixels")
+    init.add_argument("--prior", default="fourier", help="fourier (default), natural or pixels")
     init.add_argument("--title", help="named on every figure")
 
     update = networks.add_parser(
@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     synthesize.add_argument("--key", help="of the state dict in that file, where several fit")
     synthesize.add_argument("--prefix", help="of the model's names in it, where several fit")
     synthesize.add_argument(
-        "--prior", default="fourier", help="fourier (default), pixels, generator or deepsim"
+        "--prior", default="fourier", help="fourier (default), natural, pixels, generator or deepsim"
     )
     synthesize.add_argument("--weights", metavar="FILE", help="of the prior: a path or an address")
     synthesize.add_argument("--preset", help="fast, natural, paper, as-written or fourier")
@@ -110,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", metavar="FOLDER", default="prototypes", help="for the images (default: prototypes)"
     )
     data.add_parsers(networks)
+    train_prior.add_parser(networks)
 
     atlas = networks.add_parser("atlas", help="show the atlas in a browser, to this machine alone")
     atlas.set_defaults(run=_atlas)

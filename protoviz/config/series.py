@@ -90,7 +90,9 @@ class SeriesStudy(Section):
                 raise invalid("nothing but `name`", sorted(unknown)[0], at=f"conditions.{name}")
         if self.prior.name == "generator":
             raise invalid(
-                "fourier, pixels or deepsim", "generator, which this study does not train", at="prior.name"
+                "fourier, pixels, natural or deepsim",
+                "generator, which this study does not train",
+                at="prior.name",
             )
         if (self.images is None) != (self.natural is None):
             raise invalid("both images and natural, or null for both", "one of them", at="natural")

@@ -149,10 +149,15 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
     if len(names) < 2:
         found = f"one, {names[0]!r}" if names else "none"
         raise _unusable(folder, "at least two sub-folders, one for each class", found)
-    return {name: _images(folder / name) for name in names}
+    return {name: image_files(folder / name) for name in names}
 
 
-def _images(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
+    """The image files of a folder and of the folders in it, in alphabetical order.
+
+    Raises:
+        StudyError: there are none.
+    """
     files = sorted(
         Path(place, name) for place, _, names in os.walk(folder) for name in names if not name.startswith(".")
     )

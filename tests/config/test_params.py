@@ -224,7 +224,11 @@ def test_parameters_cannot_be_changed() -> None:
         ("synthesis/objective/position", "middle", "synthesis.objective.position"),
         ("synthesis/precision", "float16", "synthesis.precision: expected 'float32', 'bfloat16' or 'auto'"),
         ("synthesis/batch_size", 0, "synthesis.batch_size"),
-        ("prior/name", "gan", "prior.name: expected 'generator', 'deepsim', 'fourier' or 'pixels'"),
+        (
+            "prior/name",
+            "gan",
+            "prior.name: expected 'natural', 'generator', 'deepsim', 'fourier' or 'pixels'",
+        ),
         ("prior/name", "deepsim", "prior.weights: expected a path or URL, as prior deepsim has trained"),
         (
             "prior/weights",

@@ -82,11 +82,14 @@ class Origin:
     channels: int
     device: torch.device | str
 
-    def file(self) -> str | Path:
+    def file(self, default: str | Path | None = None) -> str | Path:
         """The weights, for a prior that has some; it brings its own image size.
 
+        Args:
+            default: those that come with the prior.
+
         Raises:
-            StudyError: none are named, or the images should be no RGB squares.
+            StudyError: there are none, or the images should be no RGB squares.
         """
         others = [f"{self.channels} channel{'s' * (self.channels != 1)}"] if self.channels != RGB else []
         others += [named(self.size)] if isinstance(self.size, tuple) else []
@@ -97,14 +100,15 @@ class Origin:
                 found=f"one of images of {' and '.join(others)}",
                 remedy="choose a prior without weights: 'fourier' or 'pixels'",
             )
-        if self.weights is None:
+        weights = default if self.weights is None else self.weights
+        if weights is None:
             raise StudyError(
                 f"image prior {self.prior!r}",
                 expected="a file with its weights, or their address",
                 found="none",
                 remedy="name one, or choose a prior without weights: 'fourier' or 'pixels'",
             )
-        return self.weights
+        return weights
 
     def extent(self) -> Size:
         """The image size, for a prior without weights.
@@ -118,7 +122,7 @@ class Origin:
                 where,
                 expected="no weights, it has no parameters",
                 found=str(self.weights or self.sha256),
-                remedy="leave the weights out, or choose 'generator' or 'deepsim'",
+                remedy="leave the weights out, or choose 'natural', 'generator' or 'deepsim'",
             )
         if self.size is None or min(sides(self.size)) < SMALLEST:
             raise StudyError(
@@ -142,8 +146,9 @@ def load(
     """An image prior of the registry.
 
     Args:
-        name: "generator" and "deepsim" have weights, "fourier" and "pixels" have none.
-        weights: path or address (https, http, file) of the weights of a prior that has some.
+        name: "natural", "generator" and "deepsim" have weights, "fourier" and "pixels" have none.
+        weights: path or address (https, http, file) of the weights of a prior that has some; those of
+            "natural" come with it, unless others are named.
         sha256: hex digest that the weights must have.
         size: image size of a prior without weights, px, a number or (H, W); the others have their
             own.
@@ -173,6 +178,16 @@ def _deepsim(origin: Origin) -> ImagePrior:
     return deepsim.load(origin.file(), origin.device, sha256=origin.sha256)
 
 
+def _natural(origin: Origin) -> ImagePrior:
+    from protoviz.models import download
+    from protoviz.models.priors import natural
+
+    source = origin.file(natural.SHIPPED)
+    if origin.weights is None:
+        return natural.load(None, origin.device, sha256=origin.sha256)
+    return natural.load(download.local(source, sha256=origin.sha256), origin.device)
+
+
 def _fourier(origin: Origin) -> ImagePrior:
     from protoviz.models.priors import fourier
 
@@ -189,5 +204,6 @@ PRIORS: dict[str, Callable[[Origin], ImagePrior]] = {
     "deepsim": _deepsim,
     "fourier": _fourier,
     "generator": _generator,
+    "natural": _natural,
     "pixels": _pixels,
 }

@@ -43,7 +43,7 @@ def test_amplitudes_fall_alike_along_rows_and_columns():
     assert found.square().mean() == pytest.approx(1, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["generator", "deepsim"])
+@pytest.mark.parametrize("name", ["generator", "deepsim", "natural"])
 @pytest.mark.parametrize(
     ("asked", "found"),
     [

@@ -1,0 +1,101 @@
+"""What photographs are to the prior `natural`: whitened features, which its decoder makes images of.
+
+The latent of an image is what is left of its thumbnail and of two maps of EfficientNet-Lite0 after principal
+components are taken of each and all are whitened together: latents of photographs have no mean and identity
+covariance, so that N(0, I) renders to something like photographs. After DeePSim (Dosovitskiy & Brox 2016),
+whose generators invert features of AlexNet; the thumbnail says where things are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from protoviz.models import efficientnet_lite0
+
+THUMBNAIL = 16  # px
+MAPS = ((2, 4), (5, 2))  # block of the network, cells along each side of its pooled map
+JUDGES = 4  # blocks 0 to 3 judge the decoder's images
+
+
+class Encoder(nn.Module):
+    """The blocks of EfficientNet-Lite0 that the latents and the loss need, frozen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        network = efficientnet_lite0.features()
+        self.stem = nn.Sequential(network.conv_stem, network.bn1)  # type: ignore[arg-type]
+        self.blocks = network.blocks
+
+    def forward(self, images: Tensor, count: int) -> list[Tensor]:
+        """The maps of the first `count` blocks of images (B, 3, H, W) in [0, 1]."""
+        x = self.stem((2 * images - 1).contiguous(memory_format=torch.channels_last))  # mean, deviation 0.5
+        maps = []
+        for block in self.blocks[:count]:  # type: ignore[index]
+            x = block(x)
+            maps.append(x)
+        return maps
+
+
+NEEDED = 1 + max(block for block, _ in MAPS)  # blocks of the encoder
+
+
+def describe(images: Tensor, maps: Sequence[Tensor]) -> list[Tensor]:
+    """What a latent is made from: the thumbnail and the pooled maps of `MAPS`, each float32 (B, D).
+
+    Args:
+        images: (B, 3, H, W) in [0, 1].
+        maps: what the `Encoder` makes of them, at least `NEEDED` blocks.
+    """
+    thumbnail = functional.interpolate(
+        images.float(), (THUMBNAIL, THUMBNAIL), mode="bilinear", antialias=True, align_corners=False
+    )
+    pooled = [functional.adaptive_avg_pool2d(maps[block].float(), cells) for block, cells in MAPS]
+    return [part.flatten(1) for part in (thumbnail, *pooled)]
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """Latent = sum over parts of (part - mean) @ matrix.
+
+    Attributes:
+        means: of each part, (D,).
+        matrices: of each part, (D, latent size).
+    """
+
+    means: list[Tensor]
+    matrices: list[Tensor]
+
+    def __call__(self, parts: Sequence[Tensor]) -> Tensor:
+        """Latents (B, latent size), float32, of the parts of a description (B, D)."""
+        three = zip(parts, self.means, self.matrices, strict=True)
+        return torch.stack([(part - mean) @ matrix for part, mean, matrix in three]).sum(0)
+
+
+def whitening(parts: Sequence[Tensor], components: Sequence[int]) -> Whitening:
+    """What makes descriptions into latents without mean and with identity covariance.
+
+    Of each part the first principal components are kept, with unit variance. What the parts have in common
+    is then taken out of all components alike: of all matrices that whiten, the symmetric one changes them
+    least (ZCA, Kessy et al. 2018, https://doi.org/10.1080/00031305.2016.1277159).
+
+    Args:
+        parts: of N images, each (N, D).
+        components: kept of each part, at most D.
+    """
+    means = [part.double().mean(0) for part in parts]
+    projections, scores = [], []
+    for part, mean, kept in zip(parts, means, components, strict=True):
+        centred = part.double() - mean
+        values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
+        projection = vectors.flip(1)[:, :kept] / values.flip(0)[:kept].clamp_min(1e-12).sqrt()
+        projections.append(projection)
+        scores.append(centred @ projection)
+    together = torch.cat(scores, 1)
+    values, vectors = torch.linalg.eigh(together.T @ together / len(together))
+    symmetric = vectors / values.clamp_min(1e-9).sqrt() @ vectors.T
+    rows = symmetric.split(list(components))
+    matrices = [(projection @ some).float() for projection, some in zip(projections, rows, strict=True)]
+    return Whitening([mean.float() for mean in means], matrices)
