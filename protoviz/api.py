@@ -25,7 +25,7 @@ from protoviz.store import cube, schema
 from protoviz.store.cube_dataset import dataset
 from protoviz.synthesis.search import prototypes
 
-LEARNT = ("natural", "generator", "deepsim")  # priors with weights
+_RECIPES = {"natural": "gentle", "generator": "fast", "deepsim": "fast"}  # "fourier" for all others
 
 
 def units(model: nn.Module | str, *, size: Size | None = None) -> list[Layer]:
@@ -75,8 +75,8 @@ def synthesize(
             an array (K, C): directions in the space of the layer's channels).
         prior: what makes images of latents: "fourier", "pixels", "natural", "generator", "deepsim", or any
             object with `latent_size`, `image_size` and `render` (`protoviz.ImagePrior`).
-        preset: "fast", "natural", "paper", "as-written" or "fourier" (`protoviz.PRESETS`); by default
-            "fourier" for priors without weights, "fast" for the others.
+        preset: "fast", "natural", "gentle", "paper", "as-written" or "fourier" (`protoviz.PRESETS`); by
+            default "fourier" for priors without weights, "gentle" for "natural", "fast" for the others.
         size: height and width of the images, px: a number for squares, or (H, W); by default the model's own.
         weights: of the prior, a path or address, for "generator" and "deepsim", and for "natural" in place of
             those that come with it.
@@ -107,7 +107,7 @@ def synthesize(
         StudyError: whatever is wrong with these, before any time is spent.
     """
     on = compute.available(str(device))
-    recipe = synthesis.changed(preset or ("fast" if _is_learnt(prior) else "fourier"), changes)
+    recipe = synthesis.changed(preset or _preset(prior), changes)
     subject, taken = network(
         model,
         size=size,
@@ -212,11 +212,12 @@ def _checkpoint(model: nn.Module | str, state: str | Path | None, epoch: int) ->
     return "imagenet" if model.startswith("imagenet:") else schema.checkpoint_name(0)
 
 
-def _is_learnt(prior: str | base.ImagePrior) -> bool:
-    """Whether a prior has weights."""
+def _preset(prior: str | base.ImagePrior) -> str:
+    """The recipe that serves most with a prior."""
     if isinstance(prior, str):
-        return prior in LEARNT
-    return isinstance(prior, nn.Module) and any(True for _ in prior.parameters())
+        return _RECIPES.get(prior, "fourier")
+    learnt = isinstance(prior, nn.Module) and any(True for _ in prior.parameters())
+    return "fast" if learnt else "fourier"
 
 
 def _prior(

@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         "--prior", default="fourier", help="fourier (default), natural, pixels, generator or deepsim"
     )
     synthesize.add_argument("--weights", metavar="FILE", help="of the prior: a path or an address")
-    synthesize.add_argument("--preset", help="fast, natural, paper, as-written or fourier")
+    synthesize.add_argument("--preset", help="fast, natural, gentle, paper, as-written or fourier")
     synthesize.add_argument("--steps", type=_positive, help="of ascent (default: the preset's)")
     synthesize.add_argument("--repeats", type=_positive, help="images of each unit (default: the preset's)")
     synthesize.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, ...")

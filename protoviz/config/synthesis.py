@@ -9,6 +9,8 @@ A preset is nothing but numbers: every recipe runs through the same code.
                 the usual one: it sets the contrast of the images, and so the distances between them
     natural     softer images, nearer to what the prior makes, of latents at most twice as long as usual:
                 that of the default study
+    gentle      more and smaller steps than `natural`, in a smaller ball: for the prior `natural`, which burns
+                out beyond twice the usual length
     fourier     for images that no network has learnt to make (Q3, Q4)
 """
 
@@ -171,6 +173,12 @@ PRESETS: dict[str, Synthesis] = {
         update={
             "start": Start(pool=2048, top=1, sigma=1.0),
             "ascent": Ascent(steps=20, lr=0.2, longest=2.0, damping=0.0),
+        }
+    ),
+    "gentle": _FAST.model_copy(
+        update={
+            "start": Start(pool=2048, top=1, sigma=1.0),
+            "ascent": Ascent(steps=40, lr=0.1, longest=1.5, damping=0.0),
         }
     ),
     "paper": _PAPER,
