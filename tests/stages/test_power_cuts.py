@@ -12,7 +12,6 @@ import pytest
 from protoviz import layout
 from protoviz.store import schema
 from tests.reference import miniature, power
-from tests.reference.forked import Zygote
 from tests.reference.power import Cut
 
 STORE = str(layout.prototypes("clrjit", 1))
@@ -39,14 +38,6 @@ def study(tmp_path_factory):
     few = {**miniature.CHANGES["train"], "epochs": EPOCHS[-1], "keep": list(EPOCHS)}
     miniature.write_params(made, {**miniature.CHANGES, "train": few})
     return made
-
-
-@pytest.fixture(scope="module")
-def zygote(tmp_path_factory):
-    libraries = ("torchvision", "pydantic", "ruamel.yaml", "xarray", "zarr")
-    started = Zygote(tmp_path_factory.mktemp("zygote"), *libraries)
-    yield started
-    started.close()
 
 
 @pytest.fixture(scope="module")
