@@ -39,7 +39,10 @@ def name_of(requirement: str) -> str:
 def declared(*extras: str) -> set[str]:
     """The distributions that the package asks for, with some extras."""
     asked = [*DECLARED["project"]["dependencies"], *(one for extra in extras for one in EXTRAS[extra])]
-    return {name_of(one) for one in asked} - {"protoviz"}
+    found = {name_of(one) for one in asked} - {"protoviz"}
+    for others in re.findall(r"protoviz\[([\w,]+)\]", " ".join(asked)):
+        found |= declared(*others.split(","))
+    return found
 
 
 @cache
@@ -82,8 +85,8 @@ def test_one_module_needs_the_extra_for_training() -> None:
 
 def test_the_extra_for_development_is_what_checks_and_tests_use() -> None:
     used = distributions(imported_by_files("tests", "benchmarks"))
-    tools = declared("train", "dev") - declared("train")
-    assert used <= declared("train", "dev")
+    tools = declared("dev") - declared(*(set(EXTRAS) - {"dev"}))
+    assert used <= declared("dev")
     texts = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__))
     texts += (ROOT / "Makefile").read_text()
     commands = {tool for tool in tools if re.search(rf"^[@\t]*{tool}\b", texts, re.MULTILINE)}
@@ -94,7 +97,7 @@ def test_the_extra_for_development_is_what_checks_and_tests_use() -> None:
 
 def test_every_requirement_has_a_lower_bound_that_the_lock_file_keeps() -> None:
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)", LOCK, re.MULTILINE))
-    for one in [*DECLARED["project"]["dependencies"], *EXTRAS["train"], *EXTRAS["dev"]]:
+    for one in [*DECLARED["project"]["dependencies"], *(one for extra in EXTRAS.values() for one in extra)]:
         name = name_of(one)
         if name in ("protoviz", "pydantic-core"):  # pydantic asks for one version of its core
             continue
@@ -149,7 +152,7 @@ def test_a_wheel_says_what_it_needs_and_gives_a_command(wheel: zipfile.ZipFile) 
     said = message_from_bytes(about["METADATA"])
     asked = said.get_all("Requires-Dist") or []
     assert {name_of(one) for one in asked if "extra ==" not in one} == declared()
-    assert said.get_all("Provides-Extra") == ["train", "dev"]
+    assert set(said.get_all("Provides-Extra") or []) == set(EXTRAS)
     assert b"protoviz = protoviz.cli.main:main" in about["entry_points.txt"]
     assert callable(import_module("protoviz.cli.main").main)
 
