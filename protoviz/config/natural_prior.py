@@ -1,4 +1,4 @@
-"""The settings by which the image prior `natural` is trained, and those of the one that comes with protoviz."""
+"""The settings that train the image prior `natural`, and those of the one that comes with protoviz."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal

@@ -96,7 +96,9 @@ def initial(shape: Shape, draws: torch.Generator) -> Natural:
             assert layer.bias is not None
             layer.bias.zero_()
         # The first images are grey with little contrast.
-        decoder.layers[-2].weight.mul_(0.1)
+        painter = decoder.layers[-2]
+        assert isinstance(painter, nn.Conv2d)
+        painter.weight.mul_(0.1)
     return decoder
 
 
