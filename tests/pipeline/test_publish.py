@@ -282,14 +282,14 @@ class TestRemoved:
         assert not [name for name in project.ran(study) if name.startswith(("train", "synthesize"))]
 
     def test_removed_run_leaves_nothing(self, study):
-        project.change(study, "runs: [1, 2]", "runs: [2]")
+        project.change(study, project.RUNS, "runs: [2]")
         printed = project.done(study, "python", "-m", "protoviz", "repro")
         assert "data/checkpoints/clrjit-1: removed" in printed
         assert not list((study / "data").glob("*/*-1*"))
 
     def test_added_run_runs_only_its_own_stages(self, study):
         project.ran(study)
-        project.change(study, "runs: [1, 2]", "runs: [1, 2, 3]")
+        project.change(study, project.RUNS, "runs: [1, 2, 3]")
         project.done(study, "python", "-m", "protoviz", "repro")
         items = [f"{stage}@{c}-3" for stage in ("synthesize", "train") for c in ("clrjit", "keepclr")]
         assert sorted(project.ran(study)) == sorted(

@@ -14,7 +14,7 @@ import pytest
 from protoviz.cli.main import main
 
 ROOT = Path(__file__).parents[2]
-KEEP = "keep: [0, 1, 2, 4, 6]"  # whatever the default study keeps
+KEEP, RUNS = "keep: [0, 1, 2, 4, 6]", "runs: [1, 2]"  # whatever those of the default study are
 
 PIPELINE = """
 stages:
@@ -181,7 +181,9 @@ def create(folder):
     (folder / "make.py").write_text(MAKE)
     for name in ("params.yaml", ".gitignore", ".gitattributes", ".dvcignore"):
         shutil.copy(ROOT / name, folder)
-    change(folder, re.search(r"keep: \[.*\]", (ROOT / "params.yaml").read_text())[0], KEEP)
+    for own in (KEEP, RUNS):
+        name = own.partition(":")[0]
+        change(folder, re.search(rf"\b{name}: \[.*?\]", (ROOT / "params.yaml").read_text())[0], own)
     shutil.copytree(
         ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache", "config.local")
     )
