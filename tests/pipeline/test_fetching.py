@@ -18,6 +18,10 @@ class Faulty(servers.Ranged):
 
     plan: list[int | str] = []  # noqa: RUF012 - of the class, as each request has a handler of its own
 
+    def do_HEAD(self):
+        self.server.requests.append((self.path, "HEAD"))
+        return super().do_HEAD()
+
     def do_GET(self):
         what = self.plan.pop(0) if self.plan else 0
         if what == 0:
@@ -114,6 +118,12 @@ def test_what_does_not_pass_is_told_at_once(server, status, message):
         fetching.read(where)
     assert "attempts" not in str(caught.value)
     assert len(requests) == 1
+
+
+def test_a_whole_file_is_one_request(server):
+    where, _, requests = server
+    assert fetching.read(where) == CONTENT
+    assert requests == [("/bucket/a", None)]
 
 
 def test_no_such_file_is_none(server):
