@@ -9,31 +9,45 @@ from PIL import Image, ImageDraw, ImageFont
 
 TILE = 96  # px, at least: smaller images are enlarged by a whole number, so that captions can be read
 GAP, CAPTION = 4, 14  # px
+COLUMNS = 16  # of a sheet of several groups, at most
 
 
-def contact_sheet(images: NDArray[np.uint8], captions: Sequence[str]) -> Image.Image:
-    """A sheet with about as many columns as rows.
+def contact_sheet(
+    images: NDArray[np.uint8], captions: Sequence[str], groups: Sequence[int] | None = None
+) -> Image.Image:
+    """A sheet with about as many columns as rows; of several groups, each begins a row.
 
     Args:
         images: (N, H, W, 3), row by row.
         captions: of each; one that is too long loses its beginning.
+        groups: how many images belong together, such as those of a layer; by default all.
     """
+    groups = groups or [len(images)]
     count, height, width, _ = images.shape
     enlarged = max(1, ceil(TILE / max(height, width)))
     wide, high = enlarged * width, enlarged * height
-    columns = ceil(sqrt(count))
-    rows = ceil(count / columns)
+    columns = ceil(sqrt(count)) if len(groups) == 1 else min(max(groups), COLUMNS)
+    places = _places(groups, columns)
+    rows = places[-1][0] + 1
     sheet = Image.new(
         "RGB", (columns * (wide + GAP) + GAP, rows * (high + CAPTION + GAP) + GAP), (255, 255, 255)
     )
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default()
-    for position, (image, caption) in enumerate(zip(images, captions, strict=True)):
-        row, column = divmod(position, columns)
+    for (row, column), image, caption in zip(places, images, captions, strict=True):
         left, top = GAP + column * (wide + GAP), GAP + row * (high + CAPTION + GAP)
         tile = Image.fromarray(image).resize((wide, high), Image.Resampling.NEAREST)
         sheet.paste(tile, (left, top))
         draw.text((left, top + high + 1), _fitting(caption, wide, font), fill=(0, 0, 0), font=font)
     return sheet
+
+
+def _places(groups: Sequence[int], columns: int) -> list[tuple[int, int]]:
+    """Row and column of each image, group after group."""
+    places, first = [], 0
+    for size in groups:
+        places += [(first + place // columns, place % columns) for place in range(size)]
+        first = places[-1][0] + 1
+    return places
 
 
 def _fitting(caption: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:

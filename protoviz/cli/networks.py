@@ -108,8 +108,10 @@ def _write_pictures(folder: Path, made: "xr.Dataset") -> list[tuple[str, ...]]:
         which = f"{layer}:{channel}" if activations.shape[1] == 1 else f"{layer}:{channel} ({number})"
         captions.append(which if status == schema.Status.CONVERGED else f"{which} {named}")
         rows.append((layer, str(channel), str(number), f"{activations[unit, repeat]:.4g}", named, name))
+    layers = made[schema.LAYER].to_numpy().tolist()
+    groups = [layers.count(layer) * activations.shape[1] for layer in dict.fromkeys(layers)]
     with files.complete(folder / SHEET) as partial:
-        contact_sheet(images.reshape(-1, *images.shape[2:]), captions).save(partial, "PNG")
+        contact_sheet(images.reshape(-1, *images.shape[2:]), captions, groups).save(partial, "PNG")
     return rows
 
 

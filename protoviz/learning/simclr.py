@@ -27,6 +27,7 @@ try:
     from lightly.loss import NTXentLoss
     from lightly.models.modules.heads import SimCLRProjectionHead
     from pytorch_lightning.callbacks import TQDMProgressBar
+    from pytorch_lightning.plugins.environments import LightningEnvironment
 except ImportError as error:
     raise MissingPackageError.of(
         error,
@@ -106,23 +107,26 @@ def train(
     module = _SimClr(network, settings, augment, condition, run)
     recorder = _Recorder(module, on_epoch, state)
     on_terminal = sys.stderr.isatty()
-    trainer = lightning.Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=[device.index or 0] if device.type == "cuda" else 1,
-        max_epochs=settings.epochs,
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=on_terminal,
-        callbacks=[
-            recorder,
-            TQDMProgressBar() if on_terminal else _LogLines(f"{condition} run {run}", recorder),
-        ],
-    )
-    try:
-        trainer.fit(module, loader, ckpt_path=_sound(state), weights_only=True)
-    except SystemExit:  # which Lightning makes of Ctrl-C
-        raise KeyboardInterrupt from None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The `srun` command")  # where Slurm is installed
+        trainer = lightning.Trainer(
+            accelerator="gpu" if device.type == "cuda" else "cpu",
+            devices=[device.index or 0] if device.type == "cuda" else 1,
+            max_epochs=settings.epochs,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=on_terminal,
+            plugins=[LightningEnvironment()],  # this process trains alone, also where Slurm is installed
+            callbacks=[
+                recorder,
+                TQDMProgressBar() if on_terminal else _LogLines(f"{condition} run {run}", recorder),
+            ],
+        )
+        try:
+            trainer.fit(module, loader, ckpt_path=_sound(state), weights_only=True)
+        except SystemExit:  # which Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from None
     return recorder.history
 
 
