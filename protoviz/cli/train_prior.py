@@ -11,7 +11,7 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=train_prior)
     parser.add_argument("photographs", metavar="FOLDER|TAR", help="of images, in folders or not")
     parser.add_argument("--out", metavar="FILE", required=True, help="for the weights")
-    parser.add_argument("--steps", type=int, help="(default: as the one that comes with protoviz)")
+    parser.add_argument("--steps", type=int, help="before those with an adversary (default: 2500)")
     parser.add_argument("--seed", type=int, help="of all random numbers (default: 0)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, ...")
     parser.add_argument("--threads", type=int, default=1, help="(default: 1)")

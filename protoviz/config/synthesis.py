@@ -178,7 +178,7 @@ PRESETS: dict[str, Synthesis] = {
     "gentle": _FAST.model_copy(
         update={
             "start": Start(pool=2048, top=1, sigma=1.0),
-            "ascent": Ascent(steps=40, lr=0.1, longest=1.5, damping=0.0),
+            "ascent": Ascent(steps=64, lr=0.1, longest=1.5, damping=0.0),
         }
     ),
     "paper": _PAPER,

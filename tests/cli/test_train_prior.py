@@ -37,6 +37,7 @@ def photographs(tmp_path):
 def test_from_photographs_to_a_prior(monkeypatch, capsys, tmp_path, photographs):
     small = natural_prior.natural_prior(
         {"components": (2, 2, 2), "widths": (4, 4), "image_size": 32, "photograph_size": 40, "crops": 1}
+        | {"adversary_steps": 1}
     )
     monkeypatch.setattr(natural_prior, "NATURAL", small)
     out = tmp_path / "mine.safetensors"
@@ -64,3 +65,9 @@ def test_what_it_cannot_use_ends_in_one_line(monkeypatch, capsys, tmp_path, phot
         assert (printed, status) == ("", 1)
         assert message in error
         assert not out.exists()
+
+
+def test_the_help_says_how_many_steps_are_the_default(monkeypatch, capsys):
+    printed, _, status = run(monkeypatch, capsys, "--help")
+    assert status == 0
+    assert f"(default: {natural_prior.NATURAL.steps})" in " ".join(printed.split())

@@ -1,6 +1,7 @@
 """The prior `natural`: its file comes with the package, and what is no such file is refused."""
 
 from importlib import resources
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from protoviz.errors import StudyError
 from protoviz.models.priors import base, generator, natural
 from protoviz.store import attributes
 
+CARD = Path(__file__).parents[3] / "docs" / "natural_prior.md"
 SMALL = natural.Shape(latent_size=10, widths=(8, 6, 4), image_size=16)
 
 
@@ -29,6 +31,7 @@ def test_the_file_comes_with_the_package(shipped):
     assert natural.SHIPPED.stat().st_size < 12e6
     assert shipped.sha256 == natural.SHA256 == files.sha256(natural.SHIPPED)
     assert (shipped.latent_size, shipped.image_size) == (384, 64)
+    assert f"SHA-256 `{natural.SHA256}`" in CARD.read_text(), "the card describes another file"
 
 
 def test_latents_of_every_usual_length_render_to_images(shipped):
