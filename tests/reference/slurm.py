@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 
-from tests.reference import servers
+from tests.reference import orphans, servers
 
 CPUS = 2  # jobs at a time
 DEVICES = ("/dev/null", "/dev/zero")  # what stands for their GPUs
@@ -38,6 +38,7 @@ def cluster(scratch):
     (scratch / "cgroup.conf").write_text("CgroupAutomount=no\n")
     environment = {"SLURM_CONF": str(configuration)}
     with contextlib.ExitStack() as stack:
+        stack.enter_context(orphans.ended(f"SLURM_CONF={configuration}"))  # jobs, too
         # --force: the folders of tests are for their owner alone, which munged warns of
         files = [f"--{name}-file={scratch}/munge.{name}" for name in ("log", "pid", "seed")]
         authority = [munged, "--foreground", "--force", f"--socket={asked}", f"--key-file={key}", *files]

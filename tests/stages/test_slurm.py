@@ -13,7 +13,7 @@ import time
 import pytest
 
 from protoviz import layout
-from tests.reference import miniature, slurm
+from tests.reference import miniature, orphans, slurm
 
 # It is not imported here: it would take over Ctrl-C.
 installed = importlib.util.find_spec("dask_jobqueue") is not None
@@ -110,3 +110,31 @@ def test_a_cancelled_job_is_replaced_and_the_hashes_are_the_same(study, example,
     )
     assert alone.returncode == 0, alone.stderr
     assert miniature.hashes(study / STORE) == made
+
+
+# A process that leaves its group and session, as daemons do, and a test that starts it and waits.
+DAEMON = "import os, time; os.setsid(); time.sleep(3600)"
+KILLED = f"""
+import subprocess, sys, time
+from tests.reference import orphans
+
+with orphans.ended("TEST_MARK=" + sys.argv[1]):
+    subprocess.Popen([sys.executable, "-c", {DAEMON!r}], env={{"TEST_MARK": sys.argv[1]}})
+    print("started", flush=True)
+    time.sleep(3600)
+"""
+
+
+def test_what_a_killed_test_has_started_ends_with_it(tmp_path):
+    """Else a Slurm and its jobs would stay on the machine."""
+    mark = f"TEST_MARK={tmp_path}"
+    own = {**os.environ, "PYTHONPATH": str(miniature.ROOT)}
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    with subprocess.Popen(command, env=own, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "started\n"
+        assert len(orphans.marked(mark)) == 1
+        process.kill()
+    deadline = time.monotonic() + SECONDS
+    while orphans.marked(mark):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
