@@ -27,7 +27,7 @@ try:
     from lightly.loss import NTXentLoss
     from lightly.models.modules.heads import SimCLRProjectionHead
     from pytorch_lightning.callbacks import TQDMProgressBar
-    from pytorch_lightning.plugins.environments import LightningEnvironment
+    from pytorch_lightning.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
 except ImportError as error:
     raise MissingPackageError.of(
         error,
