@@ -156,7 +156,9 @@ class _SimClr(lightning.LightningModule):
         self, network: resnet.ResNet18, settings: SimClr, augment: Augment, condition: str, run: int
     ) -> None:
         super().__init__()
-        self.network, self.settings, self.augment = network, settings, augment
+        # A third faster on CPUs, and what GPUs multiply fastest.
+        self.network = network.to(memory_format=torch.channels_last)
+        self.settings, self.augment = settings, augment
         self.address = (condition, run)
         features = network.units["layer4"]
         with torch.random.fork_rng(devices=[]):
@@ -180,7 +182,8 @@ class _SimClr(lightning.LightningModule):
         return loss
 
     def _view(self, batch: Tensor, draws: torch.Generator) -> Tensor:
-        return draw_views(batch, self.augment, self.settings.view_size, draws)
+        views = draw_views(batch, self.augment, self.settings.view_size, draws)
+        return views.contiguous(memory_format=torch.channels_last)
 
     def configure_optimizers(self) -> Any:
         """SGD over all parameters and a cosine to zero, stepped once an epoch (T4)."""
