@@ -61,7 +61,7 @@ def prototype_grids(
     page.frame(
         "Prototypes by layer" + (", each within its receptive field" if masked else ", in full"),
         "The image that drives each unit most"
-        + (", times the mask of its layer." if masked else ".")
+        + (", fading to grey outside of it." if masked else ".")
         + f" {sample.checkpoint(epoch).capitalize()}, run {sample.run}.",
         [
             title,

@@ -19,7 +19,7 @@ Masks = Mapping[str, xr.Dataset | None]
 class Drawn:
     """Prototypes of some units of one layer, condition and epoch."""
 
-    images: Images  # (units, y, x, rgb), times the mask where there is one
+    images: Images  # (units, y, x, rgb), masked where there is a mask
     activation: npt.NDArray[np.float32]  # (units,)
     alive: npt.NDArray[np.bool_]  # (units,), whether there is a prototype
     mask: Mask | None  # (y, x)
