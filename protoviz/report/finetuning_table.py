@@ -53,6 +53,8 @@ def _row(name: str, cells: Iterable[str], indent: int) -> Iterator[str]:
 
 def _number(effect: Mapping[str, Any]) -> str:
     """A value with its interval, or with what chance gives; in brackets where it does not agree."""
+    if effect["value"] is None:
+        return "[not defined]"
     text = f"{effect['value']:.2f}"
     if effect["low"] is not None:
         text += f" ({effect['low']:.2f} .. {effect['high']:.2f})"

@@ -76,8 +76,7 @@ def clusters(
     space: Space, states: Sequence[str], layers: Sequence[str], settings: Projection
 ) -> list[Effect]:
     """Q7, first claim: the silhouette of layers, and of blocks of layers, at each state."""
-    blocks = [layer.split(".")[0] for layer in layers]
-    groupings = {"silhouette of layers": layers, "silhouette of blocks": blocks}
+    groupings = {"silhouette of layers": layers, "silhouette of blocks": blocks(layers)}
     return _silhouettes(space, states, groupings, settings)
 
 
@@ -119,6 +118,21 @@ def depth_differences(
         some, own = Space(space.name, space.points[:, units]), [layers[int(unit)] for unit in units]
         found += _differences(some, states, own, settings, f", {depth} layers")
     return found
+
+
+def blocks(layers: Sequence[str]) -> list[str]:
+    """The block that each unit's layer belongs to: so much of its name that no block has most of the units.
+
+    "layer1" of "layer1.0.conv2", "blocks.3" of "blocks.3.0.conv_pw".
+    """
+    parts = [layer.split(".") for layer in layers]
+    names = list(layers)
+    for length in range(max(map(len, parts), default=0), 0, -1):
+        shorter = [".".join(part[:length]) for part in parts]
+        if 2 * max(map(shorter.count, set(shorter))) > len(layers):
+            break
+        names = shorter
+    return names
 
 
 def depths(layers: Sequence[str]) -> list[str]:

@@ -75,7 +75,10 @@ def clustering(distances: Distances, labels: Labels, permutations: int, rng: Rng
     """The silhouette of groups, against that of permuted labels.
 
     Resampling points would put copies of a point into its own group, at distance zero: there is no interval.
+    Of a single group there is no silhouette: NaN.
     """
+    if len(np.unique(labels)) < 2:
+        return Estimate(*[np.nan] * 5)
     value = silhouette(distances, labels)
     null = np.array([silhouette(distances, rng.permutation(labels)) for _ in range(permutations)])
     return Estimate(value, np.nan, np.nan, float(null.mean()), _p(value, null))

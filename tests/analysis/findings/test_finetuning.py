@@ -61,6 +61,33 @@ def test_layers_and_states_that_lie_apart_are_found_in_every_space():
     assert findings["Q7b by depth"]["agrees"].endswith(" of 36")  # as Q7b, of three groups each
 
 
+def test_blocks_are_what_names_begin_with_as_long_as_no_block_has_most_units():
+    resnet = [
+        "conv1",
+        "layer1.0.conv1",
+        "layer1.0.conv2",
+        "layer2.0.conv1",
+        "layer2.0.conv2",
+        "layer3.0.conv1",
+    ]
+    assert finetuning.blocks(resnet) == ["conv1", "layer1", "layer1", "layer2", "layer2", "layer3"]
+    efficient = [
+        "conv_stem",
+        "blocks.0.0.conv_dw",
+        "blocks.0.0.conv_pw",
+        "blocks.1.0.conv_pw",
+        "blocks.1.1.conv_pw",
+    ]
+    assert finetuning.blocks(efficient) == ["conv_stem", "blocks.0", "blocks.0", "blocks.1", "blocks.1"]
+    assert finetuning.blocks(["a.b", "a.b", "a.b"]) == ["a.b"] * 3
+
+
+def test_of_a_single_layer_there_is_no_silhouette_and_the_table_says_so():
+    found = finetuning.collect(ABOUT, [space()], STATES, ["one"] * 32, SETTINGS)
+    assert all(effect["value"] is None for effect in found["findings"][0]["effect"])
+    assert "[not defined]" in table(found)
+
+
 def test_depths_are_thirds_of_the_layers_in_their_order():
     layers = ["stem", "stem", "b", "a", "a", "c", "d", "head"]
     early, middle, late = "early", "middle", "late"
