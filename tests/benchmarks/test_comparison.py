@@ -151,9 +151,9 @@ def test_diversity_agrees_only_within_the_repeats():
 
 def test_missing_study_is_said_before_any_time_is_spent(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match="make repro"):
+    with pytest.raises(SystemExit, match="run `protoviz repro`"):
         synthesis.main(["--study", "default"])
-    with pytest.raises(SystemExit, match="make repro"):
+    with pytest.raises(SystemExit, match="run `protoviz repro`"):
         diversity.main([])
     with pytest.raises(StudyError, match="did you mean 'default'"):
         subjects.load("defalt", "x", torch.device("cpu"))
