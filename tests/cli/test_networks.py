@@ -96,7 +96,8 @@ def test_the_store_is_what_synthesize_returns(folder):
 def test_the_sheet_shows_all(folder):
     sheet = Image.open(folder / "units.png")
     side = 3 * 33  # px: enlarged by a whole number
-    assert sheet.size == (3 * (side + GAP) + GAP, 2 * (side + CAPTION + GAP) + GAP)
+    # two units and one, in two repeats: each layer begins a row
+    assert sheet.size == (4 * (side + GAP) + GAP, 2 * (side + CAPTION + GAP) + GAP)
     first = np.asarray(Image.open(folder / "features.0_1_0.png")).repeat(3, 0).repeat(3, 1)
     assert np.array_equal(np.asarray(sheet)[GAP : GAP + side, GAP : GAP + side], first)
     caption = np.asarray(sheet)[GAP + side : GAP + side + CAPTION, GAP : GAP + side]

@@ -185,7 +185,7 @@ class TestFeatures:
     def test_the_embedder_s_are_those_of_the_network_written_out(self, published, tmp_path, size):
         stored = np.stack(load_sample_images().images)[:, 100 : 100 + size, 200 : 200 + size]
         shown = torch.from_numpy(stored).permute(0, 3, 1, 2).float() / 255
-        side = (160, 160)
+        side = (128, 128)
         whole = functional.interpolate(shown, side, mode="bilinear", antialias=True)
         wanted = written_out(published, normal(whole))[0].mean((2, 3))
         setting = embedders.Setting(tmp_path / "none", "cpu", 1, 1)

@@ -48,7 +48,7 @@ def test_masks_are_laid_over(made):
     cube = made.cube.sel(condition="blue", run=1, repeat=0, epoch=3).sel(layer="stem")
     mask = made.field.mask.sel(condition="blue", run=1, epoch=3, layer="stem").values
     live = np.flatnonzero(cube.status == schema.Status.CONVERGED)[0]
-    expected = np.rint(cube.image.values[live] * mask[..., None])
+    expected = np.rint(128 + (cube.image.values[live] - 128.0) * mask[..., None])  # it fades to grey
     np.testing.assert_allclose(shown(ax)[live * (SIZE + 1) :][:SIZE], expected, atol=1)
 
 
