@@ -7,8 +7,14 @@ from graphlib import TopologicalSorter
 # Core-seconds of each stage of the default study, measured on two x86 cores. Only their ratios count,
 # for the order and for the time left; a stage that is not named takes 10.
 SECONDS = {
-    "dataset": 25, "reference": 60, "generator": 90, "train": 90, "synthesize": 60, "distances": 50,
-    "synthesize_stages": 60, "figures": 20,
+    "dataset": 25,
+    "reference": 60,
+    "generator": 90,
+    "train": 90,
+    "synthesize": 60,
+    "distances": 50,
+    "synthesize_stages": 60,
+    "figures": 20,
 }
 OTHERWISE = 10
 
