@@ -25,8 +25,6 @@ from protoviz.store import cube, schema
 from protoviz.store.cube_dataset import dataset
 from protoviz.synthesis.search import prototypes
 
-_RECIPES = {"natural": "gentle", "generator": "fast", "deepsim": "fast"}  # "fourier" for all others
-
 
 def units(model: nn.Module | str, *, size: Size | None = None) -> list[Layer]:
     """The layers of a network whose channels are units: convolutions, linear layers, and what they make up.
@@ -215,7 +213,7 @@ def _checkpoint(model: nn.Module | str, state: str | Path | None, epoch: int) ->
 def _preset(prior: str | base.ImagePrior) -> str:
     """The recipe that serves most with a prior."""
     if isinstance(prior, str):
-        return _RECIPES.get(prior, "fourier")
+        return synthesis.suited(prior)
     learnt = isinstance(prior, nn.Module) and any(True for _ in prior.parameters())
     return "fast" if learnt else "fourier"
 

@@ -86,7 +86,9 @@ def init(arguments: Namespace) -> None:
     built = zoo.load(arguments.model, arguments=keywords(arguments.arg))
     size = arguments.size or built.size
     mean, std = _colours(arguments, built)
-    recipe = synthesis.changed("fourier", {"repeats": 2, "levels": 64, "keep_latents": False})
+    learnt = arguments.prior in synthesis.SUITED  # of other priors, latents are as large as images
+    changes = {"repeats": 2, "levels": 64, "keep_latents": learnt}
+    recipe = synthesis.changed(synthesis.suited(arguments.prior), changes)
     untrained = arguments.untrained
     if epochs[0] == 0:
         untrained, word = beginnings.starts_untrained([one[0] for one in found.values()], given=untrained)

@@ -201,6 +201,15 @@ PRESETS: dict[str, Synthesis] = {
 }
 
 
+SUITED = {"natural": "gentle", "generator": "fast", "deepsim": "fast"}
+"""Image prior that has learnt images -> the preset that suits it; "fourier" suits the others."""
+
+
+def suited(prior: str) -> str:
+    """The preset that suits an image prior, by its name."""
+    return SUITED.get(prior, "fourier")
+
+
 def changed(preset: str, changes: Mapping[str, Any]) -> Synthesis:
     """A preset with changes, checked: `changed("fast", {"ascent": {"steps": 50}, "repeats": 1})`.
 

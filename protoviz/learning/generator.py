@@ -19,6 +19,7 @@ from torch.nn import functional
 from protoviz import seeding
 from protoviz.config.learning import Generator
 from protoviz.errors import StudyError
+from protoviz.learning.whitening import principal_components
 from protoviz.models import resnet
 from protoviz.models.priors.generator import Decoder, Shape
 from protoviz.progress import track
@@ -132,10 +133,7 @@ def whiten(description: Tensor, dimensions: int) -> Tensor:
         float32 (N, dimensions) with identity covariance.
     """
     centred = (description - description.mean(0)).double()
-    covariance = centred.T @ centred / len(centred)
-    values, vectors = torch.linalg.eigh(covariance)
-    values, vectors = values.flip(0)[:dimensions], vectors.flip(1)[:, :dimensions]
-    return (centred @ vectors / values.clamp_min(1e-12).sqrt()).float()
+    return (centred @ principal_components(centred, dimensions)).float()
 
 
 def _as_images(rows: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from protoviz.learning.whitening import principal_components
 from protoviz.models import efficientnet_lite0
 
 THUMBNAIL = 16  # px
@@ -89,10 +90,8 @@ def whitening(parts: Sequence[Tensor], components: Sequence[int]) -> Whitening:
     projections, scores = [], []
     for part, mean, kept in zip(parts, means, components, strict=True):
         centred = part.double() - mean
-        values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
-        projection = vectors.flip(1)[:, :kept] / values.flip(0)[:kept].clamp_min(1e-12).sqrt()
-        projections.append(projection)
-        scores.append(centred @ projection)
+        projections.append(principal_components(centred, kept))
+        scores.append(centred @ projections[-1])
     together = torch.cat(scores, 1)
     values, vectors = torch.linalg.eigh(together.T @ together / len(together))
     symmetric = vectors / values.clamp_min(1e-9).sqrt() @ vectors.T

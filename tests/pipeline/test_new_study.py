@@ -17,7 +17,7 @@ import stages
 from protoviz import files, layout
 from protoviz.callbacks import Checkpoints
 from protoviz.cli import main as cli
-from protoviz.config import params, studies
+from protoviz.config import params, studies, synthesis
 from protoviz.config.finetuning import Maps
 from protoviz.config.series import SeriesStudy
 from protoviz.models import checkpoints, resnet
@@ -335,6 +335,20 @@ def test_bad_input(trained, monkeypatch, capsys, tmp_path, change, said):
         )
     assert said in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_a_prior_gets_the_recipe_that_suits_it(trained, monkeypatch, tmp_path):
+    monkeypatch.chdir(trained)
+    given = ("--model", "net.py:Net", "--checkpoints", PATTERN, "--size", 24, "--channels", 1, *COLOURS)
+    recipes = {}
+    for prior in ("fourier", "natural"):
+        command("init", tmp_path / prior, *given, "--prior", prior)
+        read = studies.parse(params.read(tmp_path / prior / "params.yaml"), "params.yaml")
+        assert read.prior.name == prior
+        recipes[prior] = read.synthesis
+    changes = {"repeats": 2, "levels": 64}
+    assert recipes["natural"] == synthesis.changed("gentle", changes)
+    assert recipes["fourier"] == synthesis.changed("fourier", {**changes, "keep_latents": False})
 
 
 def test_how_images_were_normalised_has_to_be_said(trained, monkeypatch, capsys, tmp_path):

@@ -50,7 +50,7 @@ def exchange(path: Path) -> None:
 def test_a_damaged_sheet_is_named_and_the_rest_works(damaged: Visit, copy: Path) -> None:
     for epoch, harm in ((0, remove), (1, cut), (2, scramble), (5, exchange)):
         harm(copy / f"sheets/clrjit-1/0/{epoch}/layer1.webp")
-    page = damaged.open("#/grid/clrjit/1/0/5/layer1")
+    page = damaged.open("#/grid/clrjit/1/0/5/layer1?mask=own")
     note = page.locator(".pane .note")
     for epoch in (5, 2, 1, 0):
         note.get_by_text(f"sheets/clrjit-1/0/{epoch}/layer1.webp").wait_for()
@@ -67,7 +67,7 @@ def test_a_damaged_sheet_is_named_and_the_rest_works(damaged: Visit, copy: Path)
 
 def test_a_damaged_sheet_of_a_unit_leaves_its_curves(damaged: Visit, copy: Path) -> None:
     cut(copy / "units/clrjit-1/layer1/3.webp")
-    page = damaged.open("#/unit/clrjit/1/layer1/3")
+    page = damaged.open("#/unit/clrjit/1/layer1/3?mask=own")
     assert "units/clrjit-1/layer1/3.webp is missing or damaged" in page.locator(".note").first.inner_text()
     assert page.locator(".curve path").count() == 4
     damaged.go("#/unit/clrjit/1/layer1/4")
@@ -76,7 +76,7 @@ def test_a_damaged_sheet_of_a_unit_leaves_its_curves(damaged: Visit, copy: Path)
 
 def test_damaged_numbers_are_named(damaged: Visit, copy: Path) -> None:
     (copy / "data/units/clrjit-1/layer1.js").unlink()
-    page = damaged.open("#/grid/clrjit/1/0/5/layer1")
+    page = damaged.open("#/grid/clrjit/1/0/5/layer1?mask=own")
     assert "data/units/clrjit-1/layer1.js is missing or damaged" in page.locator("#messages").inner_text()
     page.get_by_label("layer", exact=True).select_option("layer2")
     damaged.settle()
@@ -183,9 +183,9 @@ def test_of_two_that_are_missing_the_sheet_is_named_first(damaged: Visit, copy: 
         (copy / name).unlink()
     damaged.page.add_init_script(LATE.replace("LATE", late if late == "veils" else "sheets|units"))
     said = " is missing or damaged; the rest of the atlas goes on working."
-    page = damaged.open("#/grid/clrjit/1/0/5/layer1")
+    page = damaged.open("#/grid/clrjit/1/0/5/layer1?mask=own")
     assert page.locator(".pane .note").inner_text() == missing[1] + said
-    page = damaged.open("#/unit/clrjit/1/layer1/3")
+    page = damaged.open("#/unit/clrjit/1/layer1/3?mask=own")
     assert page.locator(".unit > .note").all_inner_texts() == [missing[0] + said, missing[2] + said]
 
 
@@ -200,7 +200,7 @@ def test_a_browser_without_webp_is_told(chromium: Any, rich: str) -> None:
         });
         window.createImageBitmap = () => Promise.reject(new Error("no such format"));"""
     )
-    visited.open("#/grid")
+    visited.open("#/grid?mask=own")
     # The mask cannot be shown either; the sheet is named, whichever is refused first.
     assert "sheets/clrjit-1/0/5/layer1.webp is missing or damaged" in page.locator(".pane .note").inner_text()
     page.locator("#messages").get_by_text(
@@ -235,7 +235,7 @@ def test_what_was_not_computed_is_said(chromium: Any, study: Any) -> None:
     served = Served(study.bare)
     page = chromium.new_page(viewport={"width": 1280, "height": 800})
     visited = watched(page, served.address)
-    visited.open("#/grid")
+    visited.open("#/grid?mask=own")
     sorts = page.get_by_label("sorted by").locator("option").all_inner_texts()
     assert sorts == ["channel", "activation", "change"]
     assert page.get_by_label("sorted by").get_attribute("title") is None

@@ -131,11 +131,11 @@ def test_scripts_deliver_json(tmp_path: Path) -> None:
     assert path.read_text().isascii()
 
 
-def test_numbers_are_short_and_gaps_are_none() -> None:
+def test_numbers_are_short_and_gaps_are_none(tmp_path: Path) -> None:
     values = np.array([[1.23456, np.nan], [np.inf, 1e-9]], np.float32)
     assert scripts.numbers(values) == [[1.235, None], [None, 1e-9]]
     with pytest.raises(ValueError, match="not JSON compliant"):
-        scripts.write(Path("nowhere"), "x", float("nan"))
+        scripts.write(tmp_path, "x", float("nan"))
 
 
 def test_curves_of_layers_whose_names_end_alike_are_told_apart() -> None:

@@ -1,0 +1,18 @@
+"""Principal components of unit variance, which latents of learnt image priors are made of."""
+
+import torch
+from torch import Tensor
+
+
+def principal_components(centred: Tensor, kept: int) -> Tensor:
+    """What projects points on their first principal components, each scaled to unit variance.
+
+    Args:
+        centred: float64 (N, D), points without their mean.
+        kept: components, at most min(N, D).
+
+    Returns:
+        float64 (D, kept).
+    """
+    values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
+    return vectors.flip(1)[:, :kept] / values.flip(0)[:kept].clamp_min(1e-12).sqrt()
