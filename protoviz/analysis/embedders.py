@@ -106,11 +106,12 @@ def reference(setting: Setting) -> Embedder:
 def efficientnet_lite0(setting: Setting) -> Embedder:
     """Average-pooled features of EfficientNet-Lite0, trained on ImageNet, which is installed as a package.
 
-    Whole images are brought to 128 px (bilinear, antialiased); see models/efficientnet_lite0.py.
+    Whole images are brought to 96 px, those larger than 112 px to 128 px (bilinear, antialiased); see
+    models/efficientnet_lite0.py.
     """
     from protoviz.models import efficientnet_lite0 as lite0
 
-    return _network(lite0.features(), _Input(lite0.MEAN, lite0.STD, lite0.EMBEDDING_SIZE), setting)
+    return _network(lite0.features(), _Input(lite0.MEAN, lite0.STD, lite0.embedding_size), setting)
 
 
 def imagenet(name: str, setting: Setting) -> Embedder:
@@ -119,16 +120,19 @@ def imagenet(name: str, setting: Setting) -> Embedder:
 
     space = networks.NETWORKS[name.removesuffix(UNTRAINED)]
     network = networks.load(name, setting.weights)
-    return _network(network, _Input(space.mean, space.std, space.size), setting)
+    return _network(network, _Input(space.mean, space.std, lambda *sides: space.size), setting)
 
 
 @dataclass(frozen=True)
 class _Input:
-    """What a network takes: mean and deviation of RGB in [0, 1], and its size in px; None: any."""
+    """What a network takes: mean and deviation of RGB in [0, 1], and squares of which size.
+
+    `size`: height and width of images, px -> the side to which they are brought; None: they stay as they are.
+    """
 
     mean: Sequence[float]
     std: Sequence[float]
-    size: int | None
+    size: Callable[[int, int], int] | None
 
 
 def _network(model: "torch.nn.Module", takes: _Input, setting: Setting) -> Embedder:
@@ -158,9 +162,10 @@ def _network(model: "torch.nn.Module", takes: _Input, setting: Setting) -> Embed
     def shown(images: Images, scale: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
         values = sent(images).flatten(1).float()
         normal = torch.addcmul(offset, values, scale).view(images.shape).permute(0, 3, 1, 2)
-        if takes.size is not None and images.shape[1:3] != (takes.size, takes.size):
-            size = (takes.size, takes.size)
-            normal = functional.interpolate(normal, size, mode="bilinear", antialias=True)
+        sides = images.shape[1:3]
+        wanted = sides if takes.size is None else (takes.size(*sides),) * 2
+        if sides != wanted:
+            normal = functional.interpolate(normal, wanted, mode="bilinear", antialias=True)
         return normal.to(dtype, memory_format=torch.channels_last)
 
     def embed(images: Images, mask: Mask | None = None) -> Vectors:

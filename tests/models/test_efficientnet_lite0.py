@@ -181,11 +181,13 @@ class TestFeatures:
         torch.testing.assert_close(folded(images), given[0], rtol=1e-4, atol=1e-4)
         assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
 
-    @pytest.mark.parametrize("size", [lite0.EMBEDDING_SIZE, 64])
-    def test_the_embedder_s_are_those_of_the_network_written_out(self, published, tmp_path, size):
+    @pytest.mark.parametrize(("size", "brought_to"), [(64, 96), (96, 96), (112, 96), (113, 128), (200, 128)])
+    def test_the_embedder_s_are_those_of_the_network_written_out(
+        self, published, tmp_path, size, brought_to
+    ):
         stored = np.stack(load_sample_images().images)[:, 100 : 100 + size, 200 : 200 + size]
         shown = torch.from_numpy(stored).permute(0, 3, 1, 2).float() / 255
-        side = (128, 128)
+        side = (brought_to, brought_to)
         whole = functional.interpolate(shown, side, mode="bilinear", antialias=True)
         wanted = written_out(published, normal(whole))[0].mean((2, 3))
         setting = embedders.Setting(tmp_path / "none", "cpu", 1, 1)
