@@ -120,7 +120,7 @@ def imagenet(name: str, setting: Setting) -> Embedder:
 
     space = networks.NETWORKS[name.removesuffix(UNTRAINED)]
     network = networks.load(name, setting.weights)
-    return _network(network, _Input(space.mean, space.std, lambda *sides: space.size), setting)
+    return _network(network, _Input(space.mean, space.std, lambda *_: space.size), setting)
 
 
 @dataclass(frozen=True)

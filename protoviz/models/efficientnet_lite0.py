@@ -26,9 +26,10 @@ SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 MEAN = STD = (0.5, 0.5, 0.5)
 FEATURES = 1280
 
-# Images are embedded at one of these sizes, px, not at the classifier's 224: of images as small as prototypes it
-# separates nearly as well, 4 to 8 times as fast. At 224, 160, 128, 96 px: nearest neighbour of the same class among
-# 1,500 images of CIFAR-10 0.60, 0.63, 0.62, 0.58; AUC of same against other class 0.75, 0.74, 0.73, 0.72.
+# Images are embedded at one of these sizes, px, not at the classifier's 224: of images as small as prototypes
+# it separates nearly as well, 4 to 8 times as fast. At 224, 160, 128, 96 px: nearest neighbour of the same
+# class among 1,500 images of CIFAR-10 0.60, 0.63, 0.62, 0.58; AUC of same against other class 0.75, 0.74,
+# 0.73, 0.72.
 SMALL, LARGE = EMBEDDING_SIZES = 96, 128
 _SMALL_UP_TO = 112  # px of the longer side: in the middle between them
 
@@ -90,7 +91,7 @@ def features() -> nn.Module:
 
 
 def embedding_size(height: int, width: int) -> int:
-    """The size, px, at which images are embedded: the nearer one of `EMBEDDING_SIZES` to their longer side."""
+    """The size, px, at which images are embedded: that of `EMBEDDING_SIZES` nearer to their longer side."""
     return SMALL if max(height, width) <= _SMALL_UP_TO else LARGE
 
 

@@ -182,9 +182,7 @@ class TestFeatures:
         assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
 
     @pytest.mark.parametrize(("size", "brought_to"), [(64, 96), (96, 96), (112, 96), (113, 128), (200, 128)])
-    def test_the_embedder_s_are_those_of_the_network_written_out(
-        self, published, tmp_path, size, brought_to
-    ):
+    def test_the_embedder_s_are_those_of_the_network_written_out(self, published, tmp_path, size, brought_to):
         stored = np.stack(load_sample_images().images)[:, 100 : 100 + size, 200 : 200 + size]
         shown = torch.from_numpy(stored).permute(0, 3, 1, 2).float() / 255
         side = (brought_to, brought_to)

