@@ -1,6 +1,7 @@
 # make repro   install, run the study, print its findings
 # make test    install, run the tests
 # make atlas   build the page on which all prototypes can be looked at, and open it
+# make docs    build the documentation site
 # make bench   how fast prototypes are made, against other ways, in one table
 # Needs Python 3.11 or later, git and make; everything else comes into .venv from requirements.lock.
 
@@ -18,7 +19,7 @@ export UV_HTTP_TIMEOUT := 120
 # Stages or tests side by side, such as `make repro JOBS=4`; by default one for each core.
 JOBS ?=
 
-.PHONY: help repro test quick check bench figures atlas verify publish lock install clean
+.PHONY: help repro test quick check docs bench figures atlas verify publish lock install clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -44,7 +45,12 @@ check: install
 	ruff check
 	ruff format --check
 	mypy
+	@$(MAKE) --no-print-directory docs
 	@$(MAKE) --no-print-directory test
+
+# Runs the tutorials, and is strict about links and names; build/site/index.html opens from the folder.
+docs: install
+	@NO_MKDOCS_2_WARNING=1 python -W ignore -m mkdocs build --quiet
 
 # Some tens of minutes on two cores; `make bench DEVICE=cuda` on a GPU.
 bench: install

@@ -105,12 +105,20 @@ def _comment(values: CommentedMap, name: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "null" if value is None else json.dumps(value) if isinstance(value, list | dict | bool) else str(value)
+    return (
+        "null"
+        if value is None
+        else json.dumps(value)
+        if isinstance(value, list | dict | bool)
+        else str(value)
+    )
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:
     lines = ["| parameter | default study | meaning |", "|---|---|---|"]
-    return "\n".join([*lines, *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)])
+    return "\n".join(
+        [*lines, *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)]
+    )
 
 
 def recipes() -> str:
@@ -165,7 +173,10 @@ def embedders() -> str:
     """The ImageNet networks in whose features prototypes are compared."""
     from protoviz.models.imagenet import NETWORKS
 
-    lines = ["| embedder | vectors | dimensions | images, px | mean | deviation | weights |", "|---" * 7 + "|"]
+    lines = [
+        "| embedder | vectors | dimensions | images, px | mean | deviation | weights |",
+        "|---" * 7 + "|",
+    ]
     for name, space in NETWORKS.items():
         mean, std = (", ".join(f"{value:g}" for value in values) for values in (space.mean, space.std))
         cells = (f"`{name}`", space.layer, space.dimensions, space.size, mean, std, f"`{space.file}`")

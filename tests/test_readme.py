@@ -1,5 +1,6 @@
-"""The README is true: its data dictionary is the schema's, its commands and parameters exist."""
+"""README and documentation are true: what they quote exists, what they state is computed here again."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -7,14 +8,20 @@ import pytest
 from ruamel.yaml import YAML
 
 from protoviz import files, layout
+from protoviz.cli.main import _parser
 from protoviz.config import params
 from protoviz.config.synthesis import PRESETS
-from protoviz.report import findings_table
-from protoviz.store.data_dictionary import data_dictionary
+from protoviz.report.headline import headline
 
 ROOT = Path(__file__).parents[1]
-TIMES = "\N{MULTIPLICATION SIGN}"
 README = (ROOT / "README.md").read_text()
+PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in sorted((ROOT / "docs").rglob("*.md"))}
+TEXTS = {"README.md": README, **PAGES}
+LINKS = [
+    (name, target)
+    for name, text in TEXTS.items()
+    for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", text)
+]
 
 
 def section(name: str) -> str:
@@ -23,70 +30,129 @@ def section(name: str) -> str:
     return match[1].strip()
 
 
-def test_data_dictionary_is_the_schema_s():
-    assert section("data dictionary") == data_dictionary().strip(), "paste it"
+@pytest.fixture(scope="module")
+def generated():
+    """What the site writes from the code, as a module."""
+    pytest.importorskip("mkdocs")
+    spec = importlib.util.spec_from_file_location("generated", ROOT / "docs" / "generated.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_findings_are_those_of_the_committed_run():
-    table = findings_table.table(files.read_json(ROOT / layout.FINDINGS))
-    assert section("findings") == f"```text\n{table.strip()}\n```", "paste what `make repro` prints"
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 150
 
 
-def test_recipes_are_the_presets():
-    """Every number of the table of presets that the code knows."""
-    table = README.split("| preset | start | search | ascent |")[1].split("\n\n")[0]
-    rows = dict(re.findall(r"\n\| `([\w-]+)`[^|]*\|(.*)\|", table))
-    assert rows.keys() == PRESETS.keys()
-    for name, recipe in PRESETS.items():
-        start, search, ascent = rows[name].split("|")
-        assert f"Adam {recipe.ascent.lr:g} {TIMES} {recipe.ascent.steps}" in ascent, name
-        if recipe.start.pool:
-            assert ("2,048" in start) == (recipe.start.top == 1), name
-            assert recipe.start.pool == 2048, name
-        if recipe.ascent.longest and recipe.ascent.longest != 2:
-            assert f"ball of {recipe.ascent.longest:g} times" in ascent, name
-        if recipe.evolution.strategy != "none":
-            assert f"{recipe.evolution.generations} {TIMES} {recipe.evolution.samples} samples" in search, (
-                name
-            )
-        else:
-            assert search.strip() == "none", name
-        assert ("jittered" in ascent) == recipe.transforms.active, name
+def test_the_headline_is_that_of_the_committed_run():
+    found = (files.read_json(ROOT / path) for path in (layout.FINDINGS, layout.STAGES_FINDINGS))
+    assert section("headline") == headline(*found), "paste it"
 
 
-@pytest.mark.parametrize("target", re.findall(r"`?make (\w+)", README))
-def test_make_targets_exist(target):
-    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+@pytest.mark.parametrize(("page", "target"), LINKS)
+def test_links_lead_somewhere(page, target):
+    assert (ROOT / page).parent.joinpath(target).exists()
 
 
-def test_pictures_exist():
-    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
-        assert (ROOT / picture).is_file(), picture
+@pytest.mark.parametrize(
+    ("page", "target"),
+    [(name, one) for name, text in TEXTS.items() for one in re.findall(r"`?\bmake ([a-z-]+)`", text)],
+)
+def test_make_targets_exist(page, target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), page
 
 
-def test_stages_are_those_of_the_pipeline():
-    stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-    table = README.split("## What is made")[1].split("\n\n")[1]
-    named = re.findall(r"`(\w+)`", "\n".join(row.split("|")[1] for row in table.splitlines()[2:]))
-    assert named == list(stages)
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        (name, one)
+        for name, text in TEXTS.items()
+        for one in re.findall(r"(?:\$ |`|&& )protoviz ([a-z-]+)", text)
+    ],
+)
+def test_commands_exist(page, name):
+    (choices,) = (
+        action.choices for action in _parser()._actions if hasattr(action, "choices") and action.choices
+    )
+    assert name in choices, page
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(re.findall(r"python -m benchmarks\.(\w+)", "".join(TEXTS.values()))))
+)
+def test_benchmarks_exist(name):
+    assert (ROOT / "benchmarks" / f"{name}.py").is_file()
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(re.findall(r"`?presets/([\w-]+)\.yaml`?", "".join(TEXTS.values()))))
+)
+def test_presets_exist(name):
+    assert (ROOT / layout.PRESETS / f"{name}.yaml").is_file()
 
 
 def test_parameters_that_are_named_exist():
     study = params.load(ROOT / layout.PARAMS).model_dump()
-    for name in re.findall(r"`((?:images|train|backbone|compute|figures)\.\w+)`", README):
-        section_name, key = name.split(".")
-        assert key in study[section_name], name
+    blocks = "images|train|backbone|compute|figures|distances|synthesis|atlas|receptive_fields|natural|ascent"
+    named = {
+        found
+        for text in TEXTS.values()
+        for found in re.findall(rf"`((?:{blocks})(?:\.\w+)+)(?:: \w+)?`", text)
+    }
+    assert len(named) > 8
+    for name in named:
+        where = study["synthesis"] if name.startswith("ascent") else study
+        for key in name.split("."):
+            where = where[key]
 
 
 def test_what_the_default_study_is_said_to_be():
     study = params.load(ROOT / layout.PARAMS)
-    assert f"{study.train.epochs} epochs, {len(study.runs)} runs." in README
+    assert (
+        f"{study.train.epochs} epochs, {len(study.runs)} runs, the Fourier prior at {study.images.size} px"
+        in README
+    )
+    assert study.prior.name == "fourier"
+    assert study.training_stages.network.model == "tf_efficientnet_lite0"
     assert study.backbone.width * 8 == 64
     assert "of an eighth of the usual width" in README
 
 
 def test_example_condition_is_accepted():
     raw = YAML(typ="safe").load(ROOT / layout.PARAMS)
-    (example,) = re.findall(r"```yaml\n  conditions:\n(.*?)```", README, re.DOTALL)
+    (example,) = re.findall(r"```yaml\nconditions:\n(.*?)```", PAGES["docs/how-to/change.md"], re.DOTALL)
     raw["conditions"] = YAML(typ="safe").load(f"conditions:\n{example}")["conditions"]
-    assert "noblur" in params.parse(raw, "README").conditions
+    assert "noblur" in params.parse(raw, "docs").conditions
+
+
+def test_pages_of_the_site_name_tables_that_exist(generated):
+    named = {name for text in PAGES.values() for name in generated.MARKER.findall(text)}
+    assert named == set(generated.TABLES)
+
+
+def test_tables_of_the_site_hold_what_the_code_knows(generated):
+    tables = {name: make() for name, make in generated.TABLES.items()}
+    stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    assert re.findall(r"^\| `(\w+)` \|", tables["stages"], re.MULTILINE) == list(stages)
+    assert re.findall(r"^\| `([\w-]+)` \|", tables["recipes"], re.MULTILINE) == list(PRESETS)
+    for name in ("repro", "init", "synthesize", "verify", "atlas"):
+        assert f"## protoviz {name}\n" in tables["commands"]
+    study = params.load(ROOT / layout.PARAMS).model_dump()
+    assert [one for one in re.findall(r"^## `(\w+)`", tables["parameters"], re.MULTILINE)] == [
+        name for name in params.Params.model_fields if name in study
+    ]
+    for prior in ("`natural`", "`generator`, `deepsim`"):
+        assert prior in tables["recipes"]
+
+
+def test_every_parameter_has_a_meaning_or_a_section_that_says_it(generated):
+    """A parameter without a comment in params.yaml is named in its section's description, or is one of a kind."""
+    text = generated.parameters()
+    silent = re.findall(r"^\| `([\w.]+)` \| [^|]+ \|  \|$", text, re.MULTILINE)
+    assert len(silent) < 0.45 * len(re.findall(r"^\| `", text, re.MULTILINE)), silent
+
+
+def test_tutorials_are_programs():
+    for path in sorted((ROOT / "docs" / "tutorials").glob("*.py")):
+        compile(path.read_text(), str(path), "exec")
+        assert path.read_text().startswith("# %% [markdown]\n# # "), path

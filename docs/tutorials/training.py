@@ -97,7 +97,9 @@ measures = protoviz.measures(cube, distances)
 axes = protoviz.plot.curves(measures, "diversity")
 
 # %%
-measures.rate_of_change.sel(embedder="pixels", distance="mse", masking="unmasked").mean("repeat").squeeze(drop=True).to_pandas()
+measures.rate_of_change.sel(embedder="pixels", distance="mse", masking="unmasked").mean("repeat").squeeze(
+    drop=True
+).to_pandas()
 
 # %% [markdown]
 # ## Keep it

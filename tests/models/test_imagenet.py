@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,17 +98,6 @@ def test_inceptions_normalisation_is_that_of_its_weights():
         return (images - mean) / std
 
     torch.testing.assert_close(normal(ours), plain._transform_input(normal(usual)))
-
-
-def test_the_readme_says_layer_size_and_normalisation_of_each():
-    text = (Path(__file__).parents[2] / "README.md").read_text()
-    written = text.split("<!-- embedders -->")[1].split("<!-- /embedders -->")[0].strip()
-    rows = ["| embedder | vectors | dimensions | images, px | mean | deviation | weights |", "|---" * 7 + "|"]
-    for name, space in NETWORKS.items():
-        mean, std = (", ".join(f"{value:g}" for value in values) for values in (space.mean, space.std))
-        cells = (f"`{name}`", space.layer, space.dimensions, space.size, mean, std, f"`{space.file}`")
-        rows.append("| " + " | ".join(map(str, cells)) + " |")
-    assert written == "\n".join(rows), "paste it"
 
 
 class TestWeights:

@@ -1,4 +1,4 @@
-"""A variant of a condition as an experiment: what the README shows, on a toy study; the page is offline."""
+"""A variant of a condition as an experiment: what the documentation shows, on a toy study; the page is offline."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.reference import project
 pytestmark = pytest.mark.slow
 
 PATIENCE = 120_000  # ms
-README = (Path(__file__).parents[2] / "README.md").read_text()
+HOW_TO = (Path(__file__).parents[2] / "docs" / "how-to" / "variants.md").read_text()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -21,13 +21,13 @@ def forking(zygote):
 
 @pytest.fixture(scope="module")
 def variant(tmp_path_factory):
-    """A study, committed, and the README's variant of it; what ran for the variant."""
+    """A study, committed, and the documentation's variant of it; what ran for the variant."""
     folder = project.create(tmp_path_factory.mktemp("variant") / "study")
     project.done(folder, "python", "-m", "protoviz", "repro")
     project.done(folder, "git", "add", "--all")
     project.done(folder, "git", "commit", "--quiet", "--message", "results")
     project.ran(folder)
-    (command,) = re.findall(r"\$ (dvc exp run --name weaker .*?) +#", README)
+    (command,) = re.findall(r"\$ (dvc exp run --name weaker .*?) +#", HOW_TO)
     project.done(folder, *command.split())
     return folder, project.ran(folder)
 

@@ -348,7 +348,7 @@ def test_a_full_disk_is_an_error_and_nothing_is_lost(fresh, zygote, whole, small
 
 
 def test_a_cluster_gives_the_same_hashes(fresh, zygote, whole):
-    """A scheduler and two workers, started on their own, as the README says."""
+    """A scheduler and two workers, started on their own, as the documentation says."""
     meet = fresh.parent / "cluster.json"
     scheduler = ("-m", "dask", "scheduler", "--port", "0")
     worker = ("-m", "dask", "worker", "--nworkers", "2", "--nthreads", "1", "--memory-limit", "0")
@@ -369,9 +369,11 @@ def test_a_cluster_gives_the_same_hashes(fresh, zygote, whole):
 
 
 def test_the_loop_over_slots_gives_each_stage_a_device_of_its_own(zygote, tmp_path):
-    """The README's loop, on a pipeline whose stages note what they see and wait for each other."""
+    """The documentation's loop, on a pipeline whose stages note what they see and wait for each other."""
     (loop,) = re.findall(
-        r"```bash\n(for group in .*?)```", (miniature.ROOT / "README.md").read_text(), re.DOTALL
+        r"```bash\n(for group in .*?)```",
+        (miniature.ROOT / "docs" / "how-to" / "long.md").read_text(),
+        re.DOTALL,
     )
     study = tmp_path / "study"
     study.mkdir()

@@ -1,4 +1,4 @@
-"""The README's example under a real Slurm: workers from sbatch, one of them cancelled, the same hashes."""
+"""The documentation's example under a real Slurm: workers from sbatch, one of them cancelled, the same hashes."""
 
 import contextlib
 import importlib.util
@@ -50,9 +50,11 @@ def study(tmp_path_factory):
 
 @pytest.fixture
 def example(study):
-    """The README's, but of all stages it runs the one whose inputs the study has."""
+    """The documentation's, but of all stages it runs the one whose inputs the study has."""
     (text,) = re.findall(
-        r"```python\n(# slurm\.py.*?)```", (miniature.ROOT / "README.md").read_text(), re.DOTALL
+        r"```python\n(# slurm\.py.*?)```",
+        (miniature.ROOT / "docs" / "how-to" / "cluster.md").read_text(),
+        re.DOTALL,
     )
     one = '["dvc", "repro", "--no-run-cache", "--single-item", "synthesize@clrjit-1"]'
     assert text.count('["dvc", "repro"]') == 1

@@ -1,4 +1,4 @@
-"""Prototypes as files: the pixels of the store, in the folders that the README shows."""
+"""Prototypes as files: the pixels of the store, in the folders that the documentation shows."""
 
 import csv
 import json
