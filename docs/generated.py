@@ -1,7 +1,7 @@
 """What the site says of code and data, made from them while it is built.
 
-A page holds a line such as `<!-- generated: parameters -->`; the function of `TABLES` with that name writes what
-stands in its place. A name that does not exist ends the build.
+A page holds a line such as `<!-- generated: parameters -->`; the function of `TABLES` with that name writes
+what stands in its place. A name that does not exist ends the build.
 """
 
 import argparse

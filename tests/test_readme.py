@@ -33,7 +33,6 @@ def section(name: str) -> str:
 @pytest.fixture(scope="module")
 def generated():
     """What the site writes from the code, as a module."""
-    pytest.importorskip("mkdocs")
     spec = importlib.util.spec_from_file_location("generated", ROOT / "docs" / "generated.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -138,18 +137,10 @@ def test_tables_of_the_site_hold_what_the_code_knows(generated):
     for name in ("repro", "init", "synthesize", "verify", "atlas"):
         assert f"## protoviz {name}\n" in tables["commands"]
     study = params.load(ROOT / layout.PARAMS).model_dump()
-    assert [one for one in re.findall(r"^## `(\w+)`", tables["parameters"], re.MULTILINE)] == [
-        name for name in params.Params.model_fields if name in study
-    ]
+    sections = re.findall(r"^## `(\w+)`", tables["parameters"], re.MULTILINE)
+    assert sections == [name for name in params.Params.model_fields if name in study]
     for prior in ("`natural`", "`generator`, `deepsim`"):
         assert prior in tables["recipes"]
-
-
-def test_every_parameter_has_a_meaning_or_a_section_that_says_it(generated):
-    """A parameter without a comment in params.yaml is named in its section's description, or is one of a kind."""
-    text = generated.parameters()
-    silent = re.findall(r"^\| `([\w.]+)` \| [^|]+ \|  \|$", text, re.MULTILINE)
-    assert len(silent) < 0.45 * len(re.findall(r"^\| `", text, re.MULTILINE)), silent
 
 
 def test_tutorials_are_programs():

@@ -27,7 +27,7 @@ def headline(study_a: Mapping[str, Any], study_b: Mapping[str, Any]) -> str:
 
 
 def _made_a(study: Mapping[str, Any]) -> str:
-    networks = f"{len(study['conditions'])} conditions × {len(study['runs'])} runs"
+    networks = f"{len(study['conditions'])} conditions x {len(study['runs'])} runs"
     return f"{study['prototypes']:,} prototypes of {networks}, {len(study['epochs'])} epochs"
 
 
@@ -48,9 +48,9 @@ def _verdicts(findings: list[Mapping[str, Any]]) -> str:
 
 def _probe(study: Mapping[str, Any]) -> str:
     """Mean accuracy of the logistic read-out of each condition."""
-    means = [
-        f"{condition} {np.mean([one['logistic'] for one in study['probe'] if one['condition'] == condition]):.1f} %"
-        for condition in study["conditions"]
-    ]
+    means = []
+    for condition in study["conditions"]:
+        found = [one["logistic"] for one in study["probe"] if one["condition"] == condition]
+        means.append(f"{condition} {np.mean(found):.1f} %")
     chance = f", chance {study['chance']:g} %" if study["chance"] is not None else ""
     return f"probe accuracy: {', '.join(means)}{chance}"

@@ -1,4 +1,4 @@
-"""A variant of a condition as an experiment: what the documentation shows, on a toy study; the page is offline."""
+"""A variant of a condition as an experiment, as the documentation shows it; the page is offline."""
 
 import re
 from pathlib import Path

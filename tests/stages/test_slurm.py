@@ -1,4 +1,4 @@
-"""The documentation's example under a real Slurm: workers from sbatch, one of them cancelled, the same hashes."""
+"""The documented example under a real Slurm: workers from sbatch, one cancelled, the same hashes."""
 
 import contextlib
 import importlib.util
