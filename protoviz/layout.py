@@ -50,7 +50,11 @@ def checkpoint(epoch: int) -> str:
 
 
 def prototypes(condition: str, run: int) -> Path:
-    """The store of the prototypes of one network: the cube with condition and run of extent one."""
+    """The store of the prototypes of one network: the cube with condition and run of extent one.
+
+    >>> prototypes("clrjit", 1).as_posix()
+    'data/prototypes/clrjit-1.zarr'
+    """
     return DATA / "prototypes" / f"{item(condition, run)}.zarr"
 
 

@@ -157,6 +157,10 @@ def pairwise(points: Points, live: Live | None = None) -> Float64:
     Symmetric to the bit, exactly zero on the diagonal and between identical points. Beside the matrix
     itself, only two blocks of points are in memory.
 
+    >>> pairwise(mse_points(np.eye(2, dtype=np.float32)))
+    array([[0., 1.],
+           [1., 0.]])
+
     Args:
         points: (U, D).
         live: (U,), the units that count; by default all.

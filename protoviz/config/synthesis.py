@@ -206,7 +206,11 @@ SUITED = {"natural": "gentle", "generator": "fast", "deepsim": "fast"}
 
 
 def suited(prior: str) -> str:
-    """The preset that suits an image prior, by its name."""
+    """The preset that suits an image prior, by its name.
+
+    >>> suited("natural"), suited("pixels")
+    ('gentle', 'fourier')
+    """
     return SUITED.get(prior, "fourier")
 
 

@@ -245,6 +245,9 @@ def unit_chunk(layer_sizes: Iterable[int], limit: int = CHUNK_UNITS) -> int:
     """Units in a chunk: the largest number up to `limit` that divides every boundary between layers.
 
     So no chunk mixes layers: 16 for layers of 16, 32, 64, 128 units; 64 for 64, 128, 256, 512.
+
+    >>> unit_chunk([64, 128, 256, 512])
+    64
     """
     common = gcd(*layer_sizes)
     return max(size for size in range(1, min(common, limit) + 1) if common % size == 0)
@@ -263,6 +266,9 @@ def unit_labels(layers: Mapping[str, int | Sequence[int]]) -> tuple[NDArray[np.s
 
 def layer_slices(layers: NDArray[np.str_]) -> dict[str, slice]:
     """Where each layer lies along the units, in their order.
+
+    >>> layer_slices(np.array(["layer1", "layer1", "layer2"]))
+    {'layer1': slice(0, 2, None), 'layer2': slice(2, 3, None)}
 
     Args:
         layers: (U,), the layer of every unit; the units of a layer stand together.
