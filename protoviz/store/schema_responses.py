@@ -123,7 +123,7 @@ NATURAL = Store(
             (CONDITION, RUN, REPEAT, EPOCH, UNIT, INNER),
             _FLOAT32,
             "similarity less similarity_unrelated, over the mean over units of similarity_own less "
-            "similarity_unrelated: 1 where the layer sees the prototype as the unit's natural images, 0 where "
+            "similarity_unrelated: 1 where the layer sees the prototype as the natural images, 0 where "
             "as those of others; NaN, too, in layers in which that mean cannot be told from zero",
             optional=True,
         ),

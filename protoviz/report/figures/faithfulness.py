@@ -112,7 +112,7 @@ def along(natural: Stores, title: str) -> Figure:
             n_of(natural),
             MEANING,
             f"thin to thick: epoch {named}" if len(shown) > 1 else f"epoch {named}",
-            "mean over units, repeats, runs; left out: layers that do not tell images of different units apart",
+            "mean over units, repeats, runs; left out: layers that do not tell images of units apart",
         ],
     )
     return page.figure
