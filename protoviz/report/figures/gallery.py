@@ -8,11 +8,12 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from protoviz.analysis.kinds import GENERAL
-from protoviz.report.figures import curves, explanations, faithfulness
+from protoviz.report.figures import curves, explanations
 from protoviz.report.figures.choices import middle_layer, spaced_units
 from protoviz.report.figures.contrasts import contrasts
 from protoviz.report.figures.curves import Space, Stores
 from protoviz.report.figures.development import development
+from protoviz.report.figures.faithfulness import along, faithfulness, is_measured
 from protoviz.report.figures.forest import forest
 from protoviz.report.figures.grids import prototype_grids
 from protoviz.report.figures.measured import measured
@@ -73,7 +74,7 @@ def left_out(made: Artefacts, shown: Shown) -> dict[str, str]:
         found |= dict.fromkeys(explanations.APPEARANCE, "the appearance of prototypes was not measured")
     if not made.natural:
         found |= dict.fromkeys(("dimension", *FAITHFUL), "the study has no natural images")
-    elif not faithfulness.is_measured(made.natural):
+    elif not is_measured(made.natural):
         found |= dict.fromkeys(FAITHFUL, "prototypes were not compared with natural images along the layers")
     if not _rows_of_units(made, shown)[2]:
         found["g8_development"] = "g3_development shows all units of the layer"
@@ -132,8 +133,8 @@ def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
             for name in explanations.APPEARANCE
         },
         "dimension": lambda: explanations.dimension(made.natural, title),
-        "faithfulness": lambda: faithfulness.faithfulness(made.natural, title),
-        "faithfulness_along": lambda: faithfulness.along(made.natural, title),
+        "faithfulness": lambda: faithfulness(made.natural, title),
+        "faithfulness_along": lambda: along(made.natural, title),
     }
     if "beside" in made.findings:  # of a study of the paper's form: what its claims do not say
         every["findings_conditions"] = lambda: contrasts(made.findings["beside"], title)
