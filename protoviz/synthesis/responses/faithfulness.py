@@ -151,8 +151,8 @@ class _Ranked:
 def inner_layers(network: Network, layers: Sequence[str]) -> list[str]:
     """The layers along which units are looked at: those of the study, in the network's order.
 
-    Where these are fewer than six, all convolutions and matrices beside; squeeze-excite gates, which are no
-    step on the way, are left out.
+    Where these are fewer than six, all convolutions and matrices before the last of them, too; squeeze-excite
+    gates, which are no step on the way, are left out.
 
     Args:
         network: any of the study.
@@ -164,7 +164,8 @@ def inner_layers(network: Network, layers: Sequence[str]) -> list[str]:
         parents = {name.rpartition(".")[0] for name in weighted}
         composed = {part for name in parents for part in _ancestors(name)}
         wanted |= {name for name in weighted if name not in composed}
-    return [name for name in network.order if name in wanted]
+    last = max(network.order.index(name) for name in layers)
+    return [name for name in network.order[: last + 1] if name in wanted]
 
 
 def _ancestors(name: str) -> Iterator[str]:
