@@ -31,6 +31,7 @@ from protoviz.store.schema_responses import ALONG, FAITHFULNESS, INNER
 
 HEIGHT, GAP, BELOW, LEGEND = 3.0, 0.45, 1.25, 0.35  # inches
 NAMES, EPOCHS = 8, 5  # of layers under a panel, and of lines of a condition, at most
+LIMITS = -2.0, 3.0  # beyond, a layer that hardly tells images apart would flatten all others
 MEANING = "1: as natural images that drive the unit, 0: as those that drive others"
 
 
@@ -113,6 +114,7 @@ def along(natural: Stores, title: str) -> Figure:
             MEANING,
             f"thin to thick: epoch {named}" if len(shown) > 1 else f"epoch {named}",
             "mean over units, repeats, runs; left out: layers that do not tell images of units apart",
+            f"cut at {LIMITS[0]:g} and {LIMITS[1]:g}",
         ],
     )
     return page.figure
@@ -159,4 +161,6 @@ def _dress(axes: Axes, names: Sequence[str]) -> None:
     axes.axhline(0, color=SOFT, lw=1, ls=(0, (4, 3)))
     axes.axhline(1, color=SOFT, lw=1, ls=(0, (4, 3)))
     axes.margins(x=0.06, y=0.08)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, LIMITS[0]), min(high, LIMITS[1]))
     axes.grid(axis="y", color=FAINT, lw=0.7)
