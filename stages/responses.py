@@ -27,7 +27,7 @@ def main(params: Study, condition: str, run: int) -> None:
     natural = natural_responses(
         networks,
         cube.open_cube(prototypes),
-        Shown(images[rows], rows, min(params.natural.top, count)),
+        Shown(images[rows], rows, min(params.natural.top, count), params.natural.faithfulness),
         params.synthesis.objective,
         batch=params.synthesis.batch_size,
         device=device,

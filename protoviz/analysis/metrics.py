@@ -21,6 +21,7 @@ LEARNING, CONSISTENCY, SETTLING = "learning", "consistency", "settling_epoch"
 LAYER_SETTLING = "settling_epoch_of_layer"
 APPEARANCE = (schema_appearance.SATURATION, schema_appearance.WARMTH, schema_appearance.HIGH_FREQUENCY)
 RESPONSES = (schema_responses.PARTICIPATION_RATIO, schema_responses.MEAN_CORRELATION)
+FAITHFULNESS = schema_responses.FAITHFULNESS
 
 MEASURES = {  # measure -> what it is the layer's mean of
     "diversity": schema.BETWEEN_UNITS,
@@ -72,7 +73,7 @@ def explained(
         noise of the synthesis; `consistency`, 1 - distance between repeats / diversity: 1 where repeats are
         identical, 0 where they differ like two units; `settling_epoch_of_layer`, the change point of the mean
         learning of a layer; `settling_epoch`, the mean of its units; saturation, warmth, high_frequency;
-        participation_ratio, mean_correlation.
+        participation_ratio, mean_correlation, faithfulness.
     """
     apart, diversity = means["between_repeats"], means["diversity"].mean(schema.REPEAT)
     learning = settling.learning(means["rate_of_change"], apart)
@@ -86,6 +87,9 @@ def explained(
         found |= {name: _over_units(appearance[name], appearance) for name in APPEARANCE}
     if natural is not None:
         found |= {name: natural[name].astype(np.float64).drop_vars(schema.LAYER) for name in RESPONSES}
+        if FAITHFULNESS in natural:
+            named = xr.Dataset({schema.LAYER: natural[schema.UNIT_LAYER].variable})
+            found[FAITHFULNESS] = _over_units(natural[FAITHFULNESS].drop_vars(schema.UNIT_LAYER), named)
     return means.assign(found)
 
 
@@ -175,7 +179,9 @@ def _explanations(means: xr.Dataset, space: Mapping[str, str]) -> dict[str, xr.D
     """What explains the measures, at the last epoch, as far as it was measured."""
     there = means.sel(space)
     found = {
-        name: there[name].isel(epoch=-1) for name in (CONSISTENCY, *APPEARANCE, *RESPONSES) if name in means
+        name: there[name].isel(epoch=-1)
+        for name in (CONSISTENCY, *APPEARANCE, *RESPONSES, FAITHFULNESS)
+        if name in means
     }
     if LEARNING in means and means.sizes[schema.STEP]:
         found["first_learning"], found["last_learning"] = (there[LEARNING].isel(step=k) for k in (0, -1))
@@ -197,7 +203,7 @@ def curves(
     """
     found: dict[str, list[Row]] = {}
     space = means.sel(main_space(means))
-    along = (*MEASURES, LEARNING, CONSISTENCY, *APPEARANCE, *RESPONSES)
+    along = (*MEASURES, LEARNING, CONSISTENCY, *APPEARANCE, *RESPONSES, FAITHFULNESS)
     for measure in (name for name in along if name in means):
         for layer in space[schema.LAYER].values:
             found[f"{measure}_{layer}"] = _rows(space[measure].sel(layer=layer))

@@ -49,11 +49,25 @@ class Distances(Section):
     batch_size: Count
 
 
+class Faithfulness(Section):
+    """How prototypes are compared with the `top` natural images that drive the same unit most.
+
+    `elements`: of each layer on the way to a unit, at most so many values count; drawn at random.
+    """
+
+    top: Count
+    elements: Annotated[int, Field(ge=2)]
+
+
 class NaturalImages(Section):
-    """How many images of the split `test` each unit sees, null for all; the `top` of them are kept."""
+    """How many images of the split `test` each unit sees, null for all; the `top` of them are kept.
+
+    `faithfulness`: whether networks treat prototypes as they treat these; null: that is not asked.
+    """
 
     images: Count | None
     top: Count
+    faithfulness: Faithfulness | None
 
 
 class Figures(Section):

@@ -198,7 +198,9 @@ def default_params(recipe: Synthesis, **found: Any) -> dict[str, Any]:
             "precision": "float32",
             "batch_size": 256,
         },
-        "natural": {"images": 1000, "top": 9} if photographs else None,
+        "natural": {"images": 1000, "top": 9, "faithfulness": {"top": 5, "elements": 1000}}
+        if photographs
+        else None,
         "probe": {"max_iter": 1000, "adam_lr": 1e-2, "adam_epochs": 250, "adam_batch_size": 512}
         if photographs
         else None,

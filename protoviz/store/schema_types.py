@@ -9,12 +9,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Coordinate:
-    """A labelled axis, or further labels on one."""
+    """A labelled axis, or further labels on one; a store may lack what is `optional`."""
 
     name: str
     dims: tuple[str, ...]
     dtype: np.dtype
     description: str
+    optional: bool = False
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,8 @@ def described(dataset: xr.Dataset, store: schema.Store, where: str) -> xr.Datase
         raise _differs(
             where, "variables " + ", ".join(sorted(wanted)), ", ".join(sorted(map(str, dataset.data_vars)))
         )
-    names = {axis.name for axis in store.coordinates}
+    axes = [axis for axis in store.coordinates if axis.name in dataset.coords or not axis.optional]
+    names = {axis.name for axis in axes}
     if not names <= set(dataset.coords):
         raise _differs(
             where, "coordinates " + ", ".join(sorted(names)), ", ".join(sorted(map(str, dataset.coords)))
@@ -194,7 +195,7 @@ def described(dataset: xr.Dataset, store: schema.Store, where: str) -> xr.Datase
         if array.dtype != variable.dtype:
             raise _differs(f"{where}: {name}", str(np.dtype(variable.dtype)), str(array.dtype))
         described[name] = array.assign_attrs(variable.attributes())
-    for axis in store.coordinates:
+    for axis in axes:
         described[axis.name] = dataset[axis.name].assign_attrs(description=axis.description)
     described.attrs = {"title": store.title, **dataset.attrs}
     return described

@@ -10,6 +10,7 @@ from protoviz.config import params
 from protoviz.store import schema, zarr_io
 from stages import appearance, distances, findings, metrics
 from tests.reference import prototypes as toy
+from tests.reference.compared import compared
 
 CONDITIONS, RUNS, EPOCHS = ("clrjit", "keepclr"), (1, 2), (0, 2, 8)
 
@@ -49,6 +50,7 @@ def write_inputs(condition, run):
         {"participation_ratio": (dims, 3 * responses), "mean_correlation": (dims, responses)},
         {**network, "layer": layers, "unit_layer": ("unit", np.repeat(layers, list(toy.LAYERS.values())))},
     )
+    natural = compared(natural, toy.LAYERS, range(2), seed=run, spread=0.2)
     zarr_io.write_dataset(layout.natural(condition, run), natural)
     address = {"condition": condition, "run": run}
     accuracies = {"logistic": 60.0 + run, "untrained_logistic": 40.0}

@@ -14,6 +14,7 @@ from protoviz.config.analysis import Atlas
 from protoviz.report.atlas import build
 from protoviz.report.atlas.sources import Network, Source
 from protoviz.store import cube, schema, zarr_io
+from tests.reference.compared import compared
 from tests.reference.distance_store import distances
 
 ROOT = Path(__file__).parents[2]
@@ -178,6 +179,7 @@ def rich_sources() -> list[Source]:
             top = rng.integers(0, 30, (1, 1, len(EPOCHS), UNITS, 4)).astype(np.int32)
             top[..., 5, :] = -1
             along = ("condition", "run", "repeat", "epoch", "unit")
+            ranked = ("condition", "run", "epoch", "unit", "rank")
             networks.append(
                 Network(
                     condition,
@@ -188,7 +190,9 @@ def rich_sources() -> list[Source]:
                     settling=xr.Dataset(
                         {"settling_epoch": (("condition", "run", "repeat", "unit"), settled[None, None])}
                     ),
-                    natural=xr.Dataset({"top_image": (("condition", "run", "epoch", "unit", "rank"), top)}),
+                    natural=compared(
+                        xr.Dataset({"top_image": (ranked, top)}, {"epoch": list(EPOCHS)}), LAYERS, REPEATS
+                    ),
                 )
             )
     mapped = places(whole.sel(run=[RUNS[-1]]))

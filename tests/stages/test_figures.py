@@ -13,6 +13,7 @@ from tests.reference import analysed
 
 ROOT = Path(__file__).parents[2]
 CURVES = [
+    *("faithfulness", "faithfulness_along", "findings_conditions"),
     *("dimension", "findings", "g2_diversity", "g4_probe", "g5_diversity_cosine", "g6_learning"),
     *("g6_rate_of_change", "g7_between_repeats", "high_frequency", "saturation", "settled_units", "warmth"),
 ]

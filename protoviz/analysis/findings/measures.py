@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 import xarray as xr
 
-from protoviz.analysis.findings.study import APART, CHANGE, DIVERSITY, LEARNING, SETTLED, over_repeats
+from protoviz.analysis.findings.study import (
+    APART,
+    CHANGE,
+    DIVERSITY,
+    FAITHFULNESS,
+    LEARNING,
+    SETTLED,
+    over_repeats,
+)
 from protoviz.store import schema, schema_appearance, schema_responses
 
 EVERYWHERE = (schema.EMBEDDER, schema.DISTANCE, schema.MASKING)
@@ -135,6 +143,12 @@ def _responses(name: str) -> Callable[[xr.Dataset], Taken | Absent]:
     return take
 
 
+def _faithfulness(measures: xr.Dataset) -> Taken | Absent:
+    if FAITHFULNESS not in measures:
+        return Absent("prototypes were not compared with natural images along the layers")
+    return Taken(over_repeats(measures[FAITHFULNESS].isel(epoch=-1), measures), _last(measures))
+
+
 MEASURES = (
     Measure("diversity", "mean distance between two units", _diversity),
     Measure("diversity_growth", "diversity of the last epoch over that of the first", _growth),
@@ -163,4 +177,14 @@ MEASURES = (
             (schema_responses.MEAN_CORRELATION, "mean correlation of two units' responses to natural images"),
         )
     ),
+    Measure(
+        FAITHFULNESS,
+        "1 where layers see prototypes as the natural images that drive a unit, 0 where as any others",
+        _faithfulness,
+        ratio=False,
+        axes=(),
+    ),
 )
+
+# Of which no claim of the paper speaks: a study that is held against its claims is described by these beside.
+UNCLAIMED = (FAITHFULNESS,)

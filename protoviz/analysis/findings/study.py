@@ -23,6 +23,7 @@ DRAW = "draw"
 DIVERSITY, CHANGE, APART = "diversity", "change", "between_repeats"
 LEARNING, SETTLED, REPEAT_COUNTS = "learning", "settled", "repeat_counts"
 COLOURS = (schema_appearance.SATURATION, schema_appearance.WARMTH, schema_appearance.HIGH_FREQUENCY)
+FAITHFULNESS = schema_responses.FAITHFULNESS
 RESPONSES = (schema_responses.PARTICIPATION_RATIO, schema_responses.MEAN_CORRELATION)
 
 
@@ -70,6 +71,13 @@ class Study:
         return [dict(zip(names, (a, b, c), strict=True)) for a in first for b in second for c in third]
 
     @property
+    def is_compared(self) -> bool:
+        """Whether prototypes were compared with natural images along the layers."""
+        return all(FAITHFULNESS in store for runs in self.responses for store in runs) and bool(
+            self.responses
+        )
+
+    @property
     def layers(self) -> list[str]:
         """Those of the networks, in order."""
         return list(schema.layer_slices(self.first[schema.LAYER].values))
@@ -79,9 +87,10 @@ class Study:
         at = schema.layer_slices(self.first[schema.LAYER].values)[layer]
 
         def part(stores: Stores) -> Stores:
-            return [[store.isel({schema.UNIT: at}) for store in runs] for runs in stores]
+            here = {schema.UNIT: at}
+            return [[store.isel(here, missing_dims="ignore") for store in runs] for runs in stores]
 
-        return Study(part(self.distances), part(self.appearance), self.responses, self.draws)
+        return Study(part(self.distances), part(self.appearance), part(self.responses), self.draws)
 
     def measures(self, space: Space) -> xr.Dataset:
         """The layer means in one space; the two spaces that were asked for last are kept.
@@ -90,8 +99,9 @@ class Study:
             `diversity`, `change` and `learning`, which is change without the noise of the synthesis (draw,
             condition, run, repeat, epoch or step, layer); `between_repeats` (the same without repeat);
             `settled`, the mean settling epoch (without epoch); where they were measured, saturation,
-            warmth and high_frequency, within the masks of the space (as diversity), and participation_ratio
-            and mean_correlation (as between_repeats); `repeat_counts` (draw, run, repeat). NaN where no unit
+            warmth and high_frequency, within the masks of the space (as diversity), participation_ratio and
+            mean_correlation (as between_repeats), faithfulness (as diversity); `repeat_counts` (draw, run,
+            repeat). NaN where no unit
             is live.
         """
         key = tuple(space.values())
@@ -122,6 +132,8 @@ def _measures(study: Study, space: Space) -> xr.Dataset:
         found[name] = taken(study.appearance, variable, *both)
     for name in RESPONSES if study.responses else ():
         found[name] = _unresampled(study, name)
+    if study.is_compared:
+        found[FAITHFULNESS] = taken(study.responses, FAITHFULNESS, *both)
     drawn = [
         statistics.draw_counts(first.sizes[schema.REPEAT], "repeats", run, draws=study.draws)
         for run in study.runs

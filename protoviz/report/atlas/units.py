@@ -11,7 +11,7 @@ from protoviz.report.atlas import neighbours, scripts, sheets
 from protoviz.report.atlas.sources import Images, Network, Source, as_shown, labels
 from protoviz.store import schema
 from protoviz.store.schema_appearance import SATURATION, SETTLING_EPOCH
-from protoviz.store.schema_responses import TOP_IMAGE
+from protoviz.store.schema_responses import ALONG, FAITHFULNESS, INNER, TOP_IMAGE
 
 NEIGHBOURS = 6  # of each unit
 PHOTOGRAPHS = 9  # natural images of each unit, at most
@@ -51,6 +51,8 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
     Returns:
         `status`, a digit for each unit, and `activation` [repeat][epoch]; where they were computed `change`
         since the epoch before, `saturation`, `settling` and `photographs` [unit], places in the data set;
+        `faithfulness` [repeat][epoch] and `along`, the same at the last epoch in each of the `layers` on the
+        way, `values` [repeat][layer];
         `neighbours` [unit], each as place of the network, channel, distance; `windows` of the masks.
     """
     at = source.layers[layer]
@@ -79,6 +81,9 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
     if network.natural is not None:
         places = photographs(network.natural, at).tolist()
         found["photographs"] = [[one for one in unit if one >= 0] for unit in places]
+        if FAITHFULNESS in network.natural:
+            found["faithfulness"] = scripts.numbers(_of(network.natural, FAITHFULNESS, at), 3)
+            found["along"] = _along(network.natural, at)
     return found
 
 
@@ -113,6 +118,15 @@ def photographs(natural: xr.Dataset, units: slice) -> NDArray[np.int64]:
     )
     places: NDArray[np.int64] = chosen.to_numpy()[:, :PHOTOGRAPHS].astype(np.int64)
     return places
+
+
+def _along(natural: xr.Dataset, at: slice) -> dict[str, Any]:
+    """Faithfulness at the last epoch in the layers on the way to a layer's units."""
+    values = natural[ALONG].isel({schema.CONDITION: 0, schema.RUN: 0, schema.EPOCH: -1, schema.UNIT: at})
+    table = values.transpose(schema.REPEAT, INNER, schema.UNIT).to_numpy()
+    there = np.isfinite(table).any((0, 2))
+    names = [name for name, one in zip(labels(natural, INNER), there, strict=True) if one]
+    return {"layers": names, "values": scripts.numbers(table[:, there], 3)}
 
 
 def _own(source: Source, network: Network, at: slice) -> slice:

@@ -13,6 +13,7 @@ from protoviz.report.figures.choices import middle_layer, spaced_units
 from protoviz.report.figures.contrasts import contrasts
 from protoviz.report.figures.curves import Space, Stores
 from protoviz.report.figures.development import development
+from protoviz.report.figures.faithfulness import along, faithfulness, is_measured
 from protoviz.report.figures.forest import forest
 from protoviz.report.figures.grids import prototype_grids
 from protoviz.report.figures.measured import measured
@@ -20,6 +21,7 @@ from protoviz.report.figures.readouts import probe
 from protoviz.report.figures.sample import Masks
 from protoviz.store import schema
 
+FAITHFUL = ("faithfulness", "faithfulness_along")
 UNMASKED_UNITS = 16  # of each layer: without masks the images are all detail, and the file is large
 
 
@@ -71,7 +73,9 @@ def left_out(made: Artefacts, shown: Shown) -> dict[str, str]:
     if not made.appearance:
         found |= dict.fromkeys(explanations.APPEARANCE, "the appearance of prototypes was not measured")
     if not made.natural:
-        found["dimension"] = "the study has no natural images"
+        found |= dict.fromkeys(("dimension", *FAITHFUL), "the study has no natural images")
+    elif not is_measured(made.natural):
+        found |= dict.fromkeys(FAITHFUL, "prototypes were not compared with natural images along the layers")
     if not _rows_of_units(made, shown)[2]:
         found["g8_development"] = "g3_development shows all units of the layer"
     return found
@@ -129,8 +133,10 @@ def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
             for name in explanations.APPEARANCE
         },
         "dimension": lambda: explanations.dimension(made.natural, title),
+        "faithfulness": lambda: faithfulness(made.natural, title),
+        "faithfulness_along": lambda: along(made.natural, title),
     }
-    if "beside" in made.findings:  # of a study of the paper's form with further conditions
+    if "beside" in made.findings:  # of a study of the paper's form: what its claims do not say
         every["findings_conditions"] = lambda: contrasts(made.findings["beside"], title)
     absent = left_out(made, shown)
     return {name: draw for name, draw in every.items() if name not in absent}

@@ -69,7 +69,7 @@ def test_a_damaged_sheet_of_a_unit_leaves_its_curves(damaged: Visit, copy: Path)
     cut(copy / "units/clrjit-1/layer1/3.webp")
     page = damaged.open("#/unit/clrjit/1/layer1/3?mask=own")
     assert "units/clrjit-1/layer1/3.webp is missing or damaged" in page.locator(".note").first.inner_text()
-    assert page.locator(".curve path").count() == 4
+    assert page.locator(".curve path").count() == 8
     damaged.go("#/unit/clrjit/1/layer1/4")
     assert page.locator(".stage").count() == 8
 

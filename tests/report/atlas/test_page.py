@@ -286,6 +286,20 @@ def test_what_a_view_says_late_does_not_undo_a_step(visit: Any) -> None:
     assert page.get_by_role("heading", level=1).inner_text() == "layer2, channel 3"
 
 
+def test_faithfulness_stands_on_the_page_of_a_unit(visit: Any) -> None:
+    page = visit.open("#/unit/keepclr/2/layer2/3?epoch=5&repeat=0")
+    page.wait_for_selector(".chart svg")
+    said = [one.get_attribute("aria-label") for one in page.locator(".chart svg").all()]
+    own = next(one for one in said if one.startswith("Faithfulness of layer2 channel 3"))
+    assert "repeat 0: 1 at epoch 0, 0.5 at epoch 5" in own
+    along = next(one for one in said if one.startswith("Faithfulness along the layers"))
+    assert "repeat 0: 0.3 at first, 0.7 at last" in along
+    visit.open("#/unit/keepclr/2/layer1/3?epoch=5&repeat=0")
+    page.wait_for_function("document.querySelectorAll('.chart svg').length === 4")
+    said = page.locator(".chart svg").last.get_attribute("aria-label")
+    assert "repeat 0: 0.3 at first, 0.3 at first" in said, "the one layer that units of layer1 see"
+
+
 def test_the_unit_without_natural_images_says_so(visit: Any) -> None:
     page = visit.open("#/unit/clrjit/1/layer1/5")
     assert "No natural image drives this unit." in page.locator(".unit").inner_text()

@@ -244,7 +244,7 @@
     parts.large = atlas.element("div", { class: "large" });
     parts.root = atlas.element("div", { class: "unit" }, head());
     place.replaceChildren(parts.root);
-    const curves = atlas.element("div", { class: "curves" }, curve("activation", "Activation"), curve("change", `Change since the ${atlas.study.moment(cube)} before`));
+    const curves = atlas.element("div", { class: "curves" }, curve("activation", "Activation"), curve("change", `Change since the ${atlas.study.moment(cube)} before`), numbers.faithfulness ? curve("faithfulness", "Faithfulness", "1: as its natural images") : null, atlas.along({ cube, numbers, unit: found.unit, title: `${state.layer} channel ${state.channel}`, colour: atlas.study.colours[state.condition] }));
     for (const problem of problems) parts.root.append(atlas.element("p", { class: "note failed" }, problem));
     parts.list = rows();
     const settles = numbers.settling?.map((repeat) => repeat[parts.unit]);
