@@ -19,7 +19,7 @@ SHARES = {  # variable -> heading, explanation
     ),
     names.SHARE_BEYOND_SPACE: (
         "Units with a partner beyond a common space",
-        "The same, beyond what random directions in the space of the other run's responses give.",
+        "Share of units that correlate with their partner beyond random directions in the other run's space.",
     ),
 }
 

@@ -68,7 +68,7 @@ def prediction(found: Mapping[str, Any], title: str) -> Figure:
     networks = max(row["networks"] for row in rows)
     page.frame(
         heading,
-        f"Partial correlation with the accuracy of the {found['readout']} read-out over networks, epochs.",
+        f"Partial correlation with accuracy ({found['readout']} read-out) over networks and epochs.",
         [
             title,
             f"{networks} networks",
