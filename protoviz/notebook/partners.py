@@ -37,8 +37,9 @@ def matching(
     Args:
         cube: prototypes of any number of conditions and runs.
         natural: responses to the same natural images in all networks: `response` (condition, run, epoch,
-            shown, unit), as a study keeps them (`natural.keep_responses`); a variable of this form made of
-            your own responses will do. Without them units are matched by prototypes alone.
+            shown, unit), as `protoviz.natural` with `keep` and a study (`natural.keep_responses`) keep them;
+            a variable of this form made of your own responses will do. Without them units are matched by
+            prototypes alone.
         receptive_fields: which mask the prototypes; without them nothing is masked.
         embedder: the space in which prototypes are compared, as in `protoviz.distances`; one.
         epochs: at which units are matched; by default all of the cube's.
@@ -86,7 +87,7 @@ def _answers(cube: xr.Dataset, natural: xr.Dataset) -> dict[Key, Responses | Non
             "natural",
             expected=f"a variable {schema_responses.RESPONSE}",
             found=", ".join(map(str, natural.data_vars)) or "none",
-            remedy="give the store of a study that keeps responses (natural.keep_responses), or leave it out",
+            remedy="give responses that were kept (protoviz.natural with keep), or leave it out",
         )
     ordered = in_order(cube, natural, "natural")
     found: dict[Key, Responses | None] = {}

@@ -9,7 +9,7 @@ import xarray as xr
 import protoviz
 from protoviz.errors import StudyError
 from protoviz.store import kinds, schema_matching, validation
-from tests.notebook.conftest import EPOCHS
+from tests.notebook.conftest import EPOCHS, SIZE, network
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +91,17 @@ def test_responses_of_others_are_refused(made, natural):
         protoviz.matching(made.cube, natural.sel(condition=["blue"]))
     with pytest.raises(StudyError, match="natural: epoch: expected those of the cube, found no 1"):
         protoviz.matching(made.cube, natural.sel(epoch=[0, 3]))
+
+
+def test_responses_that_were_kept_are_those_it_takes(made):
+    images = np.random.default_rng(3).integers(0, 256, (12, SIZE, SIZE, 3), dtype=np.uint8)
+    kept = [
+        protoviz.natural(network(), cube, images, pattern, top=3, compared=0, keep=9)
+        for cube, pattern in zip(made.cubes, made.patterns, strict=True)
+    ]
+    assert kept[0].response.dims[-2:] == ("shown", "unit")
+    assert kept[0].sizes["shown"] == 9
+    found = protoviz.matching(made.cube, protoviz.join(*kept))
+    alive = found.compared_units.values[0] > 0
+    assert (found.matched_correlation.values[0, 0][alive[0]] > 0.99).all()  # untrained, they are the same
+    assert found.partner.values[0, 0].tolist() == found.channel.values.tolist()

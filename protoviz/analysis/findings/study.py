@@ -105,9 +105,9 @@ class Study:
             condition, run, repeat, epoch or step, layer); `between_repeats` (the same without repeat);
             `settled`, the mean settling epoch (without epoch); where they were measured, saturation,
             warmth and high_frequency, within the masks of the space (as diversity), participation_ratio and
-            mean_correlation (as between_repeats), faithfulness (as diversity), and of units matched over three
-            runs or more `partners.OF_RUNS` (draw, condition, run, layer); `repeat_counts` (draw, run, repeat).
-            NaN where no unit is live.
+            mean_correlation (as between_repeats), faithfulness (as diversity), and of units matched over
+            three runs or more `partners.OF_RUNS` (draw, condition, run, layer); `repeat_counts` (draw, run,
+            repeat). NaN where no unit is live.
         """
         key = tuple(space.values())
         if key not in self._known:

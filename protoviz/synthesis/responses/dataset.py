@@ -40,8 +40,8 @@ class Shown:
         rows: (N,), where they stand in their split.
         top: how many are kept for each unit.
         faithfulness: how prototypes are compared with them; None: they are not.
-        kept: to how many of them the responses are kept; none without `folder`.
-        folder: in which there is room for these: they are mapped from there.
+        kept: to how many of them the responses are kept.
+        folder: in which there is room for these: they are mapped from there; None: they are held in memory.
     """
 
     images: Image
@@ -108,7 +108,7 @@ class _Study:
         }
         self.shown = chosen(len(natural.images), natural.kept)
         self.kept = None
-        if natural.folder is not None and len(self.shown):
+        if len(self.shown):
             self.kept = Kept(natural.folder, epochs, self.shown, units)
         self.arrays = _empty(
             (one for one in names.NATURAL.variables if one.name not in names.OF_FAITHFULNESS), self.extent

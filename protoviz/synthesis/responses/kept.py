@@ -22,19 +22,22 @@ def chosen(images: int, kept: int) -> NDArray[np.int64]:
 
 
 class Kept:
-    """Room for the responses of one network at all epochs, in a file without a name.
+    """Room for the responses of one network at all epochs.
 
     Args:
-        folder: in which there is room.
+        folder: in which there is room for a file; None: they are held in memory.
         epochs: how many.
         shown: places of the images, of all that are shown.
         units: how many.
     """
 
-    def __init__(self, folder: Path, epochs: int, shown: NDArray[np.integer], units: int) -> None:
+    def __init__(self, folder: Path | None, epochs: int, shown: NDArray[np.integer], units: int) -> None:
         self._shown = shown
-        self.array: NDArray[np.float16] = np.lib.format.open_memmap(
-            folder / "responses.npy", "w+", np.float16, (1, 1, epochs, len(shown), units)
+        shape = (1, 1, epochs, len(shown), units)
+        self.array: NDArray[np.float16] = (
+            np.empty(shape, np.float16)
+            if folder is None
+            else np.lib.format.open_memmap(folder / "responses.npy", "w+", np.float16, shape)
         )
 
     def add(self, epoch: int, units: slice, seen: NDArray[np.float32]) -> None:
