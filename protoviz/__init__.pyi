@@ -12,6 +12,7 @@ from protoviz.notebook.develop import receptive_fields as receptive_fields
 from protoviz.notebook.measures import distances as distances
 from protoviz.notebook.measures import measures as measures
 from protoviz.notebook.natural import natural as natural
+from protoviz.notebook.partners import matching as matching
 from protoviz.notebook.stores import join as join
 from protoviz.notebook.stores import save as save
 from protoviz.pipeline.remote_store import open_published as open_published
@@ -25,6 +26,7 @@ __all__ = [
     "develop",
     "distances",
     "join",
+    "matching",
     "measures",
     "natural",
     "open_published",

@@ -17,6 +17,7 @@ REFERENCE_DIGEST = REFERENCE / "encoder.json"
 GENERATOR = DATA / "generator" / "generator.safetensors"
 PRIOR = DATA / "generator" / "prior.json"
 CUBE = DATA / "cube.zarr"
+MATCHING = DATA / "matching.zarr"
 PUBLISHED = Path("published")  # the remote that is a folder of the repository
 DOMAIN = DATA / "domain"
 STAGES_CUBE = DATA / "stages_cube.zarr"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from protoviz.analysis import settling
+from protoviz.analysis import partners, settling
 from protoviz.errors import StudyError
 from protoviz.store import schema, schema_appearance, schema_responses
 
@@ -180,7 +180,7 @@ def _explanations(means: xr.Dataset, space: Mapping[str, str]) -> dict[str, xr.D
     there = means.sel(space)
     found = {
         name: there[name].isel(epoch=-1)
-        for name in (CONSISTENCY, *APPEARANCE, *RESPONSES, FAITHFULNESS)
+        for name in (CONSISTENCY, *APPEARANCE, *RESPONSES, FAITHFULNESS, *partners.OF_RUNS)
         if name in means
     }
     if LEARNING in means and means.sizes[schema.STEP]:
@@ -203,7 +203,7 @@ def curves(
     """
     found: dict[str, list[Row]] = {}
     space = means.sel(main_space(means))
-    along = (*MEASURES, LEARNING, CONSISTENCY, *APPEARANCE, *RESPONSES, FAITHFULNESS)
+    along = (*MEASURES, LEARNING, CONSISTENCY, *APPEARANCE, *RESPONSES, FAITHFULNESS, *partners.OF_RUNS)
     for measure in (name for name in along if name in means):
         for layer in space[schema.LAYER].values:
             found[f"{measure}_{layer}"] = _rows(space[measure].sel(layer=layer))

@@ -28,6 +28,7 @@ def atlas(
     natural: xr.Dataset | None = None,
     images: NDArray[np.uint8] | None = None,
     projection: xr.Dataset | None = None,
+    matching: xr.Dataset | None = None,
     title: str = "Prototypes",
     quality: Literal["lossless"] | int = 80,
 ) -> Path:
@@ -55,6 +56,7 @@ def atlas(
         images: uint8 (N, H, W, C), the natural images.
         projection: a map: `position` (condition, run, repeat, epoch, unit, axis) of the same units, NaN where
             one has no place; not all networks, repeats and epochs need be on it.
+        matching: which unit of one network is which of another (`protoviz.matching`).
         title: of the page.
         quality: of its images: 1 to 100, or "lossless".
 
@@ -99,6 +101,7 @@ def atlas(
         tuple(_network(key, part, receptive_fields, distances, ranked) for key, part in networks(cube)),
         projection=None if projection is None else beside.places(cube, projection),
         photographs=None if images is None else beside.photographs(images),
+        matching=None if matching is None else beside.partners(cube, matching),
     )
     curves = {} if found is None else metrics.curves(found, [], [])
     build.build(

@@ -29,6 +29,7 @@ def natural(
     top: int = 9,
     compared: int = 5,
     elements: int = 1000,
+    keep: int = 0,
     batch_size: int = 64,
     device: str = "auto",
     **options: Any,
@@ -50,6 +51,8 @@ def natural(
         compared: images that drive a unit most, with which its prototype is compared along the layers; 0: it
             is not.
         elements: of each layer on the way to a unit, at most so many values count.
+        keep: images to which the responses themselves are kept, for `protoviz.matching`; the same in all
+            networks.
         batch_size: images at once.
         device: "auto", "cpu", "cuda", "cuda:1", ...
         options: of the network, as for `protoviz.synthesize`: `mean`, `std`, ...
@@ -75,7 +78,7 @@ def natural(
         )
     _, loaded = networks_of(model, cube, checkpoints, epochs, "natural images", options)
     how = Faithfulness(top=compared, elements=elements) if compared else None
-    shown = Shown(images, np.arange(len(images)), min(top, len(images)), how)
+    shown = Shown(images, np.arange(len(images)), min(top, len(images)), how, keep)
     networks = (network for _, network in loaded)
     found = natural_responses(
         networks, cube, shown, objective_of(cube), batch=batch_size, device=compute.available(device)

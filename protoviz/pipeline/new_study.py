@@ -119,6 +119,12 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
             [f"data/natural/{_ITEM}.zarr"],
             each=True,
         )
+    stage(
+        "matching",
+        ["data/prototypes", "data/receptive_fields", "data/distances", *["data/natural"] * natural],
+        ["checkpoints", "conditions", "runs", "matching"],
+        [str(layout.MATCHING)],
+    )
     if probed:
         stage(
             "probe",
@@ -129,6 +135,7 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
         )
         stages["probe"]["metrics"] = [_uncached(f"metrics/probe/{_ITEM}.json")]
     found = ["data/distances", "data/units", "data/appearance", *["data/natural"] * natural]
+    found += [str(layout.MATCHING)]
     found += ["metrics/probe"] * probed
     stage("projection", [str(layout.CUBE)], ["compute", "projection"], [str(layout.projection("study"))])
     classes = [f"{layout.IMAGES}/classes.json"] * natural
@@ -197,10 +204,17 @@ def default_params(recipe: Synthesis, **found: Any) -> dict[str, Any]:
             "weights": None,
             "precision": "float32",
             "batch_size": 256,
+            "keep_vectors": True,
         },
-        "natural": {"images": 1000, "top": 9, "faithfulness": {"top": 5, "elements": 1000}}
+        "natural": {
+            "images": 1000,
+            "top": 9,
+            "faithfulness": {"top": 5, "elements": 1000},
+            "keep_responses": 500,
+        }
         if photographs
         else None,
+        "matching": {"epochs": None, "null_draws": 20, "error": 0.05},
         "probe": {"max_iter": 1000, "adam_lr": 1e-2, "adam_epochs": 250, "adam_batch_size": 512}
         if photographs
         else None,

@@ -36,6 +36,7 @@ FIXED_MASK, BOX = "fixed_mask", "box"
 UNIT_GAUSSIAN, UNIT_R_SQUARED, UNIT_FIT_STATUS = "unit_gaussian", "unit_r_squared", "unit_fit_status"
 BETWEEN_UNITS, BETWEEN_EPOCHS, BETWEEN_REPEATS = "between_units", "between_epochs", "between_repeats"
 LIVE_UNITS = "live_units"
+VECTOR = "vector"
 
 MASKED, FIXED, UNMASKED = "masked", "fixed", "unmasked"
 MASKINGS = (MASKED, FIXED, UNMASKED)
@@ -235,6 +236,15 @@ DISTANCES = Store(
             "distance of the same unit between repeats, mean over pairs of repeats (D6)",
         ),
         Variable(LIVE_UNITS, _LAYER_STATE, _INT32, "number of units in the distances", "units", 0),
+        Variable(
+            VECTOR,
+            (CONDITION, RUN, EPOCH, UNIT, COMPONENT),
+            _FLOAT16,
+            "where the prototype lies in the main space (the first embedder, masked), mean over the repeats "
+            "in which it has converged; not there where the parameters keep none, or of pixels",
+            optional=True,
+            by=EPOCH,
+        ),
     ),
 )
 

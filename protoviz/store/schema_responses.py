@@ -24,8 +24,10 @@ VARYING_UNITS = "varying_units"
 INNER = "inner_layer"
 SIMILARITY, SIMILARITY_OWN, SIMILARITY_UNRELATED = "similarity", "similarity_own", "similarity_unrelated"
 ALONG, FAITHFULNESS, COMPARED_LAYERS = "faithfulness_along", "faithfulness", "compared_layers"
+SHOWN, RESPONSE = "shown", "response"
 
 _INT32, _FLOAT32 = np.dtype(np.int32), np.dtype(np.float32)
+_FLOAT16 = np.dtype(np.float16)
 _NETWORK = (
     Coordinate(CONDITION, (CONDITION,), TEXT, "augmentation variant the network was trained under"),
     Coordinate(RUN, (RUN,), INTEGER, "seed of the training"),
@@ -143,6 +145,17 @@ NATURAL = Store(
             "layers",
             0,
             optional=True,
+        ),
+        Variable(
+            RESPONSE,
+            (CONDITION, RUN, EPOCH, SHOWN, UNIT),
+            _FLOAT16,
+            "the unit's response to some of the images, less its mean over them; the attribute shown_images "
+            "says which: rows of data/images/test.npy; NaN for a unit whose responses do not differ; not "
+            "there where the parameters keep none",
+            "deviation of the responses of its layer",
+            optional=True,
+            by=EPOCH,
         ),
     ),
 )

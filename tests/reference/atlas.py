@@ -197,10 +197,62 @@ def rich_sources() -> list[Source]:
             )
     mapped = places(whole.sel(run=[RUNS[-1]]))
     sources = Source(
-        "study", "a made-up study", whole, tuple(networks), mapped, lambda rows: photographs()[rows]
+        "study",
+        "a made-up study",
+        whole,
+        tuple(networks),
+        mapped,
+        lambda rows: photographs()[rows],
+        matching(),
     )
     staged = stages_cube()
     return [sources, Source("stages", "made-up stages", staged, (Network("seresnext", 1),), places(staged))]
+
+
+PAIRS = ((0, 1), (2, 3), (0, 2), (1, 3))  # of networks: runs of a condition, conditions of a run
+UNPAIRED = 4  # the channel without a partner by responses, in layer2
+
+
+def partners(pair: int, layer: str) -> tuple[list[int], list[int]]:
+    """Channels in the second network of the partners of the first's units, by responses and by prototypes."""
+    size = LAYERS[layer]
+    answers = [
+        (5 * channel + pair) % size if size % 5 else (3 * channel + pair) % size for channel in range(size)
+    ]
+    looks = list(answers)
+    looks[0], looks[1] = looks[1], looks[0]
+    if layer == "layer2":
+        answers[UNPAIRED] = -1
+    return answers, looks
+
+
+def matching() -> xr.Dataset:
+    """The units of all networks, paired."""
+    networks = [(condition, run) for condition in CONDITIONS for run in RUNS]
+    both = [[partners(p, layer) for layer in LAYERS] for p in range(len(PAIRS))]
+    tables = [
+        np.array([np.concatenate([one[side] for one in row]) for row in both], np.int32) for side in (0, 1)
+    ]
+    dims, layers = ("pair", "epoch", "unit"), np.array(list(LAYERS), dtype=schema.TEXT)
+    value = np.linspace(0, 1, UNITS, dtype=np.float32)
+    ends = [[networks[pair[side]] for pair in PAIRS] for side in (0, 1)]
+    return xr.Dataset(
+        {
+            "partner": (dims, tables[0][:, None]),
+            "correlation": (dims, np.where(tables[0] < 0, np.nan, value)[:, None]),
+            "prototype_partner": (dims, tables[1][:, None]),
+            "prototype_distance": (dims, np.broadcast_to(value / 10, tables[1].shape)[:, None]),
+        },
+        {
+            "first_condition": ("pair", [one for one, _ in ends[0]]),
+            "first_run": ("pair", [run for _, run in ends[0]]),
+            "second_condition": ("pair", [one for one, _ in ends[1]]),
+            "second_run": ("pair", [run for _, run in ends[1]]),
+            "epoch": [EPOCHS[-1]],
+            "unit_layer": ("unit", np.repeat(layers, list(LAYERS.values()))),
+            "channel": ("unit", [channel for size in LAYERS.values() for channel in range(size)]),
+        },
+    )
 
 
 def photographs() -> NDArray[np.uint8]:

@@ -101,6 +101,7 @@ def test_natural_images_of_every_unit(study):
         "rank": 3,
         "layer": 4,
         "inner_layer": 24,
+        "shown": 12,
     }
     top = natural.top_image.values[0, 0]
     shown = np.unique(top)
@@ -128,6 +129,33 @@ def test_natural_images_of_every_unit(study):
     assert (above == (alive & (activation > greatest))).all()
     assert (natural.varying_units.values[0, 0] == list(UNITS.values())).all()
     assert (natural.participation_ratio >= 1).all()
+
+
+def test_responses_to_some_images_are_kept(study):
+    images = write_inputs(study)
+    few = study.model_copy(update={"natural": study.natural.model_copy(update={"keep_responses": 5})})
+    natural = run(few)
+    rows = natural.attrs["shown_images"]
+    assert len(rows) == natural.sizes["shown"] == 5
+    for number, epoch in enumerate(EPOCHS):
+        seen = all_responses(
+            Network(network(epoch), SIZE),
+            list(UNITS),
+            study.synthesis.objective,
+            images[rows],
+            batch=8,
+            device=CPU,
+        )
+        first = 0
+        for values in seen.values():
+            kept = natural.response.values[0, 0, number, :, first : first + values.shape[1]].astype(float)
+            exact = values.astype(float) - values.astype(float).mean(0)
+            np.testing.assert_allclose(kept, exact / np.sqrt((exact**2).mean()), atol=3e-3)
+            first += values.shape[1]
+    chunks = sorted(f.name for f in (layout.natural("clrjit", 1) / "response" / "c" / "0" / "0").iterdir())
+    assert chunks == ["0", "1"]  # one for each epoch
+    none = study.model_copy(update={"natural": study.natural.model_copy(update={"keep_responses": None})})
+    assert "response" not in run(none)
 
 
 def test_a_second_time_the_same_bytes(study):

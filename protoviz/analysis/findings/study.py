@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz.analysis import settling
-from protoviz.analysis.findings import statistics
+from protoviz.analysis.findings import pairs, statistics
 from protoviz.store import schema, schema_appearance, schema_responses
 
 Space = dict[str, str]
@@ -36,12 +36,16 @@ class Study:
         appearance: the same; empty where it was not measured.
         responses: the same, of natural images.
         draws: of the bootstrap.
+        matching: which unit of one network is which of another; None where that was not asked.
+        accuracy: of the probe, (condition, run, epoch), %; None without one.
     """
 
     distances: Stores
     appearance: Stores = ()
     responses: Stores = ()
     draws: int = statistics.DRAWS
+    matching: xr.Dataset | None = None
+    accuracy: xr.DataArray | None = None
     _known: dict[tuple[str, ...], xr.Dataset] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -90,7 +94,8 @@ class Study:
             here = {schema.UNIT: at}
             return [[store.isel(here, missing_dims="ignore") for store in runs] for runs in stores]
 
-        return Study(part(self.distances), part(self.appearance), part(self.responses), self.draws)
+        whole = (part(self.responses), self.draws, self.matching, self.accuracy)
+        return Study(part(self.distances), part(self.appearance), *whole)
 
     def measures(self, space: Space) -> xr.Dataset:
         """The layer means in one space; the two spaces that were asked for last are kept.
@@ -100,9 +105,9 @@ class Study:
             condition, run, repeat, epoch or step, layer); `between_repeats` (the same without repeat);
             `settled`, the mean settling epoch (without epoch); where they were measured, saturation,
             warmth and high_frequency, within the masks of the space (as diversity), participation_ratio and
-            mean_correlation (as between_repeats), faithfulness (as diversity); `repeat_counts` (draw, run,
-            repeat). NaN where no unit
-            is live.
+            mean_correlation (as between_repeats), faithfulness (as diversity), and of units matched over
+            three runs or more `partners.OF_RUNS` (draw, condition, run, layer); `repeat_counts` (draw, run,
+            repeat). NaN where no unit is live.
         """
         key = tuple(space.values())
         if key not in self._known:
@@ -134,6 +139,8 @@ def _measures(study: Study, space: Space) -> xr.Dataset:
         found[name] = _unresampled(study, name)
     if study.is_compared:
         found[FAITHFULNESS] = taken(study.responses, FAITHFULNESS, *both)
+    conditions = [str(runs[0][schema.CONDITION].values[0]) for runs in study.distances]
+    found |= pairs.measured(study.matching, conditions, study.runs, study.layers, study.draws)
     drawn = [
         statistics.draw_counts(first.sizes[schema.REPEAT], "repeats", run, draws=study.draws)
         for run in study.runs

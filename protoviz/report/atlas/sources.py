@@ -49,6 +49,7 @@ class Source:
         cube: as `cube.open_cube` gives it.
         networks: one for each condition and run of the cube.
         projection: `position` (condition, run, repeat, epoch, unit, axis), the map.
+        matching: which unit of one network is which of another.
         photographs: places in the data set that `top_image` counts in -> images (N, S, S, 3).
     """
 
@@ -58,6 +59,7 @@ class Source:
     networks: tuple[Network, ...]
     projection: xr.DataArray | None = None
     photographs: Callable[[NDArray[np.int64]], Images] | None = None
+    matching: xr.Dataset | None = None
 
     @property
     def layers(self) -> dict[str, slice]:

@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz.analysis import metrics
-from protoviz.report.atlas import neighbours, scripts, sheets
+from protoviz.report.atlas import neighbours, partners, scripts, sheets
 from protoviz.report.atlas.sources import Images, Network, Source, as_shown, labels
 from protoviz.store import schema
 from protoviz.store.schema_appearance import SATURATION, SETTLING_EPOCH
@@ -53,7 +53,8 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
         since the epoch before, `saturation`, `settling` and `photographs` [unit], places in the data set;
         `faithfulness` [repeat][epoch] and `along`, the same at the last epoch in each of the `layers` on the
         way, `values` [repeat][layer];
-        `neighbours` [unit], each as place of the network, channel, distance; `windows` of the masks.
+        `neighbours` [unit], each as place of the network, channel, distance; `partners` [unit], see
+        `partners.of_layer`; `windows` of the masks.
     """
     at = source.layers[layer]
     status = source.numbers(network, schema.STATUS, at)
@@ -72,6 +73,8 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
             for unit in range(own.start, own.stop)
         ],
     }
+    if source.matching is not None:
+        found["partners"] = partners.of_layer(source, network, layer)
     if network.distances is not None:
         found["change"] = scripts.numbers(_change(source, network.distances, at))
     if network.appearance is not None:
@@ -92,7 +95,7 @@ def unit_images(
 ) -> list[Images]:
     """What the sheet of each of some units of a layer holds, in this order.
 
-    Its prototypes, repeat after repeat, epoch after epoch; its neighbours.
+    Its prototypes, repeat after repeat, epoch after epoch; its neighbours; its partners in other networks.
 
     Args:
         source: the cube.
@@ -104,10 +107,14 @@ def unit_images(
     at = source.layers[layer]
     first = _own(source, network, at).start + units.start - at.start
     grown = source.images(network, units).transpose(2, 0, 1, 3, 4, 5)
+    place = {channel: k for k, channel in enumerate(source.channels(layer))}
+    each, matched = at.stop - at.start, partners.of_layer(source, network, layer)
     found = []
     for k, own in enumerate(grown):
         places = near.places[first + k]
-        found.append(np.concatenate([own.reshape(-1, *own.shape[2:]), near.images[places[places >= 0]]]))
+        others = [one * each + place[channel] for one, channel, *_ in matched[units.start - at.start + k]]
+        beside = [*places[places >= 0].tolist(), *others]
+        found.append(np.concatenate([own.reshape(-1, *own.shape[2:]), near.images[beside]]))
     return found
 
 

@@ -6,6 +6,7 @@ activation is placed among the unit's responses to held-out images of the data s
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ from protoviz.store import schema_responses as names
 from protoviz.synthesis import memory
 from protoviz.synthesis.responses import forward, measures
 from protoviz.synthesis.responses.faithfulness import Along, inner_layers
+from protoviz.synthesis.responses.kept import Kept, chosen
 
 Image = NDArray[np.uint8]
 _APART = 0.01  # of the layer's greatest activation: more than rounding, less than another network
@@ -38,12 +40,16 @@ class Shown:
         rows: (N,), where they stand in their split.
         top: how many are kept for each unit.
         faithfulness: how prototypes are compared with them; None: they are not.
+        kept: to how many of them the responses are kept.
+        folder: in which there is room for these: they are mapped from there; None: they are held in memory.
     """
 
     images: Image
     rows: NDArray[np.integer]
     top: int
     faithfulness: Faithfulness | None = None
+    kept: int = 0
+    folder: Path | None = None
 
 
 def natural_responses(
@@ -100,6 +106,10 @@ class _Study:
             schema.RANK: natural.top,
             schema.LAYER: len(self.layers),
         }
+        self.shown = chosen(len(natural.images), natural.kept)
+        self.kept = None
+        if len(self.shown):
+            self.kept = Kept(natural.folder, epochs, self.shown, units)
         self.arrays = _empty(
             (one for one in names.NATURAL.variables if one.name not in names.OF_FAITHFULNESS), self.extent
         )
@@ -117,6 +127,8 @@ class _Study:
             self._ground(epoch, number, units, seen[layer][:, channels])
             if self.natural.faithfulness is not None:
                 self._compare(epoch, layer, network, seen[layer][:, channels], batch, device)
+            if self.kept is not None:
+                self.kept.add(epoch, units, seen[layer][:, channels])
 
     def _require_own(self, epoch: int, layer: str, answered: NDArray[np.float32]) -> None:
         """The network must answer its own prototypes as the cube says."""
@@ -185,7 +197,13 @@ class _Study:
         if self.inner:
             coordinates[names.INNER] = (names.INNER, np.array(self.inner, dtype=schema.TEXT))
         variables = {name: (names.NATURAL[name].dims, array) for name, array in self.arrays.items()}
-        return xr.Dataset(variables, coordinates, {"images": len(self.natural.images), **self._absent()})
+        said = {"images": len(self.natural.images), **self._absent()}
+        found = xr.Dataset(variables, coordinates, said)
+        if self.kept is None:
+            return found
+        rows = self.natural.rows[self.shown].tolist()
+        response = xr.Variable(names.NATURAL[names.RESPONSE].dims, self.kept.array)
+        return found.assign({names.RESPONSE: response}).assign_attrs(shown_images=rows)
 
     def _absent(self) -> dict[str, str]:
         """Why there is no faithfulness where it was asked for, in words."""
@@ -202,4 +220,5 @@ def _empty(variables: Iterable[schema.Variable], extent: Mapping[str, int]) -> A
     return {
         variable.name: np.full([extent[dim] for dim in variable.dims], variable.fill, variable.dtype)
         for variable in variables
+        if not variable.by
     }

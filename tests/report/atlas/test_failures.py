@@ -101,7 +101,7 @@ def test_a_missing_sheet_leaves_the_other_pictures_of_a_unit(
     missing = [one for one in named if one.endswith(": missing")]
     assert missing == ["Prototype of layer1 channel 3, epoch 2, repeat 0: missing"]
     assert len(named) == 8
-    assert page.locator(".likenesses li").count() == 6
+    assert page.locator(".likenesses").first.locator("li").count() == 6
     page.close()
     served.stop()
     assert [one for one in visited.problems if "Failed to load" not in one and "failed:" not in one] == []

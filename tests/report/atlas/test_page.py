@@ -15,8 +15,8 @@ TILE = """async ([at, channel, unit]) => {
   const cube = atlas.study.cube(at.condition);
   let found = { sheet: atlas.study.sheet(at), k: cube.channels.get(at.layer).indexOf(channel) };
   if (unit) {
-    const { neighbours } = await atlas.study.numbers(at);
-    const life = atlas.study.life({ ...at, channel }, neighbours[found.k]);
+    const { neighbours, partners } = await atlas.study.numbers(at);
+    const life = atlas.study.life({ ...at, channel }, neighbours[found.k], partners?.[found.k]);
     found = life.own(cube.repeat.indexOf(at.repeat), cube.epoch.indexOf(at.epoch));
   }
   const { sheet, k } = found;
@@ -303,6 +303,22 @@ def test_faithfulness_stands_on_the_page_of_a_unit(visit: Any) -> None:
 def test_the_unit_without_natural_images_says_so(visit: Any) -> None:
     page = visit.open("#/unit/clrjit/1/layer1/5")
     assert "No natural image drives this unit." in page.locator(".unit").inner_text()
+
+
+def test_the_partners_of_a_unit_lead_to_their_pages(visit: Any) -> None:
+    page = visit.open("#/unit/clrjit/1/layer2/1")
+    section = page.locator("section", has=page.get_by_role("heading", name="Partners in other networks"))
+    assert section.locator("li").count() == 2
+    told = section.inner_text()
+    assert "r 0." in told
+    assert "by prototypes channel" in told
+    first = made_up.partners(0, "layer2")[0][1]
+    section.get_by_role("link").first.click()
+    visit.reach(f"#/unit/clrjit/2/layer2/{first}?epoch=5&repeat=0")
+    page = visit.open(f"#/unit/clrjit/1/layer2/{made_up.UNPAIRED}")
+    assert "distance 0." in page.locator(".unit").inner_text()
+    page = visit.open("#/unit/seresnext/1/conv1/2")
+    assert "Not computed in this study: the unit's partners" in page.locator(".unit").inner_text()
 
 
 def test_search_finds_a_unit(visit: Any) -> None:

@@ -67,7 +67,7 @@
     key: () => false,
   };
 
-  const NAMES = { masks: "masks of receptive fields", change: "change between epochs", saturation: "saturation of colours", settling: "settling epochs", photographs: "top natural images", map: "map" };
+  const NAMES = { masks: "masks of receptive fields", change: "change between epochs", saturation: "saturation of colours", settling: "settling epochs", photographs: "top natural images", partners: "partners in other networks", map: "map" };
 
   // How true the pictures are.
   function exactness() {

@@ -68,23 +68,24 @@
     return ["none", "own", ...(cube.computed.fixed ? ["fixed"] : [])];
   };
   // Where the images of a unit lie: `own(i, j)` at a repeat and an epoch by their places, `near(k)` that of its neighbour
-  // k at the last epoch. Each is a sheet and a tile: of the unit's own sheet if the layer is large, else of the layer's.
-  study.life = (at, neighbours) => {
+  // k at the last epoch, `partner(k)` that of its partner k. Each is a sheet and a tile: of the unit's own sheet if the layer is large, else of the layer's.
+  study.life = (at, neighbours, partners = []) => {
     const cube = study.cube(at.condition);
     const [repeats, epochs] = [cube.repeat.length, cube.epoch.length];
     const channels = cube.channels.get(at.layer);
     if (cube.strips.includes(at.layer)) {
-      const tiles = repeats * epochs + neighbours.length;
+      const tiles = repeats * epochs + neighbours.length + partners.length;
       const sheet = { path: `units/${network(at)}/${at.layer}/${at.channel}.webp`, tiles, size: cube.size };
-      return { own: (i, j) => ({ sheet, k: i * epochs + j }), near: (k) => ({ sheet, k: repeats * epochs + k }) };
+      return { own: (i, j) => ({ sheet, k: i * epochs + j }), near: (k) => ({ sheet, k: repeats * epochs + k }), partner: (k) => ({ sheet, k: repeats * epochs + neighbours.length + k }) };
     }
+    const last = ([place, channel]) => {
+      const [condition, run] = cube.networks[place];
+      return { sheet: study.sheet({ ...at, condition, run, repeat: cube.repeat[0], epoch: cube.epoch.at(-1) }), k: channels.indexOf(channel) };
+    };
     return {
       own: (i, j) => ({ sheet: study.sheet({ ...at, repeat: cube.repeat[i], epoch: cube.epoch[j] }), k: channels.indexOf(at.channel) }),
-      near: (k) => {
-        const [place, channel] = neighbours[k];
-        const [condition, run] = cube.networks[place];
-        return { sheet: study.sheet({ ...at, condition, run, repeat: cube.repeat[0], epoch: cube.epoch.at(-1) }), k: channels.indexOf(channel) };
-      },
+      near: (k) => last(neighbours[k]),
+      partner: (k) => last(partners[k]),
     };
   };
   study.photograph = (at, place) => `photographs/${study.cube(at.condition).name}/${place}.webp`;

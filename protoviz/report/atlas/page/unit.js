@@ -111,18 +111,32 @@
     const { cube, numbers } = parts;
     const found = numbers.neighbours[parts.unit];
     if (!found.length) return atlas.element("p", { class: "note" }, "It has no prototype at the last epoch, hence no neighbours.");
-    const last = cube.epoch.length - 1;
-    return atlas.element(
-      "ol",
-      { class: "likenesses" },
-      found.map(([place, channel, distance], k) => {
-        const [condition, run] = cube.networks[place];
-        const words = `${condition} ${run}, channel ${channel}`;
-        const tile = picture(parts.life.near(k), veilOf(cube.epoch[last], place), `Prototype of ${words}, distance ${distance}`);
-        const swatch = atlas.element("span", { class: "swatch", style: `background:${atlas.study.colours[condition]}`, "aria-hidden": "true" });
-        return atlas.element("li", {}, link({ condition, run, channel, epoch: cube.epoch[last], repeat: cube.repeat[0] }, [tile, atlas.element("span", {}, swatch, ` ${words}`), atlas.element("small", {}, atlas.number(distance, 2))].flat()));
-      }),
-    );
+    return atlas.element("ol", { class: "likenesses" }, found.map(([place, channel, distance], k) => other(place, channel, parts.life.near(k), `distance ${distance}`, atlas.number(distance, 2))));
+  }
+
+  // Another unit at the last epoch: its prototype, whose it is, and what is to be said of it; a link to its page.
+  function other(place, channel, shown, told, note) {
+    const { cube } = parts;
+    const [condition, run] = cube.networks[place];
+    const words = `${condition} ${run}, channel ${channel}`;
+    const tile = picture(shown, veilOf(cube.epoch.at(-1), place), `Prototype of ${words}, ${told}`);
+    const swatch = atlas.element("span", { class: "swatch", style: `background:${atlas.study.colours[condition]}`, "aria-hidden": "true" });
+    return atlas.element("li", {}, link({ condition, run, channel, epoch: cube.epoch.at(-1), repeat: cube.repeat[0] }, [tile, atlas.element("span", {}, swatch, ` ${words}`), atlas.element("small", {}, note)].flat()));
+  }
+
+  // The same feature in the other runs and conditions, as far as there is one.
+  function partners() {
+    const { numbers } = parts;
+    if (!numbers.partners) return atlas.element("p", { class: "note" }, "Not computed in this study: the unit's partners in other networks.");
+    const found = numbers.partners[parts.unit];
+    if (!found.length) return atlas.element("p", { class: "note" }, "It has no partner in another network.");
+    const list = found.map(([place, channel, correlation, drawn, distance], k) => {
+      const same = drawn === null ? "" : drawn === channel ? ", by prototypes, too" : `, by prototypes channel ${drawn}`;
+      const note = correlation === null ? `distance ${atlas.number(distance, 2)}` : `r ${atlas.number(correlation, 2)}${same}`;
+      return other(place, channel, parts.life.partner(k), note, note);
+    });
+    const lead = `Units of ${state.layer} are paired with those of the other runs of their condition, and of the other conditions of their run, so that the sum of the correlations r of their responses to natural images is greatest; or, where it says so, that of the distances of their prototypes least.`;
+    return [atlas.element("p", { class: "soft" }, lead), atlas.element("ol", { class: "likenesses" }, list)];
   }
 
   function photographs() {
@@ -225,11 +239,12 @@
     const numbers = await atlas.study.numbers(state);
     const found = { cube, numbers, charts: [], unit: cube.channels.get(state.layer).indexOf(state.channel) };
     const near = numbers.neighbours[found.unit];
-    found.life = atlas.study.life(state, near);
+    const matched = numbers.partners?.[found.unit] ?? [];
+    found.life = atlas.study.life(state, near, matched);
     found.place = cube.networks.findIndex(([condition, run]) => condition === state.condition && run === state.run);
     const wanted = cube.repeat.flatMap((_, i) => cube.epoch.map((_, j) => found.life.own(i, j).sheet));
-    wanted.push(...near.map((_, k) => found.life.near(k).sheet));
-    for (const one of new Set([found.place, ...near.map(([one]) => one)])) {
+    wanted.push(...near.map((_, k) => found.life.near(k).sheet), ...matched.map((_, k) => found.life.partner(k).sheet));
+    for (const one of new Set([found.place, ...[...near, ...matched].map(([one]) => one)])) {
       const [condition, run] = cube.networks[one];
       const veil = atlas.study.veil({ ...state, condition, run }, state.mask);
       if (veil) wanted.push(veil.sheet);
@@ -252,6 +267,7 @@
       atlas.element("div", { class: "growth" }, parts.large, atlas.element("section", {}, atlas.element("h2", {}, "Growing up"), parts.list, settles ? atlas.element("p", { class: "soft" }, `Settles at epoch ${settles.map((one, i) => `${atlas.number(one)} (repeat ${cube.repeat[i]})`).join(", ")}.`) : null)),
       curves,
       atlas.element("section", {}, atlas.element("h2", {}, "Nearest neighbours"), atlas.element("p", { class: "soft" }, `Units of ${state.layer} in all networks whose prototypes look most alike at the last epoch: mean squared difference of masked pixels in 0–1.`), neighbours()),
+      atlas.element("section", {}, atlas.element("h2", {}, "Partners in other networks"), partners()),
       atlas.element("section", {}, atlas.element("h2", {}, "Top natural images"), photographs()),
       table(),
     );
