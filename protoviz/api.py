@@ -123,7 +123,7 @@ def synthesize(
     shards = [prototypes(subject, chosen, made, recipe, address=a, device=on) for a in addresses]
     layers, channels = zip(*((layer, c) for layer, some in chosen.items() for c in some), strict=True)
     attributes = {
-        "synthesis": recipe.model_dump(mode="json"),
+        "synthesis": recipe.recorded(),
         "precision": str(compute.precision(recipe.precision, on)).removeprefix("torch."),
         "prior": {
             "name": prior if isinstance(prior, str) else type(prior).__name__,

@@ -34,12 +34,13 @@ def main(params: Study, condition: str, run: int) -> None:
         size=size,
         components=prior.latent_size if recipe.keep_latents else 0,
         trace=recipe.trace_length,
+        transparency=recipe.keep_transparency,
         checkpoints=None if params.starts_untrained else tuple(f"epoch {one}" for one in analysed.sources),
         channels=channels,
     )
     outcome = executor.ask(machine.outcome)
     attributes = {
-        "synthesis": recipe.model_dump(mode="json"),
+        "synthesis": recipe.recorded(),
         "precision": outcome["precision"],
         "prior": named,
         "checkpoint_sha256": {

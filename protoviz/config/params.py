@@ -57,10 +57,10 @@ class Images(Section):
 class Prior(Section):
     """What turns latents into images; for priors from elsewhere, a path or URL of their weights.
 
-    Those of `natural` come with it; a path or URL of others may be named.
+    Those of `natural` and the spectrum of `maco` come with them; a path or URL of others may be named.
     """
 
-    name: Literal["natural", "generator", "deepsim", "fourier", "pixels"]
+    name: Literal["natural", "generator", "deepsim", "fourier", "pixels", "maco"]
     weights: str | None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
 
@@ -68,7 +68,7 @@ class Prior(Section):
     def _weights_fit_name(self) -> Self:
         if self.name == "deepsim" and self.weights is None:
             raise invalid("a path or URL, as prior deepsim has trained weights", "null", at="weights")
-        if self.name not in ("deepsim", "natural") and self.weights is not None:
+        if self.name not in ("deepsim", "natural", "maco") and self.weights is not None:
             raise invalid(f"null, as prior {self.name} takes none", repr(self.weights), at="weights")
         return self
 

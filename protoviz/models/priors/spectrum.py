@@ -25,7 +25,7 @@ from protoviz.models import safetensors_io
 from protoviz.models.priors.fourier import COLOUR, CONTRAST
 
 SHIPPED = Path(__file__).with_name("spectrum.safetensors")
-SHA256 = "0" * 64
+SHA256 = "7742d3c6058ba4ad2322bffe542b9e291340f075bbdc65538b8a011a1f09e35d"
 
 KIND = "spectrum"
 
