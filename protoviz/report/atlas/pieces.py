@@ -94,6 +94,10 @@ def _layer(
             images = source.images(network, at, **{schema.REPEAT: i, schema.EPOCH: j})
             path = folder / "sheets" / name / str(repeat) / str(epoch) / f"{layer}.webp"
             tally.prototypes("sheets", path, images)
+            if source.transparent:
+                opacities = source.opacities(network, at, **{schema.REPEAT: i, schema.EPOCH: j})
+                path = folder / "transparency" / name / str(repeat) / str(epoch) / f"{layer}.webp"
+                _veil(path, opacities, tally)
     _veil(folder / "veils" / name / f"{layer}.webp", source.masks(network, layer), tally)
     found = units.numbers(source, network, layer, near)
     tally.bytes["numbers"] += scripts.write(folder, f"units/{name}/{layer}", found)

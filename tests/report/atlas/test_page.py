@@ -69,6 +69,10 @@ def test_a_tile_is_the_image_of_the_cube_pixel_for_pixel(
     fixed = made_up.masks(1)[0, list(made_up.LAYERS).index(layer)]
     masked = tile(page, {**at, "mask": "fixed"}, channel)[..., :3]
     np.testing.assert_allclose(masked, 128 + (expected - 128.0) * fixed[..., None], atol=2)
+    worked = made_up.opacities(condition, run, repeat, epoch)[offset + channel] / 255
+    for named in ({}, {"channel": channel}):
+        masked = tile(page, {**at, **named, "mask": "transparency"}, channel)[..., :3]
+        np.testing.assert_allclose(masked, 128 + (expected - 128.0) * worked[..., None], atol=2)
 
 
 @pytest.mark.parametrize(("layer", "channel"), [("layer1", 0), ("layer1", 23), ("layer2", 17)])
