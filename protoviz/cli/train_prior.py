@@ -1,4 +1,4 @@
-"""What the command `train-prior` does: the image prior `natural`, or the spectrum of `maco`, from own photographs."""
+"""What the command `train-prior` does: the image prior `natural`, or the spectrum of `maco`, made anew."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -12,7 +12,8 @@ SIZE, LEAST = 168, 32  # px, of the squares whose spectrum is measured
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "train-prior", help="learn the image prior `natural`, or measure the spectrum of `maco`, from photographs"
+        "train-prior",
+        help="learn the image prior `natural`, or measure the spectrum of `maco`, from photographs",
     )
     parser.set_defaults(run=train_prior)
     parser.add_argument("photographs", metavar="FOLDER|TAR", help="of images, in folders or not")
@@ -31,8 +32,8 @@ def train_prior(arguments: Namespace) -> None:
     """Train, or measure, and write the file.
 
     Raises:
-        StudyError: see `photographs.read`, `natural.train` and `spectrum.measured`; or the settings are not what
-            they should be, or not those of this prior.
+        StudyError: see `photographs.read`, `natural.train` and `spectrum.measured`; or the settings are not
+            what they should be, or not those of this prior.
     """
     learnt = arguments.prior == "natural"
     others = ("size",) if learnt else ("steps", "seed")

@@ -79,8 +79,8 @@ Share = Annotated[float, Field(gt=0, le=1)]
 class Transforms(Section):
     """Random changes of the image at every step, drawn for each image on its own (Q4).
 
-    `crop`: what is seen at a step, as a share of the image's sides, at a random place within it and enlarged to
-    the whole; [1, 1]: all of it. `noise`: the deviation of what is added to each value in [0, 1]; 0: none.
+    `crop`: what is seen at a step, as a share of the image's sides, at a random place within it and enlarged
+    to the whole; [1, 1]: all of it. `noise`: the deviation of what is added to each value in [0, 1]; 0: none.
     """
 
     jitter: Annotated[float, Field(ge=0)]  # px, in either direction
@@ -128,8 +128,8 @@ class Synthesis(Section):
     less than half as large.
     `keep_latents`: whether what regenerates the images is stored, too. Of a prior without weights it is as
     large as they are before compression, 10 times as large as their files.
-    `keep_transparency`: whether it is stored where each image has been worked on: the gradients of the ascent,
-    in absolute value, summed over its steps.
+    `keep_transparency`: whether it is stored where each image has been worked on: the gradients of the
+    ascent, in absolute value, summed over its steps.
     """
 
     repeats: Count
@@ -146,7 +146,7 @@ class Synthesis(Section):
     keep_transparency: bool = False
 
     def recorded(self) -> dict[str, Any]:
-        """What a store says of it, JSON values: what was spelt out, and nothing that this is too old to know."""
+        """What a store says of it, JSON values: what was spelt out, so that older recipes read as before."""
         return self.model_dump(mode="json", exclude_unset=True)
 
     @property

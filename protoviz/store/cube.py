@@ -182,8 +182,8 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
 def write_shard(path: str | Path, address: Address, shard: Shard) -> None:
     """Write all prototypes of one (condition, run, repeat, epoch), after checking them.
 
-    Each of its files is on the disk before it has its name. Latents are left out of a cube that keeps none, and
-    transparencies.
+    Each of its files is on the disk before it has its name. Latents are left out of a cube that keeps none,
+    and transparencies.
 
     Raises:
         StudyError: the cube has no such shard, or shapes, types or values do not fit the template.

@@ -25,8 +25,8 @@ class Best:
         trace: (B, steps + 1) responses at the start and after every step, as the ascent saw them.
         finite: (B,) whether every response was finite.
         astray: (B,) whether steps were made and none led to anything better than the start.
-        worked: (B, C, H, W) the gradients by what latents become, in absolute value, summed over all steps, where
-            that was asked for.
+        worked: (B, C, H, W) the gradients by what latents become, in absolute value, summed over all steps,
+            where that was asked for.
     """
 
     latent: Tensor

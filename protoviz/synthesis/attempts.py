@@ -59,8 +59,9 @@ def transparency(worked: Tensor) -> Tensor:
     """Where images have been worked on: opacities as they are stored, uint8 (B, H, W).
 
     Fel et al. 2023, MACO (https://arxiv.org/abs/2306.06805), section 3: pixels that no gradient asked for are
-    shown as transparent. As in the authors' pictures, gradients are averaged over the colours and cut at their
-    80th percentile, which is that of the pixels that have any: a unit of an early layer sees only a few.
+    shown as transparent. As in the authors' pictures, gradients are averaged over the colours and cut at
+    their 80th percentile, which is that of the pixels that have any: a unit of an early layer sees only a
+    few.
 
     Args:
         worked: (B, C, H, W), see `ascent.Best`.

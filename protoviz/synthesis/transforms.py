@@ -1,8 +1,8 @@
 """Random crops, jitter, scale, rotation and noise of images, drawn for each image on its own (Q4).
 
 An image that drives its unit under every small movement owes nothing to single pixels: Olah, Mordvintsev &
-Schubert 2017, Feature Visualization (https://doi.org/10.23915/distill.00007). Crops and noise are those of Fel et
-al. 2023, MACO (https://arxiv.org/abs/2306.06805), section 3.
+Schubert 2017, Feature Visualization (https://doi.org/10.23915/distill.00007). Crops and noise are those of
+Fel et al. 2023, MACO (https://arxiv.org/abs/2306.06805), section 3.
 """
 
 import numpy as np
@@ -26,9 +26,9 @@ def draw(settings: Transforms, steps: int, *address: str | int, size: Size = 0) 
     Lucid, at 224 px, shifts by up to 8 px and again by up to 4, scales by 0.9 to 1.1 and turns by up to
     10 degrees, about jitter 6, scale (0.9, 1.1), rotation 10 here: 3 % of the image in either direction.
 
-    A crop has the image's proportions; its share of the sides is uniform, and so is its place among those within
-    the image. Enlarged to the whole, it is one more scale and shift, which are done with the others in one
-    resampling. Fel et al. average over many crops a step; here there is one, and the steps average.
+    A crop has the image's proportions; its share of the sides is uniform, and so is its place among those
+    within the image. Enlarged to the whole, it is one more scale and shift, which are done with the others in
+    one resampling. Fel et al. average over many crops a step; here there is one, and the steps average.
 
     Args:
         settings: of the recipe.
@@ -91,8 +91,9 @@ def apply(images: Tensor, draws: Tensor) -> Tensor:
 def normal(seeds: Tensor, shape: torch.Size) -> Tensor:
     """Numbers of N(0, 1), (B, *shape), float32, of seeds (B,) below 2^24: a row's owe nothing to the others.
 
-    The places of two numbers and the seed are mixed to 32 bits, which are two uniform numbers, which are two normal
-    ones (Box & Muller 1958); so none lies beyond 4.9. That is a function without a state, on any device.
+    The places of two numbers and the seed are mixed to 32 bits, which are two uniform numbers, which are two
+    normal ones (Box & Muller 1958); so none lies beyond 4.9. That is a function without a state, on any
+    device.
     """
     count = shape.numel()
     places = torch.arange((count + 1) // 2, device=seeds.device)

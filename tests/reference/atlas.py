@@ -67,7 +67,9 @@ def study() -> params.Params:
 
 def write_stores() -> None:
     """Write what the stage `atlas` cannot do without, where it looks for it."""
-    template = cube.Template(CONDITIONS, RUNS, REPEATS, EPOCHS, LAYERS, size=SIZE, components=2, trace=3, transparency=True)
+    template = cube.Template(
+        CONDITIONS, RUNS, REPEATS, EPOCHS, LAYERS, size=SIZE, components=2, trace=3, transparency=True
+    )
     cube.create(layout.CUBE, template, {})
     for condition in CONDITIONS:
         for run in RUNS:

@@ -149,8 +149,8 @@ def load(
     """An image prior of the registry.
 
     Args:
-        name: "natural", "generator" and "deepsim" have weights, "fourier" and "pixels" have none, "maco" has a
-            spectrum.
+        name: "natural", "generator" and "deepsim" have weights, "fourier" and "pixels" have none, "maco" has
+            a spectrum.
         weights: path or address (https, http, file) of the weights or the spectrum of a prior that has some;
             those of "natural" and "maco" come with it, unless others are named.
         sha256: hex digest that the weights must have.

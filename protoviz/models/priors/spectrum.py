@@ -1,11 +1,12 @@
 """How strong each wave is in photographs: the mean magnitude of their Fourier spectra, in a few kB.
 
-Fel et al. 2023, MACO (https://arxiv.org/abs/2306.06805), section 3, hold the magnitude of an image's spectrum at
-its mean over natural images. It is taken here of what a prior paints with, the inverse sigmoid of pixels in
-decorrelated colours, as in `fourier.py`, and kept by frequency, in cycles per image, and direction, so that it can
-be had for an image of any size: what photographs have that were made so large.
+Fel et al. 2023, MACO (https://arxiv.org/abs/2306.06805), section 3, hold the magnitude of an image's spectrum
+at its mean over natural images. It is taken here of what a prior paints with, the inverse sigmoid of pixels
+in decorrelated colours, as in `fourier.py`, and kept by frequency, in cycles per image, and direction, so
+that it can be had for an image of any size: what photographs have that were made so large.
 
-The one that comes with protoviz is made by `protoviz train-prior --prior maco` and described in docs/priors.md.
+The one that comes with protoviz is made by `protoviz train-prior --prior maco` and described in
+docs/priors.md.
 """
 
 from collections.abc import Mapping
@@ -39,8 +40,8 @@ _BLOCK = 32  # photographs at once
 class Spectrum(nn.Module):
     """The mean magnitudes of the waves of photographs.
 
-    The first three channels are the decorrelated colours of `fourier.COLOUR`, the last is that of grey levels (the
-    mean of R, G and B). A magnitude is that of a coefficient divided by the number of pixels.
+    The first three channels are the decorrelated colours of `fourier.COLOUR`, the last is that of grey levels
+    (the mean of R, G and B). A magnitude is that of a coefficient divided by the number of pixels.
 
     Attributes:
         magnitude: (4, radii, angles), at RADII and ANGLES.
@@ -60,9 +61,9 @@ class Spectrum(nn.Module):
     def at(self, size: Size, channels: int = 3) -> Tensor:
         """The coefficients of `rfft2` of images of a size, divided by their pixels: (C, H, W // 2 + 1).
 
-        Frequencies count in the longer side. Between the radii, magnitudes are interpolated in their logarithm, beyond
-        the last they fall on as they fell over the last octave. The coefficient of the mean has its sign. Images that
-        are no RGB have the grey levels' spectrum in each channel.
+        Frequencies count in the longer side. Between the radii, magnitudes are interpolated in their
+        logarithm, beyond the last they fall on as they fell over the last octave. The coefficient of the mean
+        has its sign. Images that are no RGB have the grey levels' spectrum in each channel.
 
         Args:
             size: height and width, px: a number for squares, or (H, W).
@@ -87,8 +88,8 @@ def coefficients(images: Tensor) -> Tensor:
         images: (B, C, H, W) in [0, 1].
 
     Returns:
-        complex (B, C, H, W // 2 + 1), `rfft2` divided by the number of pixels: of RGB images those of decorrelated
-        colours, of others those of each channel; that is what `Maco` renders from.
+        complex (B, C, H, W // 2 + 1), `rfft2` divided by the number of pixels: of RGB images those of
+        decorrelated colours, of others those of each channel; that is what `Maco` renders from.
     """
     planes = torch.logit(images.double(), CLIP) / CONTRAST
     if images.shape[1] == len(COLOUR):
@@ -100,8 +101,8 @@ def coefficients(images: Tensor) -> Tensor:
 def measured(photographs: NDArray[np.uint8]) -> Spectrum:
     """The mean spectrum of photographs.
 
-    Neighbouring waves are averaged, in the logarithm of magnitude times frequency, with the weights of a Gaussian
-    that widens with the frequency: of few photographs, single waves are noise.
+    Neighbouring waves are averaged, in the logarithm of magnitude times frequency, with the weights of a
+    Gaussian that widens with the frequency: of few photographs, single waves are noise.
 
     Args:
         photographs: uint8 (N, S, S, 3), S at least 16.
@@ -187,7 +188,7 @@ def _whole(half: Tensor, width: int) -> Tensor:
 
 
 def _between(values: Tensor, radius: Tensor, angle: Tensor) -> Tensor:
-    """Values (4, radii, angles) at other radii and angles, each (H, K): linear in the logarithm of the radius."""
+    """Values (4, radii, angles) at other radii and angles, (H, K): linear in the radius' logarithm."""
     knots = RADII.double().log2()
     step = knots[1] - knots[0]
     place = radius.clamp_min(1).log2() / step
@@ -197,12 +198,10 @@ def _between(values: Tensor, radius: Tensor, angle: Tensor) -> Tensor:
     turn = torch.remainder(angle, pi) / (pi / len(ANGLES))
     left = turn.floor().long() % len(ANGLES)
     right, around = (left + 1) % len(ANGLES), turn - turn.floor()
-    found = sum(
-        weight * values[:, i, j]
-        for i, first in ((low, 1 - along), (low + 1, along))
-        for j, weight in ((left, first * (1 - around)), (right, first * around))
-    )
-    octave = int(round(1 / float(step)))
+    found = torch.zeros(len(values), *radius.shape, dtype=values.dtype)
+    for i, first in ((low, 1 - along), (low + 1, along)):
+        for j, weight in ((left, first * (1 - around)), (right, first * around)):
+            found += weight * values[:, i, j]
+    octave = round(1 / float(step))
     slope = (values[:, -1] - values[:, -1 - octave]).mean(1) / octave
-    beyond = (place - (last + 1)).clamp_min(0)
-    return found + slope[:, None, None] * beyond  # type: ignore[no-any-return]
+    return found + slope[:, None, None] * (place - (last + 1)).clamp_min(0)

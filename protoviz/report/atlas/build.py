@@ -6,9 +6,10 @@
     sheets/<network>/<repeat>/<epoch>/<layer>.webp                     all units of a layer, for the grid
     units/<network>/<layer>/<channel>.webp                             all epochs of a unit of a large layer
     veils/<network>/<layer>.webp, veils/<cube>/<layer>.webp            masks, as what is laid over images
-    transparency/<network>/<repeat>/<epoch>/<layer>.webp               the same of each unit, where they are kept
-    photographs/<cube>/<place in the test set>.webp                    natural images that drive units most
-    data/map/<cube>.js, map/<network>/<repeat>/<epoch>.webp            places, and thumbnails of all units
+    transparency/<network>/<repeat>/<epoch>/<layer>.webp               the same of each unit, where they are
+    kept photographs/<cube>/<place in the test set>.webp                    natural images that drive units
+    most data/map/<cube>.js, map/<network>/<repeat>/<epoch>.webp            places, and thumbnails of all
+    units
 
 The page reads only the files that it shows, so a larger study is more files, not a larger page.
 """

@@ -82,8 +82,7 @@ class Source:
     def opacities(self, network: Network, units: slice, **at: int) -> Float32:
         """(units, S, S) in [0, 1]: where prototypes as they are shown were worked on; see `stored`."""
         chosen = self.cube[schema.TRANSPARENCY].isel({**self.place(network), **at, schema.UNIT: units})
-        opacities: Float32 = chosen.to_numpy().astype(np.float32) / 255
-        return channels.squared(opacities, 1)
+        return channels.squared(chosen.to_numpy().astype(np.float32) / np.float32(255), 1)
 
     def place(self, network: Network) -> dict[str, int]:
         """Where a network lies along condition and run."""
