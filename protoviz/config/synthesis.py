@@ -222,7 +222,7 @@ PRESETS: dict[str, Synthesis] = {
         update={
             "start": Start(pool=0, top=1, sigma=1.0),
             "transforms": Transforms(jitter=0, scale=(1, 1), rotation=0, crop=(0.8, 1.0), noise=0.05),
-            "ascent": Ascent(steps=128, lr=0.1, longest=None, damping=0.0),
+            "ascent": Ascent(steps=128, lr=0.05, longest=None, damping=0.0),
         }
     ),
 }

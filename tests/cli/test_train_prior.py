@@ -64,7 +64,12 @@ def test_from_photographs_to_a_spectrum(monkeypatch, capsys, tmp_path, photograp
     assert prior.image_size == (24, 32)
     assert (prior.spectrum != base.load("maco", size=(24, 32)).spectrum).any()
     for options, message in {
-        ("--prior", "maco", "--steps", 3): "--steps: expected an option of prior maco, found one of prior natural",
+        (
+            "--prior",
+            "maco",
+            "--steps",
+            3,
+        ): "--steps: expected an option of prior maco, found one of prior natural",
         ("--size", 40): "--size: expected an option of prior natural, found one of prior maco",
         ("--prior", "maco", "--size", 8): "--size: expected at least 32 px, found 8",
     }.items():

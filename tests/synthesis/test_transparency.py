@@ -95,7 +95,9 @@ def test_it_changes_no_prototype(moves):
 
 
 def test_blocks_do_not_matter():
-    whole, parts = (made(keep_transparency=True, batch_size=size).transparency.astype(int) for size in (64, 2))
+    whole, parts = (
+        made(keep_transparency=True, batch_size=size).transparency.astype(int) for size in (64, 2)
+    )
     assert np.abs(whole - parts).max() <= 1
 
 

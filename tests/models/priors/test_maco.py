@@ -22,7 +22,9 @@ def photograph(height, width):
 def drawn(height, width, channels=3, seed=0):
     """A prior with the spectrum of noise."""
     noise = torch.randn(1, channels, height, width, generator=torch.Generator().manual_seed(seed))
-    return Maco(with_signs(torch.fft.rfft2(noise.double(), norm="forward"), (height, width))[0], (height, width))
+    return Maco(
+        with_signs(torch.fft.rfft2(noise.double(), norm="forward"), (height, width))[0], (height, width)
+    )
 
 
 def with_signs(waves, size):
@@ -47,7 +49,9 @@ def test_the_spectrum_is_the_fixed_one_whatever_the_latent(size):
         latents = length * torch.randn(4, prior.latent_size, generator=torch.Generator().manual_seed(1))
         latents = latents.double()
         found = np.fft.rfft2(planes_of(prior(latents))) / (size[0] * size[1])
-        np.testing.assert_allclose(np.abs(found), np.abs(prior.spectrum.numpy())[None].repeat(4, 0), atol=1e-5)
+        np.testing.assert_allclose(
+            np.abs(found), np.abs(prior.spectrum.numpy())[None].repeat(4, 0), atol=1e-5
+        )
         mean = planes_of(prior(latents)).mean((2, 3))
         np.testing.assert_allclose(mean, prior.spectrum[:, 0, 0].expand(4, 3), atol=1e-5)
 

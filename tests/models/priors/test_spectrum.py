@@ -139,7 +139,9 @@ def test_what_is_no_spectrum_is_refused(tmp_path):
         base.load("maco", size=32, sha256="0" * 64)
 
 
-@pytest.mark.parametrize("pictures", [np.zeros((0, 32, 32, 3), np.uint8), np.full((3, 32, 32, 3), 7, np.uint8)])
+@pytest.mark.parametrize(
+    "pictures", [np.zeros((0, 32, 32, 3), np.uint8), np.full((3, 32, 32, 3), 7, np.uint8)]
+)
 def test_photographs_without_any_contrast_are_refused(pictures):
     with pytest.raises(StudyError, match="photographs: expected coloured ones, with some contrast, found"):
         spectrum.measured(pictures)
