@@ -75,7 +75,10 @@ class Nearness:
 
         In the first principal components of these. It falls with n; compare equal numbers.
         """
-        pair = [(one - self.mean) @ self.axes.T for one in (features, self.photographs if others is None else others)]
+        pair = [
+            (one - self.mean) @ self.axes.T
+            for one in (features, self.photographs if others is None else others)
+        ]
         means, covariances = [one.mean(0) for one in pair], [np.atleast_2d(np.cov(one.T)) for one in pair]
         root = square_root(covariances[1])
         cross = square_root(root @ covariances[0] @ root)
@@ -87,8 +90,9 @@ class Nearness:
         return float(nearest(features, self.photographs).mean()) / self.unit
 
     def floor(self, count: int, draws: int = 20) -> tuple[float, float]:
-        """What `frechet` and `neighbour` are of so many photographs, held against the others: means of
-        draws.""" rng, found = np.random.default_rng(0), [] for _ in range(draws):
+        """The same of so many photographs, held against the others: means of draws."""
+        rng, found = np.random.default_rng(0), []
+        for _ in range(draws):
             order = rng.permutation(len(self.photographs))
             some, others = self.photographs[order[:count]], self.photographs[order[count:]]
             found.append((self.frechet(some, others), float(nearest(some, others).mean()) / self.unit))
@@ -97,8 +101,8 @@ class Nearness:
 
 
 def nearest(points: Features, others: Features, *, apart: bool = False) -> Features:
-    """Euclidean distance of each point to the nearest of the others; `apart`: but for the one of its own
-    place.""" squared = np.square(points).sum(1)[:, None] + np.square(others).sum(1) - 2 * points @ others.T
+    """Euclidean distance of each point to the nearest of the others; `apart`: but for that in its place."""
+    squared = np.square(points).sum(1)[:, None] + np.square(others).sum(1) - 2 * points @ others.T
     if apart:
         np.fill_diagonal(squared, np.inf)
     found: Features = np.sqrt(np.maximum(squared.min(1), 0))

@@ -16,6 +16,7 @@ The pictures of each prior go onto one sheet; photographs are shown nowhere.
 """
 
 import argparse
+import importlib
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -159,8 +160,8 @@ def _faithfulness(
 ) -> Callable[[Made], float] | None:
     """What gives the mean faithfulness of a prior's prototypes; None where protoviz does not measure it."""
     try:
-        from protoviz.synthesis.responses import faithfulness
-    except ImportError:
+        faithfulness = importlib.import_module("protoviz.synthesis.responses.faithfulness")
+    except ModuleNotFoundError:
         return None
     objective = PRESETS["fourier"].objective
     inner = faithfulness.inner_layers(network, list(chosen))

@@ -15,6 +15,7 @@ REFERENCE = DATA / "reference"
 REFERENCE_ENCODER = REFERENCE / "encoder.safetensors"
 REFERENCE_DIGEST = REFERENCE / "encoder.json"
 GENERATOR = DATA / "generator" / "generator.safetensors"
+SPECTRUM = DATA / "generator" / "spectrum.safetensors"
 PRIOR = DATA / "generator" / "prior.json"
 CUBE = DATA / "cube.zarr"
 PUBLISHED = Path("published")  # the remote that is a folder of the repository

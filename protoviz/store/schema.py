@@ -123,7 +123,7 @@ CUBE = Store(
             TRANSPARENCY,
             (*_PROTOTYPE, Y, X),
             _UINT8,
-            "where the ascent has worked on the image: the sum of absolute gradients over its steps, 255 from "
+            "where the ascent has worked on the image: absolute gradients summed over its steps, 255 from "
             "their 80th percentile on; not there unless the recipe keeps it",
             "0-255, opacity",
             0,

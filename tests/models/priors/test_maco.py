@@ -118,7 +118,7 @@ def test_random_latents_do_not_meet_in_a_corner():
 def test_a_spectrum_of_another_size_is_refused():
     with pytest.raises(StudyError, match=r"expected coefficients \(8, 5\) of each channel, found \(8, 8\)"):
         Maco(torch.ones(3, 8, 8), 8)
-    with pytest.raises(StudyError, match="expected an image size above 2 px, .*found 2 px"):
+    with pytest.raises(StudyError, match=r"expected an image size above 2 px, .*found 2 px"):
         base.load("maco", size=2)
 
 
