@@ -45,7 +45,7 @@ def test_nearest_neighbours_literally():
     expected = [min(np.linalg.norm(a - b) for k, b in enumerate(some) if k != i) for i, a in enumerate(some)]
     np.testing.assert_allclose(nearness.nearest(some, some, apart=True), expected)
     near = nearness.Nearness(points(0, 200))
-    assert near.neighbour(points(0, 200)) == 0
+    assert near.neighbour(points(0, 200)) == pytest.approx(0, abs=1e-6)
     frechet, neighbour = near.floor(100)
     assert neighbour == pytest.approx(1, abs=0.25)
     assert 0 < frechet < near.frechet(points(5, 100))
