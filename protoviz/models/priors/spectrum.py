@@ -114,7 +114,7 @@ def measured(photographs: NDArray[np.uint8]) -> Spectrum:
     total = torch.zeros(4, side, side, dtype=torch.float64)
     mean = torch.zeros(4, dtype=torch.float64)
     for start in range(0, count, _BLOCK):
-        block = torch.from_numpy(photographs[start : start + _BLOCK]).permute(0, 3, 1, 2) / 255
+        block = torch.tensor(photographs[start : start + _BLOCK]).permute(0, 3, 1, 2) / 255
         both = torch.cat([coefficients(block), coefficients(block.mean(1, keepdim=True))], 1)
         mean += both[:, :, 0, 0].real.sum(0)
         total += _whole(both.abs(), side).sum(0)
