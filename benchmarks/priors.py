@@ -16,7 +16,6 @@ The pictures of each prior go onto one sheet; photographs are shown nowhere.
 """
 
 import argparse
-import importlib
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,13 +34,13 @@ from protoviz.data import photographs as pictures
 from protoviz.errors import StudyError
 from protoviz.models.readout.network import Network
 from protoviz.store import schema
-from protoviz.synthesis.responses import forward
+from protoviz.synthesis.responses import faithfulness, forward
 
 NETWORK = "imagenet:efficientnet_lite0"
 LAYERS = ("blocks.1", "blocks.3", "blocks.5", "classifier")
 PRIORS = ("pixels", "fourier", "maco", "natural")
 TOP = 9  # photographs that drive a unit most
-ELEMENTS = 2000  # values of a layer that faithfulness compares
+ELEMENTS = 500  # values of a layer that faithfulness compares
 SHOWN, QUALITY = 4, 80  # units of each layer on a sheet, and its quality as a JPEG
 
 
@@ -91,18 +90,15 @@ def _compare(options: argparse.Namespace, shown: NDArray[np.uint8]) -> None:
             found = [features(one.images[layer]) for layer in chosen]
             columns += [f"{near.frechet(np.concatenate(found)):.1f}"]
             columns += [f"{np.mean([near.neighbour(layer) for layer in found]):.2f}"]
-        columns += [] if measure is None else [f"{measure(one):.2f}"]
-        rows.append([*columns, f"{one.seconds:.2f}"])
+        rows.append([*columns, f"{measure(one):.2f}", f"{one.seconds:.2f}"])
         _write_sheet(options.out / f"{prior}.jpg", one)
         print(f"{prior}: {one.seconds:.2f} s for each unit", file=sys.stderr)
     if near:
         floor, neighbour = near.floor(count)
         empty = [""] * len(chosen)
-        last = ["", ""] if measure is not None else [""]
-        rows.append(["photographs", *empty, f"{floor:.1f}", f"{neighbour:.2f}", *last])
+        rows.append(["photographs", *empty, f"{floor:.1f}", f"{neighbour:.2f}", "", ""])
     head = ["prior", *chosen]
     head += ["Frechet distance", "nearest photograph"] if near else []
-    head += [] if measure is None else ["faithfulness"]
     machine = rates.Rates("", rates.matrix_rates(torch.device("cpu")), {}, {})
     about = evidence.surroundings(machine, options.threads)
     said = {
@@ -112,7 +108,7 @@ def _compare(options: argparse.Namespace, shown: NDArray[np.uint8]) -> None:
         "load of the machine": evidence.load(),
     }
     print(f"## Image priors\n\n{evidence.header({**about, **said})}\n")
-    print(evidence.markdown([*head, "s each"], rows))
+    print(evidence.markdown([*head, "faithfulness", "s each"], rows))
 
 
 def spread(network: Network, layers: Sequence[str], units: int) -> dict[str, list[int]]:
@@ -157,12 +153,8 @@ def _faithfulness(
     chosen: Mapping[str, list[int]],
     shown: NDArray[np.uint8],
     answers: Mapping[str, NDArray[np.float32]],
-) -> Callable[[Made], float] | None:
-    """What gives the mean faithfulness of a prior's prototypes; None where protoviz does not measure it."""
-    try:
-        faithfulness = importlib.import_module("protoviz.synthesis.responses.faithfulness")
-    except ModuleNotFoundError:
-        return None
+) -> Callable[[Made], float]:
+    """What gives the mean faithfulness of a prior's prototypes."""
     objective = PRESETS["fourier"].objective
     inner = faithfulness.inner_layers(network, list(chosen))
     along = faithfulness.Along(inner, objective, ELEMENTS, 50, torch.device("cpu"))
@@ -194,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("photographs", metavar="FOLDER|TAR")
     parser.add_argument("--priors", nargs="+", default=list(PRIORS))
     parser.add_argument("--layers", nargs="+", default=list(LAYERS))
-    parser.add_argument("--units", type=int, default=10, help="of each layer (default: 10)")
+    parser.add_argument("--units", type=int, default=6, help="of each layer (default: 6)")
     parser.add_argument("--size", type=int, default=96, help="of the images, px (default: 96)")
     parser.add_argument(
         "--judge", help="a network, as for `protoviz units`; none: nothing is said of nearness"
