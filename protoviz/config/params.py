@@ -55,13 +55,17 @@ class Images(Section):
         return self
 
 
+OWN = "images"  # in the place of a path of weights: made of the study's own
+
+
 class Prior(Section):
     """What turns latents into images; for priors from elsewhere, a path or URL of their weights.
 
-    Those of `natural` come with it; a path or URL of others may be named.
+    Those of `natural` and the spectrum of `maco` come with them; a path or URL of others may be named. The
+    weights `images` are the spectrum of the images that the study's networks learn from.
     """
 
-    name: Literal["natural", "generator", "deepsim", "fourier", "pixels"]
+    name: Literal["natural", "generator", "deepsim", "fourier", "pixels", "maco"]
     weights: str | None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
 
@@ -69,8 +73,12 @@ class Prior(Section):
     def _weights_fit_name(self) -> Self:
         if self.name == "deepsim" and self.weights is None:
             raise invalid("a path or URL, as prior deepsim has trained weights", "null", at="weights")
-        if self.name not in ("deepsim", "natural") and self.weights is not None:
+        if self.name not in ("deepsim", "natural", "maco") and self.weights is not None:
             raise invalid(f"null, as prior {self.name} takes none", repr(self.weights), at="weights")
+        if self.weights == OWN and (self.name != "maco" or self.sha256 is not None):
+            only = "null, as they are made here" if self.name == "maco" else "a path or URL"
+            at = "sha256" if self.name == "maco" else "weights"
+            raise invalid(only, repr(getattr(self, at)), at=at)
         return self
 
 

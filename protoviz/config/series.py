@@ -10,7 +10,7 @@ from protoviz.config.finetuning import Maps
 from protoviz.config.image_size import Size, of_sides
 from protoviz.config.learning import Augment, Probe
 from protoviz.config.matching import Matching
-from protoviz.config.params import Compute, ConditionName, Images, Prior
+from protoviz.config.params import OWN, Compute, ConditionName, Images, Prior
 from protoviz.config.section import Count, Distinct, Natural, Positive, Section
 from protoviz.config.synthesis import Synthesis
 from protoviz.config.validation_errors import invalid
@@ -92,9 +92,15 @@ class SeriesStudy(Section):
                 raise invalid("nothing but `name`", sorted(unknown)[0], at=f"conditions.{name}")
         if self.prior.name == "generator":
             raise invalid(
-                "fourier, pixels, natural or deepsim",
+                "fourier, pixels, maco, natural or deepsim",
                 "generator, which this study does not train",
                 at="prior.name",
+            )
+        if self.prior.weights == OWN:
+            raise invalid(
+                "a file of `protoviz train-prior FOLDER --prior maco`",
+                f"{OWN}, whose spectrum this study does not measure",
+                at="prior.weights",
             )
         if (self.images is None) != (self.natural is None):
             raise invalid("both images and natural, or null for both", "one of them", at="natural")

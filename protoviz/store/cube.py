@@ -41,6 +41,7 @@ class Template:
         trace: values in an activation trace.
         checkpoints: names of the epochs; by default those of a training from scratch.
         channels: of the images.
+        transparency: whether it is kept where images were worked on.
     """
 
     conditions: tuple[str, ...]
@@ -53,6 +54,7 @@ class Template:
     trace: int
     checkpoints: tuple[str, ...] | None = None
     channels: int = len(channels.COLOURS)
+    transparency: bool = False
 
     @property
     def shape(self) -> dict[str, int]:
@@ -79,8 +81,9 @@ class Template:
 
     @property
     def variables(self) -> tuple[schema.Variable, ...]:
-        """Those of the schema that the cube has: all, or all but the latents."""
-        return tuple(v for v in schema.CUBE.variables if self.components or v.name != schema.LATENT)
+        """Those of the schema that the cube has: all but those that are not kept."""
+        kept = {schema.LATENT: self.components > 0, schema.TRANSPARENCY: self.transparency}
+        return tuple(v for v in schema.CUBE.variables if kept.get(v.name, True))
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Shard:
         activation: float32 (U,).
         activation_trace: float32 (U, trace).
         status: uint8 (U,), values of `schema.Status`.
+        transparency: uint8 (U, H, W), opacities, where the recipe keeps them.
     """
 
     image: NDArray[np.uint8]
@@ -100,6 +104,13 @@ class Shard:
     activation: NDArray[np.float32]
     activation_trace: NDArray[np.float32]
     status: NDArray[np.uint8]
+    transparency: NDArray[np.uint8] | None = None
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Variable -> values, of those that there are."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: np.asarray(values) for name, values in found.items() if values is not None}
 
 
 class Address(NamedTuple):
@@ -171,15 +182,24 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
 def write_shard(path: str | Path, address: Address, shard: Shard) -> None:
     """Write all prototypes of one (condition, run, repeat, epoch), after checking them.
 
-    Each of its files is on the disk before it has its name. Latents are left out of a cube that keeps none.
+    Each of its files is on the disk before it has its name. Latents are left out of a cube that keeps none,
+    and transparencies.
 
     Raises:
         StudyError: the cube has no such shard, or shapes, types or values do not fit the template.
     """
     group = zarr.open_group(zarr_io.LastingStore(path), mode="r+")
     position = _position(group, address, str(path))
-    arrays = {field.name: np.asarray(getattr(shard, field.name)) for field in fields(shard)}
-    kept = {name: values for name, values in arrays.items() if name != schema.LATENT or name in group}
+    arrays = shard.arrays
+    optional = {variable.name for variable in schema.CUBE.variables if variable.optional}
+    kept = {name: values for name, values in arrays.items() if name not in optional or name in group}
+    if schema.TRANSPARENCY in group and schema.TRANSPARENCY not in arrays:
+        raise StudyError(
+            f"{schema.TRANSPARENCY} of {address}",
+            expected="opacities, as the cube keeps them",
+            found="none",
+            remedy="make the shard with `keep_transparency`",
+        )
     for name, values in kept.items():
         _require_fit(name, values, _array(group, name), address)
     _require_states(arrays, address)

@@ -29,7 +29,7 @@ SIDE, UNIT_LAYER = "side", "unit_layer"
 RANK = "rank"
 
 IMAGE, LATENT, ACTIVATION = "image", "latent", "activation"
-ACTIVATION_TRACE, STATUS = "activation_trace", "status"
+ACTIVATION_TRACE, STATUS, TRANSPARENCY = "activation_trace", "status", "transparency"
 MASK, GRADIENT, GAUSSIAN = "mask", "gradient", "gaussian"
 R_SQUARED, FIT_STATUS = "r_squared", "fit_status"
 FIXED_MASK, BOX = "fixed_mask", "box"
@@ -120,6 +120,16 @@ CUBE = Store(
             ACTIVATION_TRACE, (*_PROTOTYPE, STEP), _FLOAT32, "response along the ascent, as the search saw it"
         ),
         Variable(STATUS, _PROTOTYPE, _UINT8, "state of the prototype", fill=Status.MISSING, states=Status),
+        Variable(
+            TRANSPARENCY,
+            (*_PROTOTYPE, Y, X),
+            _UINT8,
+            "where the ascent has worked on the image: absolute gradients summed over its steps, 255 from "
+            "their 80th percentile on; not there unless the recipe keeps it",
+            "0-255, opacity",
+            0,
+            optional=True,
+        ),
     ),
 )
 

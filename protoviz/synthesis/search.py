@@ -20,7 +20,7 @@ from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.store.cube import Shard
 from protoviz.synthesis import ascent, batching, memory, pool, transforms
-from protoviz.synthesis.attempts import Attempt, joined, status
+from protoviz.synthesis.attempts import Attempt, joined, status, transparency
 from protoviz.synthesis.batching import Unit
 from protoviz.synthesis.evolution.base import STRATEGIES, evolve
 from protoviz.synthesis.evolution.draws import Draws
@@ -224,18 +224,22 @@ class _Layers:
         steps = settings.steps * effort
         draws = None
         if moves.active and steps:
+            size, address = self.search.network.size, self.search.address
             draws = torch.stack(
-                [transforms.draw(moves, steps, *self.search.address, *unit) for unit in units], 1
+                [transforms.draw(moves, steps, *address, *unit, size=size) for unit in units], 1
             ).to(self.search.device)
         index = self._numbers(units)
+        watched = self.search.recipe.keep_transparency
+        respond = response.of_images if watched else response
         best = ascent.adam(
             start,
-            lambda latent, draw: response(latent, index, draw),
+            lambda latent, draw: respond(latent, index, draw),
             steps=steps,
             lr=settings.lr / shorter,
             longest=None if settings.longest is None else settings.longest * effort,
             damping=settings.damping,
             draws=draws,
+            through=response.renderer if watched else None,
         )
         return Attempt(self._snapshot(units, best), best.astray.cpu().numpy())
 
@@ -297,4 +301,5 @@ class _Layers:
             activation=activation.cpu().numpy(),
             activation_trace=best.trace[:, : self.search.recipe.trace_length].cpu().numpy(),
             status=status(activation, best.finite).cpu().numpy(),
+            transparency=None if best.worked is None else transparency(best.worked).cpu().numpy(),
         )

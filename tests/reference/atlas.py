@@ -39,6 +39,12 @@ def activations(condition: str, run: int, repeat: int, epoch: int) -> NDArray[np
     return (rng.permutation(UNITS) + 0.25 * repeat + epoch).astype(np.float32)
 
 
+def opacities(condition: str, run: int, repeat: int, epoch: int) -> NDArray[np.uint8]:
+    """(UNITS, SIZE, SIZE): where the ascent has worked on each image."""
+    rng = np.random.default_rng([11, ord(condition[0]), run, repeat, epoch])
+    return rng.integers(0, 256, (UNITS, SIZE, SIZE), np.uint8)
+
+
 def masks(run: int) -> NDArray[np.float32]:
     """(epoch, layer, y, x): Gaussians that grow with the layer, away from the middle."""
     y, x = np.indices((SIZE, SIZE))
@@ -61,7 +67,9 @@ def study() -> params.Params:
 
 def write_stores() -> None:
     """Write what the stage `atlas` cannot do without, where it looks for it."""
-    template = cube.Template(CONDITIONS, RUNS, REPEATS, EPOCHS, LAYERS, size=SIZE, components=2, trace=3)
+    template = cube.Template(
+        CONDITIONS, RUNS, REPEATS, EPOCHS, LAYERS, size=SIZE, components=2, trace=3, transparency=True
+    )
     cube.create(layout.CUBE, template, {})
     for condition in CONDITIONS:
         for run in RUNS:
@@ -80,6 +88,7 @@ def write_stores() -> None:
                             activation=activations(condition, run, repeat, epoch),
                             activation_trace=np.ones((UNITS, 3), np.float32),
                             status=status,
+                            transparency=opacities(condition, run, repeat, epoch),
                         ),
                     )
             fields = xr.Dataset(

@@ -6,8 +6,10 @@
     sheets/<network>/<repeat>/<epoch>/<layer>.webp                     all units of a layer, for the grid
     units/<network>/<layer>/<channel>.webp                             all epochs of a unit of a large layer
     veils/<network>/<layer>.webp, veils/<cube>/<layer>.webp            masks, as what is laid over images
-    photographs/<cube>/<place in the test set>.webp                    natural images that drive units most
-    data/map/<cube>.js, map/<network>/<repeat>/<epoch>.webp            places, and thumbnails of all units
+    transparency/<network>/<repeat>/<epoch>/<layer>.webp               the same of each unit, where they are
+    kept photographs/<cube>/<place in the test set>.webp                    natural images that drive units
+    most data/map/<cube>.js, map/<network>/<repeat>/<epoch>.webp            places, and thumbnails of all
+    units
 
 The page reads only the files that it shows, so a larger study is more files, not a larger page.
 """
@@ -91,6 +93,7 @@ def manifest(
 def _cube(source: Source, strips: frozenset[str]) -> dict[str, Any]:
     computed = {
         "masks": all(network.fields is not None for network in source.networks),
+        "transparency": source.transparent,
         "fixed": source.fixed_mask(next(iter(source.layers))) is not None,
         "change": all(network.distances is not None for network in source.networks),
         "saturation": all(network.appearance is not None for network in source.networks),

@@ -76,6 +76,16 @@ class Source:
         """Height and width of the images as they are shown, px: the longer side, as they are made square."""
         return int(max(self.cube.sizes[schema.X], self.cube.sizes[schema.Y]))
 
+    @property
+    def transparent(self) -> bool:
+        """Whether the cube says where its images were worked on."""
+        return schema.TRANSPARENCY in self.cube
+
+    def opacities(self, network: Network, units: slice, **at: int) -> Float32:
+        """(units, S, S) in [0, 1]: where prototypes as they are shown were worked on; see `stored`."""
+        chosen = self.cube[schema.TRANSPARENCY].isel({**self.place(network), **at, schema.UNIT: units})
+        return channels.squared(chosen.to_numpy().astype(np.float32) / np.float32(255), 1)
+
     def place(self, network: Network) -> dict[str, int]:
         """Where a network lies along condition and run."""
         return {

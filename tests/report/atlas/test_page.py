@@ -69,6 +69,34 @@ def test_a_tile_is_the_image_of_the_cube_pixel_for_pixel(
     fixed = made_up.masks(1)[0, list(made_up.LAYERS).index(layer)]
     masked = tile(page, {**at, "mask": "fixed"}, channel)[..., :3]
     np.testing.assert_allclose(masked, 128 + (expected - 128.0) * fixed[..., None], atol=2)
+    worked = made_up.opacities(condition, run, repeat, epoch)[offset + channel] / 255
+    for named in ({}, {"channel": channel}):
+        masked = tile(page, {**at, **named, "mask": "transparency"}, channel)[..., :3]
+        np.testing.assert_allclose(masked, 128 + (expected - 128.0) * worked[..., None], atol=2)
+
+
+SHOWN = """async () => {
+  const drawn = [...document.querySelectorAll(".grown canvas, .likenesses canvas")];
+  return drawn.map((one) => [one.width, one.classList.contains("lacking"),
+    [...one.getContext("2d").getImageData(0, 0, one.width, one.height).data]]);
+}"""
+
+
+def test_a_unit_fades_where_its_ascents_have_not_worked(visit: Any) -> None:
+    """Every picture of the page has its own mask: of its epoch and repeat, and of its neighbours."""
+    page = visit.open("#/unit/clrjit/1/layer1/3?mask=transparency")
+    page.wait_for_function("document.querySelectorAll('.grown canvas').length")
+    assert page.get_by_label("mask").input_value() == "transparency"
+    pictures = page.evaluate(SHOWN)
+    assert not any(lacking for _, lacking, _ in pictures)
+    moments = [(repeat, epoch) for repeat in made_up.REPEATS for epoch in made_up.EPOCHS]
+    for (repeat, epoch), (side, _, values) in zip(moments, pictures, strict=False):
+        image = made_up.images("clrjit", 1, repeat, epoch)[3]
+        worked = made_up.opacities("clrjit", 1, repeat, epoch)[3] / 255
+        shown = np.array(values, np.float64).reshape(side, side, 4)[..., :3]
+        np.testing.assert_allclose(shown, 128 + (image - 128.0) * worked[..., None], atol=2)
+    page.get_by_label("mask").select_option("none")
+    page.wait_for_function("!location.hash.includes('mask')")
 
 
 @pytest.mark.parametrize(("layer", "channel"), [("layer1", 0), ("layer1", 23), ("layer2", 17)])
@@ -511,7 +539,12 @@ def test_about_says_what_there_is_and_how_large_it_is(visit: Any, study: Any) ->
     text = visit.open("#/about").locator("main").inner_text()
     assert "An atlas of 2,069 prototypes" in text
     assert "Not computed: masks of receptive fields" in text  # of the stages
-    for kind, named in {"sheets": "sheets of layers", "units": "sheets of units", "veils": "masks"}.items():
+    for kind, named in {
+        "sheets": "sheets of layers",
+        "units": "sheets of units",
+        "veils": "masks",
+        "transparency": "transparency",
+    }.items():
         size = sum(path.stat().st_size for path in (study.rich / kind).rglob("*.webp"))
         said = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{-(-size // 1000)} kB"
         assert f"{named} {said}" in text

@@ -18,7 +18,7 @@
 
   // A canvas with one tile of a sheet; masked, it shows the part that the mask leaves. Without its sheet it is empty.
   function picture({ sheet, k }, veil, alt, status = "1") {
-    const window = veil ? parts.numbers.windows[state.mask] : null;
+    const window = (veil && parts.numbers.windows[state.mask]) || null;
     const side = window ? window[2] : sheet.size;
     const image = parts.images.get(sheet.path);
     const lacking = !image?.width || (veil && !veil.image?.width); // a picture that was let go has no width
@@ -27,10 +27,10 @@
     return canvas;
   }
 
-  // The mask of an epoch, of this network or another, unless masks are not wanted.
-  const veilOf = (epoch, place = parts.place) => {
+  // The mask of an epoch, of this network or another, unless masks are not wanted; that of a unit where each has its own.
+  const veilOf = (epoch, repeat, place = parts.place, channel = state.channel) => {
     const [condition, run] = parts.cube.networks[place];
-    const veil = atlas.study.veil({ ...state, condition, run, epoch }, state.mask);
+    const veil = atlas.study.veil({ ...state, condition, run, epoch, repeat, channel }, state.mask);
     return veil && { ...veil, image: parts.images.get(veil.sheet.path) };
   };
 
@@ -52,7 +52,7 @@
       const row = atlas.element("div", { class: "growing" }, atlas.element("span", { class: "rowname" }, `repeat ${repeat}`));
       cube.epoch.forEach((epoch, j) => {
         const status = statusOf(i, j);
-        const tile = picture(parts.life.own(i, j), veilOf(epoch), alt(i, j), status);
+        const tile = picture(parts.life.own(i, j), veilOf(epoch, repeat), alt(i, j), status);
         parts.tiles[i].push(tile);
         const caption = atlas.element("span", {}, names[j], status === "1" ? null : atlas.element("b", {}, ` ${atlas.study.states[status]}`));
         row.append(atlas.element("button", { type: "button", class: "stage", "data-epoch": epoch, "data-repeat": repeat, style: `--tile:${tileSize(names)}px`, on: { click: () => choose(epoch, repeat) } }, tile, caption));
@@ -119,7 +119,7 @@
     const { cube } = parts;
     const [condition, run] = cube.networks[place];
     const words = `${condition} ${run}, channel ${channel}`;
-    const tile = picture(shown, veilOf(cube.epoch.at(-1), place), `Prototype of ${words}, ${told}`);
+    const tile = picture(shown, veilOf(cube.epoch.at(-1), cube.repeat[0], place, channel), `Prototype of ${words}, ${told}`);
     const swatch = atlas.element("span", { class: "swatch", style: `background:${atlas.study.colours[condition]}`, "aria-hidden": "true" });
     return atlas.element("li", {}, link({ condition, run, channel, epoch: cube.epoch.at(-1), repeat: cube.repeat[0] }, [tile, atlas.element("span", {}, swatch, ` ${words}`), atlas.element("small", {}, note)].flat()));
   }
@@ -195,7 +195,7 @@
     const { cube } = parts;
     const { condition, run, repeat, epoch, layer } = state;
     const mask = atlas.choice("mask", atlas.study.masks(cube), state.mask, (value) => atlas.address.go(address({ mask: value })));
-    mask.hidden = !cube.computed.masks;
+    mask.hidden = atlas.study.masks(cube).length < 2;
     const step = (way, text) => {
       const channel = beside(way);
       return link({ channel }, text, { class: "chip", "aria-label": `Unit ${channel}`, title: `Unit ${channel}` });
@@ -244,9 +244,11 @@
     found.place = cube.networks.findIndex(([condition, run]) => condition === state.condition && run === state.run);
     const wanted = cube.repeat.flatMap((_, i) => cube.epoch.map((_, j) => found.life.own(i, j).sheet));
     wanted.push(...near.map((_, k) => found.life.near(k).sheet), ...matched.map((_, k) => found.life.partner(k).sheet));
-    for (const one of new Set([found.place, ...[...near, ...matched].map(([one]) => one)])) {
+    const moments = cube.repeat.flatMap((repeat) => cube.epoch.map((epoch) => [found.place, repeat, epoch]));
+    const others = [...near, ...matched].map(([one]) => [one, cube.repeat[0], cube.epoch.at(-1)]);
+    for (const [one, repeat, epoch] of [...moments, ...others]) {
       const [condition, run] = cube.networks[one];
-      const veil = atlas.study.veil({ ...state, condition, run }, state.mask);
+      const veil = atlas.study.veil({ ...state, condition, run, repeat, epoch }, state.mask);
       if (veil) wanted.push(veil.sheet);
     }
     found.images = new Map();
