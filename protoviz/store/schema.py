@@ -8,7 +8,6 @@ store is checked when it is written.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import IntEnum
 from math import gcd
 
 import numpy as np
@@ -17,6 +16,8 @@ from numpy.typing import NDArray
 from protoviz.store.schema_types import Coordinate as Coordinate
 from protoviz.store.schema_types import Store as Store
 from protoviz.store.schema_types import Variable as Variable
+from protoviz.store.states import FitStatus as FitStatus
+from protoviz.store.states import Status as Status
 
 CONDITION, RUN, REPEAT, EPOCH, UNIT = "condition", "run", "repeat", "epoch", "unit"
 Y, X, RGB = "y", "x", "rgb"
@@ -47,25 +48,6 @@ TEXT = np.dtype(object)  # Python strings, as xarray reads them; how they are st
 TEXT_ENCODING = {"missing_value": ""}
 INTEGER = np.dtype(np.int64)
 CHUNK_UNITS = 64  # at most so many units in a chunk: 1.8 MB of images at 96 px, decoded in milliseconds
-
-
-class Status(IntEnum):
-    """The state of a prototype."""
-
-    MISSING = 0  # not made
-    CONVERGED = 1  # the best image of an ascent, to which the unit responds
-    DEAD = 2  # silent: even its best image leaves its response at or below zero
-    DIVERGED = 3  # the ascent met a value that is not finite
-
-
-class FitStatus(IntEnum):
-    """The state of the Gaussian that was fitted to a receptive field."""
-
-    MISSING = 0  # not made
-    FITTED = 1  # least squares
-    MOMENTS = 2  # the fit failed; the Gaussian has the second moments of the map
-    FLAT = 3  # the map has no structure; the mask is 1 everywhere
-    NOT_FINITE = 4  # the map holds a value that is not finite; the mask is 1 everywhere
 
 
 _CONDITION = Coordinate(CONDITION, (CONDITION,), TEXT, "augmentation variant the network was trained under")

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from protoviz import compute, seeding
 from protoviz.config.synthesis import Objective, Synthesis
-from protoviz.models.priors.base import ImagePrior, require_channels
+from protoviz.models.priors.base import ImagePrior
 from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.store.cube import Shard
@@ -24,6 +24,7 @@ from protoviz.synthesis.attempts import Attempt, joined, status, transparency
 from protoviz.synthesis.batching import Unit
 from protoviz.synthesis.evolution.base import STRATEGIES, evolve
 from protoviz.synthesis.evolution.draws import Draws
+from protoviz.synthesis.feasible import require_feasible
 from protoviz.synthesis.objective import Response, response
 from protoviz.synthesis.rendering import Renderer, quantised
 
@@ -58,7 +59,7 @@ def prototypes(
         StudyError: a layer, channel or position that the network does not have, a prior of images of other
             channels, or an evolution strategy that cannot take latents of this size.
     """
-    _require_feasible(network, units, prior, recipe)
+    require_feasible(network, units, prior, recipe)
     dtype = compute.precision(recipe.precision, device)
     search = _Search(
         network,
@@ -78,20 +79,6 @@ def prototypes(
         work = partial(search.of(layers).first, group, start)
         parts += memory.in_blocks(len(group), search.block, work)
     return search.rescued([(layer, c) for layer in units for c in units[layer]], joined(parts))
-
-
-def _require_feasible(
-    network: Network, units: Mapping[str, Sequence[int]], prior: ImagePrior, recipe: Synthesis
-) -> None:
-    """Refuse what would fail later, before any time is spent."""
-    for layer, channels in units.items():
-        network.require_channels(layer, channels)
-        network.position(layer, recipe.objective)
-    require_channels(prior, network.channels)
-    evolution = recipe.evolution
-    if evolution.strategy != "none":
-        origin = torch.zeros(1, prior.latent_size)
-        STRATEGIES[evolution.strategy](origin, evolution.sigma, evolution.samples, evolution.parents)
 
 
 @dataclass(frozen=True)

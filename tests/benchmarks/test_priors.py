@@ -87,7 +87,8 @@ def test_the_table_and_the_sheets(tmp_path, capsys):
         "- judge: ",
         "- processor: ",
         "| prior | blocks.0 | Frechet distance |",
-        "| `maco` | ", "| faithfulness | s each |",
+        "| `maco` | ",
+        "| faithfulness | s each |",
         "| photographs |",
     ):
         assert said in printed

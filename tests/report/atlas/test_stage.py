@@ -174,7 +174,7 @@ def test_the_manifest_says_what_there_is(study: Any) -> None:
     assert cube["checkpoint"] == ["untrained", "epoch 1", "epoch 2", "epoch 5"]
     assert cube["networks"] == [list(one) for one in NETWORKS]
     computed = {name for name, there in cube["computed"].items() if there}
-    assert computed == {"masks", "fixed", "change"}
+    assert computed == {"masks", "fixed", "change", "transparency"}
     assert found["colours"] == {"clrjit": "#0072B2", "keepclr": "#D55E00"}
     for kind in ("sheets", "veils"):
         size = sum(path.stat().st_size for path in (study.bare / kind).rglob("*.webp"))
