@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, ReceptiveFields
 from protoviz.config.finetuning import Finetuning, Projection
 from protoviz.config.learning import Augment, Backbone, Generator, Probe, Reference, Train
+from protoviz.config.modes import Modes
 from protoviz.config.section import Count, Distinct, Section
 from protoviz.config.synthesis import Synthesis
 from protoviz.config.validation_errors import explained, invalid, nested, yaml_problem
@@ -98,6 +99,7 @@ class Params(Section):
     synthesis: Synthesis
     distances: Distances
     natural: NaturalImages
+    modes: Modes
     figures: Figures
     atlas: Atlas
     training_stages: Finetuning
@@ -146,6 +148,11 @@ class Params(Section):
         asking = [user for user, asks in users.items() if asks]
         if asking and self.reference is None:
             raise invalid(f"the reference encoder's recipe, for {', '.join(asking)}", "null", at="reference")
+        return self
+
+    @model_validator(mode="after")
+    def _modes_fit(self) -> Self:
+        self.modes.require_fit(self.runs, self.epochs, self.synthesis.ascent.steps)
         return self
 
     @property

@@ -9,6 +9,7 @@ from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, R
 from protoviz.config.finetuning import Maps
 from protoviz.config.image_size import Size, of_sides
 from protoviz.config.learning import Augment, Probe
+from protoviz.config.modes import Modes
 from protoviz.config.params import Compute, ConditionName, Images, Prior
 from protoviz.config.section import Count, Distinct, Natural, Positive, Section
 from protoviz.config.synthesis import Synthesis
@@ -69,6 +70,7 @@ class SeriesStudy(Section):
     synthesis: Synthesis
     distances: Distances
     natural: NaturalImages | None
+    modes: Modes
     probe: Probe | None
     projection: Maps
     figures: Figures
@@ -110,6 +112,11 @@ class SeriesStudy(Section):
         ):
             if "reference" in embedders:
                 raise invalid("spaces that need no reference encoder", "reference", at=f"{at}.embedders")
+        return self
+
+    @model_validator(mode="after")
+    def _modes_fit(self) -> Self:
+        self.modes.require_fit(self.runs, self.epochs, self.synthesis.ascent.steps)
         return self
 
     def named(self, condition: str) -> str:

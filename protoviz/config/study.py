@@ -8,6 +8,7 @@ from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, R
 from protoviz.config.finetuning import Finetuning, Maps
 from protoviz.config.image_size import Size
 from protoviz.config.learning import Probe
+from protoviz.config.modes import Modes
 from protoviz.config.synthesis import Synthesis
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Study(Protocol):
     def distances(self) -> Distances: ...
     @property
     def natural(self) -> NaturalImages | None: ...
+    @property
+    def modes(self) -> Modes: ...
     @property
     def probe(self) -> Probe | None: ...
     @property

@@ -23,6 +23,19 @@ _PIPELINE_HEADER = """\
 # Stages depend on what they read and on parameters, not on the version of protoviz, which the stores name:
 # after an upgrade, `dvc repro --force` makes everything anew.
 """
+_MODES = {
+    "runs": [],
+    "method": "restarts",
+    "restarts": 8,
+    "epochs": None,
+    "per_layer": None,
+    "share": 0.8,
+    "quantile": 0.95,
+    "linkage": "single",
+    "jitter": 1.0,
+    "weight": 0.5,
+    "kept": 4,
+}
 _IGNORED = "/data\n/.scratch\n__pycache__\n"
 
 
@@ -199,6 +212,7 @@ def default_params(recipe: Synthesis, **found: Any) -> dict[str, Any]:
             "batch_size": 256,
         },
         "natural": {"images": 1000, "top": 9} if photographs else None,
+        "modes": dict(_MODES),
         "probe": {"max_iter": 1000, "adam_lr": 1e-2, "adam_epochs": 250, "adam_batch_size": 512}
         if photographs
         else None,

@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
-from protoviz.store import schema, schema_appearance, schema_projection, schema_responses
+from protoviz.store import schema, schema_appearance, schema_modes, schema_projection, schema_responses
 from protoviz.store.manifest import METADATA
 
-STORES = (*schema.STORES, *schema_responses.STORES, *schema_appearance.STORES, schema_projection.PROJECTION)
+STORES = (
+    *(*schema.STORES, *schema_responses.STORES, *schema_appearance.STORES),
+    *(schema_projection.PROJECTION, schema_modes.MODES),
+)
 
 
 def kind_of(path: str | Path) -> schema.Store | None:
