@@ -57,8 +57,14 @@ def create(
         axis = channels.COORDINATE
         coordinates[axis.name] = axis.dims, names, {"description": axis.description}
     zarr_io.write(path, xr.Dataset(coords=coordinates, attrs={"title": MODES.title, **attributes}))
-    lengths = {schema.CONDITION: 1, schema.RUN: 1, schema.EPOCH: len(epochs), schema.UNIT: len(channel),
-    **extent} group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    lengths = {
+        schema.CONDITION: 1,
+        schema.RUN: 1,
+        schema.EPOCH: len(epochs),
+        schema.UNIT: len(channel),
+        **extent,
+    }
+    group = zarr.open_group(path, mode="r+", use_consolidated=False)
     for variable in MODES.variables:
         shape = tuple(lengths[dim] for dim in variable.dims)
         shard = (*shape[:_EPOCH], 1, *shape[_EPOCH + 1 :])

@@ -69,33 +69,33 @@ MODES = Store(
             SPREAD,
             _UNITS,
             _FLOAT32,
-            "mean distance between them over that between two units of the layer; NaN where fewer than two
-            reach",
+            "mean distance between them over that between two units of the layer; NaN where fewer than "
+            "two reach",
         ),
         Variable(
             NOISE,
             _UNITS,
             _FLOAT32,
-            "distance between start 0 and its twin, ascended under other transforms; NaN where one of them
-            does " "not reach",
+            "distance between start 0 and its twin, ascended under other transforms; NaN where one of "
+            "them does not reach",
             _DISTANCE,
         ),
         Variable(
             THRESHOLD,
             _UNITS,
             _FLOAT32,
-            "distance beyond which images are of two modes, a quantile of the noise, the same in a layer at an
-            " "epoch; NaN where no unit of it has any",
+            "distance beyond which images are of two modes, a quantile of the noise, the same in a layer at "
+            "an epoch; NaN where no unit of it has any",
             _DISTANCE,
         ),
         Variable(
-            MODE_OF_START, (*_UNITS, START), _INT32, "mode of each start; -1: of a start that does not reach",
-            fill=-1
+            MODE_OF_START,
+            (*_UNITS, START),
+            _INT32,
+            "mode of each start; -1: of a start that does not reach",
+            fill=-1,
         ),
-        Variable(
-            START_ACTIVATION, (*_UNITS, START), _FLOAT32, "response of the unit to exactly the image of the
-            start"
-        ),
+        Variable(START_ACTIVATION, (*_UNITS, START), _FLOAT32, "response of the unit to exactly its image"),
         Variable(
             MODE_STARTS, (*_UNITS, MODE), _INT32, "starts of each mode; 0: there is no such mode", "starts", 0
         ),
