@@ -89,7 +89,6 @@ def reaching(activation: NDArray[np.floating], live: Live, share: float) -> Live
 
 def count(
     vectors: NDArray[np.float32],
-    twin: NDArray[np.float32],
     activation: NDArray[np.floating],
     live: Live,
     rule: Rule,
@@ -101,16 +100,15 @@ def count(
     then nothing tells the images of a unit apart, and they count as one mode.
 
     Args:
-        vectors: (K, U, D), the images of all starts, embedded.
-        twin: (U, D), that of the twin of start 0.
-        activation: (K + 1, U), of the starts and, last, of the twin.
+        vectors: (K + 1, U, D), the images of all starts and, last, of the twin of start 0, embedded.
+        activation: (K + 1, U), the same.
         live: (K + 1, U), which of them converged.
         rule: see there.
         distance: of `pairwise.POINTS`.
     """
-    starts, units = vectors.shape[:2]
+    starts, units = len(vectors) - 1, vectors.shape[1]
     reached = reaching(activation[:-1], live[:-1], rule.share)
-    noise = _noise(vectors[0], twin, activation, live, reached[0], rule.share, distance)
+    noise = _noise(vectors, activation, live, rule.share, distance)
     known = noise[np.isfinite(noise)]
     threshold = float(np.quantile(known, rule.quantile)) if len(known) else float("nan")
     found = np.zeros(units, np.int32)
@@ -157,8 +155,9 @@ def clusters(distances: Float64, threshold: float, linkage: str = "single") -> N
 
 def ordered(labels: NDArray[np.int64], activation: NDArray[np.floating]) -> Numbers:
     """Clusters (n,) numbered by falling number of members, equal ones by their best activation (n,)."""
-    names = np.unique(labels)
-    order = sorted(names, key=lambda one: (-(labels == one).sum(), -activation[labels == one].max()))
+    order = sorted(
+        np.unique(labels), key=lambda one: (-(labels == one).sum(), -activation[labels == one].max())
+    )
     place = {name: rank for rank, name in enumerate(order)}
     return np.array([place[one] for one in labels], np.int32)
 
@@ -176,19 +175,17 @@ def chance_of_meeting(labels: Sequence[int] | NDArray[np.integer]) -> float:
 
 
 def _noise(
-    first: NDArray[np.float32],
-    twin: NDArray[np.float32],
+    vectors: NDArray[np.float32],
     activation: NDArray[np.floating],
     live: Live,
-    reached: Live,
     share: float,
     distance: str,
 ) -> Float64:
     """(U,) distance between start 0 and its twin, where both reach the share of the best start."""
     best = np.where(live[:-1], activation[:-1], -np.inf).max(0)
-    both = reached & live[-1] & (activation[-1] >= share * best)
-    points = POINTS[distance]
-    return np.where(both, between(points(first), points(twin)), np.nan)
+    first, twin = (live[k] & (activation[k] >= share * best) for k in (0, -1))
+    points = POINTS[distance](vectors[[0, -1]])
+    return np.where(first & twin, between(points[0], points[1]), np.nan)
 
 
 def _between_units(vectors: NDArray[np.float32], live: Live, distance: str) -> float:

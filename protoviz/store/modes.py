@@ -83,6 +83,12 @@ def create(
     zarr_io.consolidate(path)
 
 
+def open_empty(path: Path) -> xr.Dataset:
+    """A store that is being filled: its coordinates and extent."""
+    laid: xr.Dataset = xr.open_zarr(path, chunks=None)
+    return laid
+
+
 def write_epoch(path: Path, epoch: int, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write all variables of one epoch, (units, ...); each file is on the disk before it has its name.
 

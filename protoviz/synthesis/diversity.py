@@ -85,8 +85,7 @@ def diverse(
             for k, shard in enumerate(search(some, places, places)):
                 made[k].append(shard)
             made[count].append(search(some, places, other)[0])
-    whole = [_joined(parts) for parts in made]
-    return Made.of(whole[:-1], whole[-1])
+    return Made.of([_joined(parts) for parts in made])
 
 
 @dataclass(frozen=True)

@@ -31,28 +31,25 @@ START, TWIN = "restart", "twin"  # words in addresses that no repeat has
 
 @dataclass(frozen=True)
 class Made:
-    """The images of all starts of some units.
+    """The images of K starts of U units and, last, of the twin of start 0.
 
     Attributes:
-        image: uint8 (K, U, H, W, C).
-        activation: float32 (K, U), the unit's response to exactly these.
-        status: uint8 (K, U), values of `schema.Status`.
-        twin: the same of the twin of start 0, without the first axis.
+        image: uint8 (K + 1, U, H, W, C).
+        activation: float32 (K + 1, U), the unit's response to exactly these.
+        status: uint8 (K + 1, U), values of `schema.Status`.
     """
 
     image: NDArray[np.uint8]
     activation: NDArray[np.float32]
     status: NDArray[np.uint8]
-    twin: Shard
 
     @classmethod
-    def of(cls, starts: Sequence[Shard], twin: Shard) -> "Made":
-        """All starts together."""
+    def of(cls, shards: Sequence[Shard]) -> "Made":
+        """All of them together."""
         return cls(
-            np.stack([one.image for one in starts]),
-            np.stack([one.activation for one in starts]),
-            np.stack([one.status for one in starts]),
-            twin,
+            np.stack([one.image for one in shards]),
+            np.stack([one.activation for one in shards]),
+            np.stack([one.status for one in shards]),
         )
 
 
@@ -85,7 +82,7 @@ def restarts(
         return prototypes(network, units, prior, recipe, address=place, device=device, moved_at=moved_at)
 
     starts = [made(start(address, k)) for k in range(count)]
-    return Made.of(starts, made(start(address, 0), twin(address)))
+    return Made.of([*starts, made(start(address, 0), twin(address))])
 
 
 def start(address: tuple[str, int, int], number: int) -> Address:
