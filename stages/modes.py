@@ -57,7 +57,7 @@ def main(params: Study, condition: str, run: int) -> None:
     out, epochs, network = layout.modes(condition, run), asked.of(params.epochs), (condition, run)
     origin = (named["name"], weights, named["sha256"])
     started = Started(network, analysed, units, origin, recipe, asked, on.device, on.threads)
-    rule = modes.Rule(asked.share, asked.quantile, asked.linkage)
+    rule = modes.Rule(asked.share, asked.confidence, asked.linkage)
     fields = layout.receptive_fields(condition, run).absolute()
     with resume.pieces(out, attributes) as folder:
         if not (laid := folder / "store").is_dir():

@@ -17,13 +17,13 @@ class Modes(Section):
     """Which units are started again, how often, and when two starts count as one mode.
 
     `runs`: whose units; none: the study has no modes. `method`: `restarts` are independent; the images of
-    `diversity` are optimised together and pushed apart with `weight`, a share of the unit's response
-    (Olah et al. 2017). `restarts`: starts, or images that are pushed apart, of each unit; one shows one mode
-    at most. `epochs`, `per_layer`: null for all that are kept, all units. `share`: of the unit's best
-    activation that a start has to reach. `quantile`: of the distances between twins, one start ascended twice
-    under other transforms, beyond which two images are different. `jitter`, px: where the recipe has no
-    transforms, all starts are made under this one, since without any a twin is the same image. `linkage`: of
-    clusters. `kept`: images of modes in the store for each unit, those of most starts first.
+    `diversity` are optimised together and pushed apart with `weight`, a share of the unit's response (Olah et
+    al. 2017). `restarts`: starts, or images that are pushed apart, of each unit; one shows one mode at most.
+    `epochs`, `per_layer`: null for all that are kept, all units. `share`: of the unit's best activation that
+    a start has to reach. `confidence`: with which a unit of one mode is not taken for one of several, by the
+    distances between twins: one start, ascended twice under other transforms. `jitter`, px: where the recipe
+    has no transforms, all starts are made under this one, since without any a twin is the same image.
+    `linkage`: of clusters. `kept`: images of modes in the store for each unit, those of most starts first.
     """
 
     runs: Annotated[list[Natural], Distinct]
@@ -32,7 +32,7 @@ class Modes(Section):
     epochs: Annotated[list[Natural], Field(min_length=1), Distinct] | None
     per_layer: Count | None
     share: Annotated[float, Field(gt=0, le=1)]
-    quantile: Annotated[float, Field(gt=0, le=1)]
+    confidence: Annotated[float, Field(gt=0, lt=1)]
     linkage: Literal["single", "average", "complete"]
     jitter: Positive
     weight: Positive

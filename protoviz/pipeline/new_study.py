@@ -30,7 +30,7 @@ _MODES = {
     "epochs": None,
     "per_layer": None,
     "share": 0.8,
-    "quantile": 0.95,
+    "confidence": 0.95,
     "linkage": "single",
     "jitter": 1.0,
     "weight": 0.5,

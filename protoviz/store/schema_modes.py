@@ -84,8 +84,8 @@ MODES = Store(
             THRESHOLD,
             _UNITS,
             _FLOAT32,
-            "distance beyond which images are of two modes, a quantile of the noise, the same in a layer at "
-            "an epoch; NaN where no unit of it has any",
+            "distance beyond which images are of two modes, from the noise of the layer at the epoch; NaN "
+            "where no unit of it has any",
             _DISTANCE,
         ),
         Variable(
