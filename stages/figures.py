@@ -15,7 +15,7 @@ from stages import run_stage
 def main(params: Study) -> None:
     """Draw every figure that what the stages before have written allows."""
     shown, items = params.figures, [(name, run) for name in params.conditions for run in params.runs]
-    networks = Networks.opened(list(params.conditions), params.runs)
+    networks = Networks.opened(list(params.conditions), params.runs, params.modes.runs)
     accuracies = files.all_or_none(layout.probe_curve(*item) for item in items)
     made = figures.Artefacts(
         title=params.title,

@@ -10,7 +10,7 @@ from stages import run_stage
 
 def main(params: Study) -> None:
     """Write the findings and the curves of the study."""
-    networks = Networks.opened(list(params.conditions), params.runs)
+    networks = Networks.opened(list(params.conditions), params.runs, params.modes.runs)
     means = networks.means()
     items = [(condition, run) for condition in params.conditions for run in params.runs]
     accuracies = files.all_or_none(layout.probe_metrics(*item) for item in items)
@@ -20,7 +20,7 @@ def main(params: Study) -> None:
     ]
     chance = 100 / len(splits.classes(layout.IMAGES)) if probes else None
     about = findings.about(params.title, means, probes, chance)
-    study = findings.Study(networks.distances, networks.appearance, networks.natural)
+    study = findings.Study(networks.distances, networks.appearance, networks.natural, networks.modes)
     files.write_json(layout.FINDINGS, findings.of_any(study, about, params.augmentations))
 
     places = (layout.probe_curve, layout.training_curve)

@@ -13,13 +13,14 @@ import xarray as xr
 
 from protoviz.analysis import settling
 from protoviz.errors import StudyError
-from protoviz.store import schema, schema_appearance, schema_responses
+from protoviz.store import schema, schema_appearance, schema_modes, schema_responses
 
 Row = dict[str, Any]
 
 LEARNING, CONSISTENCY, SETTLING = "learning", "consistency", "settling_epoch"
 LAYER_SETTLING = "settling_epoch_of_layer"
 APPEARANCE = (schema_appearance.SATURATION, schema_appearance.WARMTH, schema_appearance.HIGH_FREQUENCY)
+MODES = (schema_modes.COUNT, schema_modes.REACHING, schema_modes.MEETING, schema_modes.SPREAD)
 RESPONSES = (schema_responses.PARTICIPATION_RATIO, schema_responses.MEAN_CORRELATION)
 
 MEASURES = {  # measure -> what it is the layer's mean of
@@ -58,6 +59,7 @@ def explained(
     settled: xr.Dataset | None = None,
     appearance: xr.Dataset | None = None,
     natural: xr.Dataset | None = None,
+    modes: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Layer means of one network with what explains them.
 
@@ -66,13 +68,15 @@ def explained(
         settled: the store of the settling epochs of its units.
         appearance: the store of what its prototypes look like.
         natural: the store of its responses to natural images.
+        modes: the store of how many images drive its units.
 
     Returns:
         `means` and, as far as there are stores and epochs: `learning`, the rate of change without the
         noise of the synthesis; `consistency`, 1 - distance between repeats / diversity: 1 where repeats are
         identical, 0 where they differ like two units; `settling_epoch_of_layer`, the change point of the mean
         learning of a layer; `settling_epoch`, the mean of its units; saturation, warmth, high_frequency;
-        participation_ratio, mean_correlation.
+        participation_ratio, mean_correlation; modes, reaching, meeting, spread, NaN at epochs at which no
+        unit was started again.
     """
     apart, diversity = means["between_repeats"], means["diversity"].mean(schema.REPEAT)
     learning = settling.learning(means["rate_of_change"], apart)
@@ -86,7 +90,19 @@ def explained(
         found |= {name: _over_units(appearance[name], appearance) for name in APPEARANCE}
     if natural is not None:
         found |= {name: natural[name].astype(np.float64).drop_vars(schema.LAYER) for name in RESPONSES}
+    if modes is not None:
+        found |= modes_of_layers(modes, means)
     return means.assign(found)
+
+
+def modes_of_layers(modes: xr.Dataset, means: xr.Dataset) -> dict[str, xr.DataArray]:
+    """The means of `MODES` over the units that something drives, at all epochs of the study."""
+    driven = modes[schema_modes.COUNT] > 0
+    found = {}
+    for name in MODES:
+        of_layers = _over_units(modes[name].where(driven), modes)
+        found[name] = of_layers.reindex({schema.EPOCH: means[schema.EPOCH].values})
+    return found
 
 
 def _over_units(values: xr.DataArray, store: xr.Dataset) -> xr.DataArray:
@@ -175,7 +191,9 @@ def _explanations(means: xr.Dataset, space: Mapping[str, str]) -> dict[str, xr.D
     """What explains the measures, at the last epoch, as far as it was measured."""
     there = means.sel(space)
     found = {
-        name: there[name].isel(epoch=-1) for name in (CONSISTENCY, *APPEARANCE, *RESPONSES) if name in means
+        name: there[name].isel(epoch=-1)
+        for name in (CONSISTENCY, *APPEARANCE, *RESPONSES, *MODES)
+        if name in means
     }
     if LEARNING in means and means.sizes[schema.STEP]:
         found["first_learning"], found["last_learning"] = (there[LEARNING].isel(step=k) for k in (0, -1))
@@ -197,7 +215,7 @@ def curves(
     """
     found: dict[str, list[Row]] = {}
     space = means.sel(main_space(means))
-    along = (*MEASURES, LEARNING, CONSISTENCY, *APPEARANCE, *RESPONSES)
+    along = (*MEASURES, LEARNING, CONSISTENCY, *APPEARANCE, *RESPONSES, *MODES)
     for measure in (name for name in along if name in means):
         for layer in space[schema.LAYER].values:
             found[f"{measure}_{layer}"] = _rows(space[measure].sel(layer=layer))

@@ -8,7 +8,8 @@ import xarray as xr
 
 from protoviz import files, layout
 from protoviz.analysis import metrics
-from protoviz.store import zarr_io
+from protoviz.store import modes as modes_store
+from protoviz.store import schema, schema_modes, zarr_io
 
 Stores = Sequence[Sequence[xr.Dataset]]  # of each condition, and in it of each run
 
@@ -22,16 +23,23 @@ class Networks:
         units: when its units settle; empty where the study has no such stores.
         appearance: how its prototypes look; the same.
         natural: how it responds to natural images; the same.
+        modes: how many images drive its units, in numbers; of the runs alone that were started again.
     """
 
     distances: Stores
     units: Stores = ()
     appearance: Stores = ()
     natural: Stores = ()
+    modes: Stores = ()
 
     @classmethod
-    def opened(cls, conditions: Sequence[str], runs: Sequence[int]) -> "Networks":
+    def opened(cls, conditions: Sequence[str], runs: Sequence[int], again: Sequence[int] = ()) -> "Networks":
         """Those of some conditions and runs, from the paths of protoviz/layout.py.
+
+        Args:
+            conditions: names.
+            runs: of each of them.
+            again: runs whose units were started again.
 
         Raises:
             StudyError: there are no distances, or there is something else of some networks and not of others.
@@ -45,22 +53,40 @@ class Networks:
         distances = read(layout.distances)
         if not distances:
             raise files.missing(layout.distances(conditions[0], runs[0]))
-        return cls(distances, read(layout.units), read(layout.appearance), read(layout.natural))
+        modes = [
+            [modes_store.open_modes(layout.modes(condition, run), images=False) for run in again]
+            for condition in conditions
+            if again
+        ]
+        return cls(distances, read(layout.units), read(layout.appearance), read(layout.natural), modes)
 
     def means(self) -> xr.Dataset:
         """The layer means of all networks, with what explains them."""
         return metrics.combine(
             [
                 [
-                    metrics.explained(
-                        metrics.layer_means(store),
-                        *(others[i][j] if others else None for others in self._others()),
-                    )
+                    metrics.explained(metrics.layer_means(store), *self._others(i, j), self._modes(i, store))
                     for j, store in enumerate(runs)
                 ]
                 for i, runs in enumerate(self.distances)
             ]
         )
 
-    def _others(self) -> tuple[Stores, Stores, Stores]:
-        return self.units, self.appearance, self.natural
+    def _modes(self, condition: int, store: xr.Dataset) -> xr.Dataset | None:
+        """The modes of one network, none where its units were not started again; None of a study without."""
+        if not self.modes:
+            return None
+        run = int(store[schema.RUN].values[0])
+        of_runs = {int(one[schema.RUN].values[0]): one for one in self.modes[condition]}
+        if run in of_runs:
+            return of_runs[run]
+        like = next(iter(of_runs.values()))
+        unknown = {schema_modes.COUNT: xr.full_like(like[schema_modes.COUNT], -1)}
+        return like.assign(unknown).assign_coords({schema.RUN: [run]})
+
+    def _others(self, i: int, j: int) -> tuple[xr.Dataset | None, xr.Dataset | None, xr.Dataset | None]:
+        """Settling, appearance and responses of one network."""
+        units, appearance, natural = (
+            stores[i][j] if stores else None for stores in (self.units, self.appearance, self.natural)
+        )
+        return units, appearance, natural

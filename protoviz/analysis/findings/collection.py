@@ -7,7 +7,7 @@ from typing import Any
 
 import xarray as xr
 
-from protoviz.analysis.findings import change, content, diversity, statistics
+from protoviz.analysis.findings import change, content, diversity, multimodality, statistics
 from protoviz.analysis.findings.evidence import Evidence, estimated, of_claim
 from protoviz.analysis.findings.study import Space, Study
 from protoviz.store import schema
@@ -40,6 +40,7 @@ CLAIMS = {
     "F9": Claim(change.f9),
     "F10": Claim(content.f10, (schema.MASKING,)),
     "F11": Claim(content.f11, ()),
+    "F12": Claim(multimodality.f12, ()),
 }
 
 

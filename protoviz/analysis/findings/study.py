@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from protoviz.analysis import settling
 from protoviz.analysis.findings import statistics
+from protoviz.analysis.findings.mode_means import DRAW as DRAW
+from protoviz.analysis.findings.mode_means import mode_means, modes_of_layer
 from protoviz.store import schema, schema_appearance, schema_responses
 
 Space = dict[str, str]
 Stores = Sequence[Sequence[xr.Dataset]]  # of each condition, and in it of each run
 
-DRAW = "draw"
 DIVERSITY, CHANGE, APART = "diversity", "change", "between_repeats"
 LEARNING, SETTLED, REPEAT_COUNTS = "learning", "settled", "repeat_counts"
 COLOURS = (schema_appearance.SATURATION, schema_appearance.WARMTH, schema_appearance.HIGH_FREQUENCY)
@@ -34,12 +35,14 @@ class Study:
         distances: of every network.
         appearance: the same; empty where it was not measured.
         responses: the same, of natural images.
+        modes: how many images drive units, of the runs that were started again; empty where none were.
         draws: of the bootstrap.
     """
 
     distances: Stores
     appearance: Stores = ()
     responses: Stores = ()
+    modes: Stores = ()
     draws: int = statistics.DRAWS
     _known: dict[tuple[str, ...], xr.Dataset] = field(default_factory=dict, compare=False, repr=False)
 
@@ -81,7 +84,13 @@ class Study:
         def part(stores: Stores) -> Stores:
             return [[store.isel({schema.UNIT: at}) for store in runs] for runs in stores]
 
-        return Study(part(self.distances), part(self.appearance), self.responses, self.draws)
+        return Study(
+            part(self.distances),
+            part(self.appearance),
+            self.responses,
+            modes_of_layer(self.modes, layer),
+            self.draws,
+        )
 
     def measures(self, space: Space) -> xr.Dataset:
         """The layer means in one space; the two spaces that were asked for last are kept.
@@ -91,8 +100,9 @@ class Study:
             condition, run, repeat, epoch or step, layer); `between_repeats` (the same without repeat);
             `settled`, the mean settling epoch (without epoch); where they were measured, saturation,
             warmth and high_frequency, within the masks of the space (as diversity), and participation_ratio
-            and mean_correlation (as between_repeats); `repeat_counts` (draw, run, repeat). NaN where no unit
-            is live.
+            and mean_correlation (as between_repeats); modes and meeting, of units that something drives (the
+            same), NaN in runs and at epochs that were not started again; `repeat_counts` (draw, run, repeat).
+            NaN where no unit is live.
         """
         key = tuple(space.values())
         if key not in self._known:
@@ -122,6 +132,8 @@ def _measures(study: Study, space: Space) -> xr.Dataset:
         found[name] = taken(study.appearance, variable, *both)
     for name in RESPONSES if study.responses else ():
         found[name] = _unresampled(study, name)
+    if study.modes:
+        found |= mode_means(study.modes, study.runs, first[schema.EPOCH].values.tolist(), study.draws)
     drawn = [
         statistics.draw_counts(first.sizes[schema.REPEAT], "repeats", run, draws=study.draws)
         for run in study.runs
