@@ -30,6 +30,7 @@ def main(params: Study) -> None:
         accuracies=[row for path in accuracies for row in files.read_csv(path)],
         classes=len(splits.classes(layout.IMAGES)) if accuracies else None,
         findings=files.read_json(layout.FINDINGS),
+        modes=list(chain(*networks.modes)),
     )
     wanted = figures.Shown(
         shown.grid_units, shown.development_layer, shown.development_units, shown.more_units, shown.dpi

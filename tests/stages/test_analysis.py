@@ -44,7 +44,7 @@ def test_stages_meet_in_their_files(study):
     last = np.mean([values.sel(epoch=8).values[..., :4] for values in saturation])
     assert numbers["layer1"]["saturation"] == pytest.approx(last, rel=1e-3)
     found = files.read_json(layout.FINDINGS)
-    assert [one["id"] for one in found["findings"]] == [f"F{k}" for k in range(1, 12)]
+    assert [one["id"] for one in found["findings"]] == [f"F{k}" for k in range(1, 13)]
     assert found["findings"][10]["verdict"] != "not computed"
     assert found["study"]["chance"] == 25
     assert found["study"]["prototypes"] == 4 * 2 * 3 * toy.UNITS

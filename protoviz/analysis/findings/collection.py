@@ -9,6 +9,7 @@ import xarray as xr
 
 from protoviz.analysis.findings import change, content, diversity, multimodality, statistics
 from protoviz.analysis.findings.evidence import Evidence, estimated, of_claim
+from protoviz.analysis.findings.mode_means import what_starts_show
 from protoviz.analysis.findings.study import Space, Study
 from protoviz.store import schema
 
@@ -58,7 +59,7 @@ def collect(study: Study, described: Mapping[str, Any]) -> dict[str, Any]:
                 evaluated[name][" ".join(space.values())] = _evaluated(study, space, name)
     return {
         "study": dict(described),
-        "note": note(len(study.distances[0])),
+        "note": note(len(study.distances[0])) + what_starts_show(study.modes),
         "findings": [_finding(name, study, evaluated[name]) for name in CLAIMS],
     }
 

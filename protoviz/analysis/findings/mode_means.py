@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from protoviz.analysis.findings import statistics
 from protoviz.store import schema
-from protoviz.store.schema_modes import COUNT, MEETING
+from protoviz.store.schema_modes import COUNT, MEETING, START
 
 Stores = Sequence[Sequence[xr.Dataset]]
 
 DRAW = "draw"
 MEASURES = (COUNT, MEETING)
+MISSED = 10  # starts, of which one leads to a mode that is said to be missed so often
 
 
 def modes_of_layer(stores: Stores, layer: str) -> Stores:
@@ -54,6 +55,20 @@ def mode_means(
                     found[name][:, i, list(runs).index(run), places, k] = means
     dims = (DRAW, schema.CONDITION, schema.RUN, schema.EPOCH, schema.LAYER)
     return {name: xr.Variable(dims, values) for name, values in found.items()}
+
+
+def what_starts_show(stores: Stores) -> str:
+    """What the number of starts of a unit can and cannot show, in a sentence; nothing of a study without."""
+    starts = stores[0][0].sizes.get(START, 0) if stores else 0
+    if not starts:
+        return ""
+    if starts < 2:
+        return " Modes are of one start, which shows one mode at most."
+    missed = 100 * (1 - 1 / MISSED) ** starts
+    return (
+        f" Modes are those of {starts} starts, a lower bound: one to which 1 in {MISSED} leads is missed in "
+        f"{missed:.0f} % of units, and what is nearer than one start to itself is one mode."
+    )
 
 
 def _of_units(store: xr.Dataset, name: str, at: slice) -> NDArray[np.float64]:

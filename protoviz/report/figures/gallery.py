@@ -16,6 +16,7 @@ from protoviz.report.figures.development import development
 from protoviz.report.figures.forest import forest
 from protoviz.report.figures.grids import prototype_grids
 from protoviz.report.figures.measured import measured
+from protoviz.report.figures.modes import modes
 from protoviz.report.figures.readouts import probe
 from protoviz.report.figures.sample import Masks
 from protoviz.store import schema
@@ -43,7 +44,7 @@ class Artefacts:
         cube: the prototypes.
         masks: the receptive fields of the first run by condition.
         distances: of every network.
-        units, appearance, natural: the same; empty where the study has none.
+        units, appearance, natural, modes: the same; empty where the study has none.
         accuracies: rows of the probe; none without one.
         classes: number of classes; None without a probe.
         findings: what metrics/findings.json holds.
@@ -59,6 +60,7 @@ class Artefacts:
     accuracies: Sequence[Mapping[str, str]]
     classes: int | None
     findings: Mapping[str, Any]
+    modes: Stores = ()
 
 
 def left_out(made: Artefacts, shown: Shown) -> dict[str, str]:
@@ -72,6 +74,8 @@ def left_out(made: Artefacts, shown: Shown) -> dict[str, str]:
         found |= dict.fromkeys(explanations.APPEARANCE, "the appearance of prototypes was not measured")
     if not made.natural:
         found["dimension"] = "the study has no natural images"
+    if not made.modes:
+        found["modes"] = "no units were started again (modes.runs)"
     if not _rows_of_units(made, shown)[2]:
         found["g8_development"] = "g3_development shows all units of the layer"
     return found
@@ -129,6 +133,7 @@ def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
             for name in explanations.APPEARANCE
         },
         "dimension": lambda: explanations.dimension(made.natural, title),
+        "modes": lambda: modes(made.modes, title),
     }
     if "beside" in made.findings:  # of a study of the paper's form with further conditions
         every["findings_conditions"] = lambda: contrasts(made.findings["beside"], title)

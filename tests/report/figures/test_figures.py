@@ -186,7 +186,7 @@ BUILD = {
 }
 PROMISED = {
     "findings": [
-        *(f"F{k}" for k in range(1, 12)),
+        *(f"F{k}" for k in range(1, 13)),
         "diversity, epoch 1 / untrained",
         "undecided",
         "p = 0.5 (\u2265 0.5)",
