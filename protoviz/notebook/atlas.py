@@ -28,6 +28,7 @@ def atlas(
     natural: xr.Dataset | None = None,
     images: NDArray[np.uint8] | None = None,
     projection: xr.Dataset | None = None,
+    modes: xr.Dataset | None = None,
     title: str = "Prototypes",
     quality: Literal["lossless"] | int = 80,
 ) -> Path:
@@ -55,6 +56,8 @@ def atlas(
         images: uint8 (N, H, W, C), the natural images.
         projection: a map: `position` (condition, run, repeat, epoch, unit, axis) of the same units, NaN where
             one has no place; not all networks, repeats and epochs need be on it.
+        modes: how many images drive each unit (`protoviz.modes`), of the same networks; units and epochs may
+            be some of the cube's.
         title: of the page.
         quality: of its images: 1 to 100, or "lossless".
 
@@ -96,7 +99,9 @@ def atlas(
         "study",
         title,
         cube,
-        tuple(_network(key, part, receptive_fields, distances, ranked) for key, part in networks(cube)),
+        tuple(
+            _network(key, part, receptive_fields, distances, ranked, modes) for key, part in networks(cube)
+        ),
         projection=None if projection is None else beside.places(cube, projection),
         photographs=None if images is None else beside.photographs(images),
     )
@@ -117,6 +122,7 @@ def _network(
     receptive_fields: xr.Dataset | None,
     distances: xr.Dataset | None,
     natural: xr.Dataset | None,
+    modes: xr.Dataset | None,
 ) -> Network:
     """A network with what was found out about it."""
     fields = of_network(receptive_fields, key, "receptive_fields")
@@ -132,4 +138,5 @@ def _network(
         if apart is None or apart.sizes[schema.STEP] < 2
         else settling.units(apart, metrics.main_space(apart)),
         natural=of_network(natural, key, "natural"),
+        modes=of_network(modes, key, "modes"),
     )

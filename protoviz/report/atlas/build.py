@@ -6,6 +6,7 @@
     sheets/<network>/<repeat>/<epoch>/<layer>.webp                     all units of a layer, for the grid
     units/<network>/<layer>/<channel>.webp                             all epochs of a unit of a large layer
     veils/<network>/<layer>.webp, veils/<cube>/<layer>.webp            masks, as what is laid over images
+    modes/<network>/<layer>/<channel>.webp                             images of the modes of a unit
     photographs/<cube>/<place in the test set>.webp                    natural images that drive units most
     data/map/<cube>.js, map/<network>/<repeat>/<epoch>.webp            places, and thumbnails of all units
 
@@ -23,7 +24,7 @@ import xarray as xr
 from protoviz import files
 from protoviz.config.analysis import Atlas
 from protoviz.progress import track
-from protoviz.report.atlas import curves, pieces, scripts
+from protoviz.report.atlas import curves, modes, pieces, scripts
 from protoviz.report.atlas.sources import Source, labels
 from protoviz.report.atlas.tally import Tally
 from protoviz.report.palette import colours
@@ -64,6 +65,7 @@ def build(target: Path, title: str, sources: Sequence[Source], findings: Finding
             for _ in track(parts, f"atlas of {source.name}: parts of layers"):
                 pass
             pieces.photographs(folder, source, tally)
+            modes.sheets(folder, source, tally)
             pieces.projection(folder, source, tally)
         layers = [layer for source in sources for layer in source.layers]
         tally.bytes["numbers"] += scripts.write(folder, "findings", list(findings.tables))
@@ -96,6 +98,7 @@ def _cube(source: Source, strips: frozenset[str]) -> dict[str, Any]:
         "saturation": all(network.appearance is not None for network in source.networks),
         "settling": all(network.settling is not None for network in source.networks),
         "photographs": all(network.natural is not None for network in source.networks),
+        "modes": any(network.modes is not None for network in source.networks),
         "map": source.projection is not None,
     }
     return {

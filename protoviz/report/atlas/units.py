@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz.analysis import metrics
-from protoviz.report.atlas import neighbours, scripts, sheets
+from protoviz.report.atlas import modes, neighbours, scripts, sheets
 from protoviz.report.atlas.sources import Images, Network, Source, as_shown, labels
 from protoviz.store import schema
 from protoviz.store.schema_appearance import SATURATION, SETTLING_EPOCH
@@ -51,6 +51,7 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
     Returns:
         `status`, a digit for each unit, and `activation` [repeat][epoch]; where they were computed `change`
         since the epoch before, `saturation`, `settling` and `photographs` [unit], places in the data set;
+        `modes` [unit];
         `neighbours` [unit], each as place of the network, channel, distance; `windows` of the masks.
     """
     at = source.layers[layer]
@@ -79,6 +80,8 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
     if network.natural is not None:
         places = photographs(network.natural, at).tolist()
         found["photographs"] = [[one for one in unit if one >= 0] for unit in places]
+    if network.modes is not None:
+        found["modes"] = modes.numbers(source, network, layer)
     return found
 
 

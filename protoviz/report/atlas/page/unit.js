@@ -229,6 +229,9 @@
     found.place = cube.networks.findIndex(([condition, run]) => condition === state.condition && run === state.run);
     const wanted = cube.repeat.flatMap((_, i) => cube.epoch.map((_, j) => found.life.own(i, j).sheet));
     wanted.push(...near.map((_, k) => found.life.near(k).sheet));
+    found.modes = numbers.modes?.[found.unit];
+    const modes = atlas.modes.sheet(state, cube, found.modes);
+    if (modes) wanted.push(modes);
     for (const one of new Set([found.place, ...near.map(([one]) => one)])) {
       const [condition, run] = cube.networks[one];
       const veil = atlas.study.veil({ ...state, condition, run }, state.mask);
@@ -251,6 +254,7 @@
     parts.root.append(
       atlas.element("div", { class: "growth" }, parts.large, atlas.element("section", {}, atlas.element("h2", {}, "Growing up"), parts.list, settles ? atlas.element("p", { class: "soft" }, `Settles at epoch ${settles.map((one, i) => `${atlas.number(one)} (repeat ${cube.repeat[i]})`).join(", ")}.`) : null)),
       curves,
+      atlas.element("section", {}, atlas.element("h2", {}, "Modes"), atlas.modes.section({ state, cube, found: found.modes, draw: picture, veil: found.modes ? veilOf(found.modes.epoch) : null })),
       atlas.element("section", {}, atlas.element("h2", {}, "Nearest neighbours"), atlas.element("p", { class: "soft" }, `Units of ${state.layer} in all networks whose prototypes look most alike at the last epoch: mean squared difference of masked pixels in 0–1.`), neighbours()),
       atlas.element("section", {}, atlas.element("h2", {}, "Top natural images"), photographs()),
       table(),
