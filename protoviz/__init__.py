@@ -11,6 +11,7 @@ cube = protoviz.develop(model, "runs/a/epoch_{epoch}.safetensors", "layer4:0-15"
 fields = protoviz.receptive_fields(model, cube, "runs/a/epoch_{epoch}.safetensors") # where its units look
 distances = protoviz.distances(cube, fields)                     # between units, epochs, repeats
 protoviz.measures(cube, distances, fields)                       # diversity, rate of change, ... of layers
+protoviz.modes(model, cube, "runs/a/epoch_{epoch}.safetensors", fields)             # images that drive units
 protoviz.plot.development(cube, "layer4")                        # pictures on Matplotlib's axes
 protoviz.atlas(cube, "atlas", receptive_fields=fields, distances=distances)         # a page to look at it all
 protoviz.join(cube, another)                                     # those of several networks
@@ -26,6 +27,7 @@ from typing import Any
 __version__ = "0.2.0"
 __all__ = [
     *("ImagePrior", "PRESETS", "atlas", "callbacks", "develop", "distances", "join", "measures"),
+    "modes",
     *("open_published", "plot", "receptive_fields", "save", "synthesize", "units"),
 ]
 _HOMES = {
@@ -37,6 +39,7 @@ _HOMES = {
     "distances": "protoviz.notebook.measures",
     "join": "protoviz.notebook.stores",
     "measures": "protoviz.notebook.measures",
+    "modes": "protoviz.notebook.modes",
     "open_published": "protoviz.pipeline.remote_store",
     "plot": "protoviz.notebook",
     "receptive_fields": "protoviz.notebook.develop",

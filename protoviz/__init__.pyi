@@ -11,6 +11,7 @@ from protoviz.notebook.develop import develop as develop
 from protoviz.notebook.develop import receptive_fields as receptive_fields
 from protoviz.notebook.measures import distances as distances
 from protoviz.notebook.measures import measures as measures
+from protoviz.notebook.modes import modes as modes
 from protoviz.notebook.stores import join as join
 from protoviz.notebook.stores import save as save
 from protoviz.pipeline.remote_store import open_published as open_published
@@ -25,6 +26,7 @@ __all__ = [
     "distances",
     "join",
     "measures",
+    "modes",
     "open_published",
     "plot",
     "receptive_fields",

@@ -1,5 +1,6 @@
 """The modes of all units of a network at an epoch, in the main space, as variables of their store."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz.analysis import embedders, modes
-from protoviz.analysis.embedders import Setting
+from protoviz.analysis.embedders import Embedder, Mask, Setting
 from protoviz.analysis.masks import Masks
 from protoviz.store import schema, zarr_io
 from protoviz.store import schema_modes as names
@@ -58,16 +59,38 @@ class Census:
             made: the images of all its units.
         """
         masks = Masks(laid, zarr_io.open_dataset(self.fields))
-        place = laid[schema.EPOCH].values.tolist().index(epoch)
         embed = embedders.load([self.space], self.setting)[self.space]
-        found = []
-        for layer, at in schema.layer_slices(laid[schema.LAYER].values).items():
-            mask = masks(schema.MASKED, place, layer)
-            vectors = np.stack([embed(images, mask) for images in made.image[:, at]])
-            live = made.status[:, at] == schema.Status.CONVERGED
-            counted = modes.count(vectors, made.activation[:, at], live, self.rule)
-            found.append(stored(counted, made.image[:-1, at], made.activation[:-1, at], self.kept))
-        return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+        return of_units(laid, epoch, made, embed, masks, self.rule, self.kept)
+
+
+def of_units(
+    laid: xr.Dataset,
+    epoch: int,
+    made: Images,
+    embed: Embedder,
+    masks: Callable[[str, int, str], Mask | None],
+    rule: modes.Rule,
+    kept: int,
+) -> dict[str, NDArray[Any]]:
+    """The variables of an epoch, (units, ...), of layer after layer.
+
+    Args:
+        laid: what has the labels of epochs and units.
+        epoch: its label.
+        made: the images of all its units.
+        embed: the space.
+        masks: see `Masks`; or what gives None where nothing is masked.
+        rule: see `modes.Rule`.
+        kept: images of modes of each unit.
+    """
+    place, found = laid[schema.EPOCH].values.tolist().index(epoch), []
+    for layer, at in schema.layer_slices(laid[schema.LAYER].values).items():
+        mask = masks(schema.MASKED, place, layer)
+        vectors = np.stack([embed(images, mask) for images in made.image[:, at]])
+        live = made.status[:, at] == schema.Status.CONVERGED
+        counted = modes.count(vectors, made.activation[:, at], live, rule)
+        found.append(stored(counted, made.image[:-1, at], made.activation[:-1, at], kept))
+    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
 
 def stored(

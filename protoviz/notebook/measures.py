@@ -60,13 +60,13 @@ def distances(
             networks, epochs, layers or another size.
     """
     cube = require_cube(cube)
-    spaces = _spaces(embedders, encoder, weights, device, precision, batch_size)
+    spaces = spaces_of(embedders, encoder, weights, device, precision, batch_size)
 
     def measured(key: Key, prototypes: xr.Dataset) -> xr.Dataset:
         apart.require_complete(prototypes)
         fields = of_network(receptive_fields, key, "receptive_fields")
         if fields is None:
-            read = Fresh(prototypes, _no_masks, spaces)
+            read = Fresh(prototypes, no_masks, spaces)
             return apart.measured(prototypes, list(spaces), read, _UNMASKED)
         masks = Masks(prototypes, fields)
         masks.require_all(list(layers_of(prototypes)))
@@ -161,11 +161,11 @@ def _require_same(cube: xr.Dataset, store: xr.Dataset) -> None:
             )
 
 
-def _no_masks(masking: str, epoch: int, layer: str) -> None:
+def no_masks(masking: str, epoch: int, layer: str) -> None:
     """Nothing is masked."""
 
 
-def _spaces(
+def spaces_of(
     names: Sequence[str] | str | Mapping[str, Embedder],
     encoder: str | Path | None,
     weights: str | Path | None,
