@@ -115,8 +115,9 @@ def write_epoch(path: Path, epoch: int, arrays: Mapping[str, NDArray[Any]]) -> N
                 found=found,
                 remedy="fit the extent of the store",
             )
-        with zarr.config.set({"array.write_empty_chunks": True}):
-            array[0, 0, place] = values
+        with zarr.config.set({"array.write_empty_chunks": True}):  # a file of fill values is a file, too
+            filled: Any = group[variable.name]
+            filled[0, 0, place] = values
 
 
 def done(path: Path, epoch: int) -> bool:

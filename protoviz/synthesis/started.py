@@ -1,5 +1,6 @@
 """The units of one network's checkpoints started again, as a task that other processes can be sent."""
 
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -41,6 +42,7 @@ class Started:
         Raises:
             StudyError: see `restarts` and `diverse`; the checkpoint or the prior cannot be had.
         """
+        gc.collect()  # a traced network refers to itself, and would lie about until Python looks for such
         device = compute.prepare(self.device, self.threads)
         network, (name, weights, sha256) = self.analysed.network(epoch), self.prior
         prior = base.load(
