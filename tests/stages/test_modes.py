@@ -163,5 +163,5 @@ def test_an_extent_that_does_not_fit_is_refused(folder):
     arrays["spread"] = arrays["spread"][:-1]
     with pytest.raises(StudyError, match="spread, epoch 3: expected"):
         store.write_epoch(place, 3, arrays)
-    with pytest.raises(StudyError, match="no such"):
+    with pytest.raises(StudyError, match="found nothing"):
         store.open_modes(folder / "nothing")
