@@ -162,7 +162,14 @@ def test_nothing_but_sizes_counts_and_places_is_changed(name: str, published: Pa
     left_out = {key for key in preset if key.split(".")[1:2] in [["clrjit"]] and key not in study}
     changed = {key for key, value in preset.items() if key not in left_out and study[key] != value}
     places = {"images.path", "prior.weights", "distances.weights"}
-    lists = {"runs", "modes.runs", "train.keep", "distances.embedders", "figures.development_units", "figures.more_units"}
+    lists = {
+        "runs",
+        "modes.runs",
+        "train.keep",
+        "distances.embedders",
+        "figures.development_units",
+        "figures.more_units",
+    }
     lists |= {"projection.seeds"}
     for key in changed - places - lists:
         assert isinstance(preset[key], int), key

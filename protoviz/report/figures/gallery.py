@@ -74,8 +74,6 @@ def left_out(made: Artefacts, shown: Shown) -> dict[str, str]:
         found |= dict.fromkeys(explanations.APPEARANCE, "the appearance of prototypes was not measured")
     if not made.natural:
         found["dimension"] = "the study has no natural images"
-    if not made.modes:
-        found["modes"] = "no units were started again (modes.runs)"
     if not _rows_of_units(made, shown)[2]:
         found["g8_development"] = "g3_development shows all units of the layer"
     return found
@@ -133,8 +131,9 @@ def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
             for name in explanations.APPEARANCE
         },
         "dimension": lambda: explanations.dimension(made.natural, title),
-        "modes": lambda: modes(made.modes, title),
     }
+    if made.modes:  # which a study asks for (modes.runs)
+        every["modes"] = lambda: modes(made.modes, title)
     if "beside" in made.findings:  # of a study of the paper's form with further conditions
         every["findings_conditions"] = lambda: contrasts(made.findings["beside"], title)
     absent = left_out(made, shown)

@@ -48,6 +48,7 @@ MIRROR = {
     ),
     "looks": mirrored(planted.looks),
     "responses": mirrored(planted.responses),
+    "modes": lambda *at: (6 / planted.modes(*at)[0], planted.modes(*at)[0] / 6),
 }
 
 
@@ -61,6 +62,7 @@ NOTHING = {
     "learnt": lambda *_: 0.2,
     "looks": lambda *_: (0.4, 0.5, 0.3),
     "responses": lambda *_: (5.0, 0.3),
+    "modes": lambda *_: (2.0, 0.5),
     "spread": 0.2,
     "seed": 1,
 }
@@ -73,7 +75,7 @@ def cosine(condition, layer, t):
 
 @pytest.fixture(scope="module")
 def paper():
-    return collected(planted.study(embedders=("pixels",), cosine=cosine))
+    return collected(planted.study(embedders=("pixels",), cosine=cosine, modes=planted.modes))
 
 
 @pytest.mark.parametrize("name", CLAIMS)
