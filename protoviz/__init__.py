@@ -13,6 +13,7 @@ distances = protoviz.distances(cube, fields)                     # between units
 protoviz.measures(cube, distances, fields)                       # diversity, rate of change, ... of layers
 protoviz.natural(model, cube, images, "runs/a/epoch_{epoch}.safetensors")           # are they faithful?
 protoviz.matching(cube, natural)                                 # the same unit in the other runs
+protoviz.modes(model, cube, "runs/a/epoch_{epoch}.safetensors", fields)             # images that drive units
 protoviz.plot.development(cube, "layer4")                        # pictures on Matplotlib's axes
 protoviz.atlas(cube, "atlas", receptive_fields=fields, distances=distances)         # a page to look at it all
 protoviz.join(cube, another)                                     # those of several networks
@@ -28,7 +29,7 @@ from typing import Any
 __version__ = "0.2.0"
 __all__ = [
     *("ImagePrior", "PRESETS", "atlas", "callbacks", "develop", "distances", "join", "matching", "measures"),
-    "natural",
+    *("modes", "natural"),
     *("open_published", "plot", "receptive_fields", "save", "synthesize", "units"),
 ]
 _HOMES = {
@@ -41,6 +42,7 @@ _HOMES = {
     "join": "protoviz.notebook.stores",
     "matching": "protoviz.notebook.partners",
     "measures": "protoviz.notebook.measures",
+    "modes": "protoviz.notebook.modes",
     "natural": "protoviz.notebook.natural",
     "open_published": "protoviz.pipeline.remote_store",
     "plot": "protoviz.notebook",

@@ -11,6 +11,7 @@ from protoviz.notebook.develop import develop as develop
 from protoviz.notebook.develop import receptive_fields as receptive_fields
 from protoviz.notebook.measures import distances as distances
 from protoviz.notebook.measures import measures as measures
+from protoviz.notebook.modes import modes as modes
 from protoviz.notebook.natural import natural as natural
 from protoviz.notebook.partners import matching as matching
 from protoviz.notebook.stores import join as join
@@ -28,6 +29,7 @@ __all__ = [
     "join",
     "matching",
     "measures",
+    "modes",
     "natural",
     "open_published",
     "plot",

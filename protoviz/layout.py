@@ -75,6 +75,11 @@ def natural(condition: str, run: int) -> Path:
     return DATA / "natural" / f"{item(condition, run)}.zarr"
 
 
+def modes(condition: str, run: int) -> Path:
+    """The store of how many images drive each unit of one network."""
+    return DATA / "modes" / f"{item(condition, run)}.zarr"
+
+
 def appearance(condition: str, run: int) -> Path:
     """The store of how the prototypes of one network look, in numbers."""
     return DATA / "appearance" / f"{item(condition, run)}.zarr"

@@ -10,7 +10,7 @@ from protoviz.config.study import Study
 from protoviz.data import splits
 from protoviz.report.atlas import build
 from protoviz.report.atlas.sources import Network, Source, labels
-from protoviz.store import schema, schema_responses
+from protoviz.store import modes, schema, schema_responses
 from protoviz.store.cube import open_cube
 from protoviz.store.schema_projection import POSITION
 from protoviz.store.zarr_io import open_dataset
@@ -59,6 +59,7 @@ def _network(condition: str, run: int) -> Network:
         appearance=_found(layout.appearance(condition, run)),
         settling=_found(layout.units(condition, run)),
         natural=_found(layout.natural(condition, run), responses) if _has_images() else None,
+        modes=modes.open_modes(place) if (place := layout.modes(condition, run)).exists() else None,
     )
 
 

@@ -15,7 +15,7 @@ from stages import run_stage
 def main(params: Study) -> None:
     """Draw every figure that what the stages before have written allows."""
     shown, items = params.figures, [(name, run) for name in params.conditions for run in params.runs]
-    networks = Networks.opened(list(params.conditions), params.runs)
+    networks = Networks.opened(list(params.conditions), params.runs, params.modes.runs)
     accuracies = files.all_or_none(layout.probe_curve(*item) for item in items)
     made = figures.Artefacts(
         title=params.title,
@@ -31,6 +31,7 @@ def main(params: Study) -> None:
         classes=len(splits.classes(layout.IMAGES)) if accuracies else None,
         findings=files.read_json(layout.FINDINGS),
         matching=networks.matching,
+        modes=list(chain(*networks.modes)),
     )
     wanted = figures.Shown(
         shown.grid_units, shown.development_layer, shown.development_units, shown.more_units, shown.dpi

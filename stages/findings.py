@@ -10,7 +10,7 @@ from stages import run_stage
 
 def main(params: Study) -> None:
     """Write the findings and the curves of the study."""
-    networks = Networks.opened(list(params.conditions), params.runs)
+    networks = Networks.opened(list(params.conditions), params.runs, params.modes.runs)
     means = networks.means()
     items = [(condition, run) for condition in params.conditions for run in params.runs]
     accuracies = files.all_or_none(layout.probe_metrics(*item) for item in items)
@@ -29,6 +29,7 @@ def main(params: Study) -> None:
         networks.distances,
         networks.appearance,
         networks.natural,
+        networks.modes,
         matching=networks.matching,
         accuracy=findings.accuracies(probe, means),
     )

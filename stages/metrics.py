@@ -9,7 +9,7 @@ from stages import run_stage
 
 def main(params: Study, condition: str) -> None:
     """Write the metrics of this condition."""
-    means = Networks.opened([condition], params.runs).means()
+    means = Networks.opened([condition], params.runs, params.modes.runs).means()
     accuracies = files.all_or_none(layout.probe_metrics(condition, run) for run in params.runs)
     probes = [files.read_json(path)["probe"] for path in accuracies]
     files.write_json(layout.metrics(condition), metrics.summary(means, probes))

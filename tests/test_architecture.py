@@ -300,7 +300,7 @@ def loaded(statement: str) -> set[str]:
         ),
         (("figures",), {"torch", "sklearn", "lightning", "dask"}),
         (
-            ("generator", "probe", "receptive_fields", "synthesize", "responses"),
+            ("generator", "probe", "receptive_fields", "synthesize", "responses", "modes"),
             {"torchvision", "lightning", "pytorch_lightning", "lightly", "matplotlib"},
         ),
         (("dataset", "domain"), {"torch", "torchvision", "sklearn", "matplotlib"}),
@@ -357,7 +357,7 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
     condition, run = "${item.condition}", "${item.run}"
     functions = (
         *(layout.checkpoints, layout.prototypes, layout.receptive_fields, layout.distances),
-        *(layout.natural, layout.appearance, layout.units),
+        *(layout.natural, layout.appearance, layout.units, layout.modes),
         *(layout.training_curve, layout.probe_metrics, layout.probe_curve),
     )
     items = [function(condition, run) for function in functions]

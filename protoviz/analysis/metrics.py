@@ -13,13 +13,14 @@ import xarray as xr
 
 from protoviz.analysis import partners, settling
 from protoviz.errors import StudyError
-from protoviz.store import schema, schema_appearance, schema_responses
+from protoviz.store import schema, schema_appearance, schema_modes, schema_responses
 
 Row = dict[str, Any]
 
 LEARNING, CONSISTENCY, SETTLING = "learning", "consistency", "settling_epoch"
 LAYER_SETTLING = "settling_epoch_of_layer"
 APPEARANCE = (schema_appearance.SATURATION, schema_appearance.WARMTH, schema_appearance.HIGH_FREQUENCY)
+MODES = (schema_modes.COUNT, schema_modes.REACHING, schema_modes.MEETING, schema_modes.SPREAD)
 RESPONSES = (schema_responses.PARTICIPATION_RATIO, schema_responses.MEAN_CORRELATION)
 FAITHFULNESS = schema_responses.FAITHFULNESS
 
@@ -59,6 +60,7 @@ def explained(
     settled: xr.Dataset | None = None,
     appearance: xr.Dataset | None = None,
     natural: xr.Dataset | None = None,
+    modes: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Layer means of one network with what explains them.
 
@@ -67,13 +69,15 @@ def explained(
         settled: the store of the settling epochs of its units.
         appearance: the store of what its prototypes look like.
         natural: the store of its responses to natural images.
+        modes: the store of how many images drive its units.
 
     Returns:
         `means` and, as far as there are stores and epochs: `learning`, the rate of change without the
         noise of the synthesis; `consistency`, 1 - distance between repeats / diversity: 1 where repeats are
         identical, 0 where they differ like two units; `settling_epoch_of_layer`, the change point of the mean
         learning of a layer; `settling_epoch`, the mean of its units; saturation, warmth, high_frequency;
-        participation_ratio, mean_correlation, faithfulness.
+        participation_ratio, mean_correlation, faithfulness; modes, reaching, meeting, spread, NaN at epochs
+        at which no unit was started again.
     """
     apart, diversity = means["between_repeats"], means["diversity"].mean(schema.REPEAT)
     learning = settling.learning(means["rate_of_change"], apart)
@@ -90,7 +94,19 @@ def explained(
         if FAITHFULNESS in natural:
             named = xr.Dataset({schema.LAYER: natural[schema.UNIT_LAYER].variable})
             found[FAITHFULNESS] = _over_units(natural[FAITHFULNESS].drop_vars(schema.UNIT_LAYER), named)
+    if modes is not None:
+        found |= modes_of_layers(modes, means)
     return means.assign(found)
+
+
+def modes_of_layers(modes: xr.Dataset, means: xr.Dataset) -> dict[str, xr.DataArray]:
+    """The means of `MODES` over the units that something drives, at all epochs of the study."""
+    driven = modes[schema_modes.COUNT] > 0
+    found = {}
+    for name in MODES:
+        of_layers = _over_units(modes[name].where(driven), modes)
+        found[name] = of_layers.reindex({schema.EPOCH: means[schema.EPOCH].values})
+    return found
 
 
 def _over_units(values: xr.DataArray, store: xr.Dataset) -> xr.DataArray:
@@ -180,7 +196,7 @@ def _explanations(means: xr.Dataset, space: Mapping[str, str]) -> dict[str, xr.D
     there = means.sel(space)
     found = {
         name: there[name].isel(epoch=-1)
-        for name in (CONSISTENCY, *APPEARANCE, *RESPONSES, FAITHFULNESS, *partners.OF_RUNS)
+        for name in (CONSISTENCY, *APPEARANCE, *RESPONSES, FAITHFULNESS, *MODES, *partners.OF_RUNS)
         if name in means
     }
     if LEARNING in means and means.sizes[schema.STEP]:
@@ -203,7 +219,8 @@ def curves(
     """
     found: dict[str, list[Row]] = {}
     space = means.sel(main_space(means))
-    along = (*MEASURES, LEARNING, CONSISTENCY, *APPEARANCE, *RESPONSES, FAITHFULNESS, *partners.OF_RUNS)
+    along = (*MEASURES, LEARNING, CONSISTENCY, *APPEARANCE, *RESPONSES, FAITHFULNESS, *MODES)
+    along += partners.OF_RUNS
     for measure in (name for name in along if name in means):
         for layer in space[schema.LAYER].values:
             found[f"{measure}_{layer}"] = _rows(space[measure].sel(layer=layer))

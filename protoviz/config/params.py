@@ -15,6 +15,7 @@ from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, R
 from protoviz.config.finetuning import Finetuning, Projection
 from protoviz.config.learning import Augment, Backbone, Generator, Probe, Reference, Train
 from protoviz.config.matching import Matching
+from protoviz.config.modes import Modes
 from protoviz.config.section import Count, Distinct, Section
 from protoviz.config.synthesis import Synthesis
 from protoviz.config.validation_errors import explained, invalid, nested, yaml_problem
@@ -108,6 +109,7 @@ class Params(Section):
     distances: Distances
     natural: NaturalImages
     matching: Matching
+    modes: Modes
     figures: Figures
     atlas: Atlas
     training_stages: Finetuning
@@ -161,6 +163,11 @@ class Params(Section):
     @model_validator(mode="after")
     def _matching_fits(self) -> Self:
         self.matching.require_fit(self.epochs)
+        return self
+
+    @model_validator(mode="after")
+    def _modes_fit(self) -> Self:
+        self.modes.require_fit(self.runs, self.epochs, self.synthesis.ascent.steps)
         return self
 
     @property

@@ -10,6 +10,7 @@ from protoviz.config.finetuning import Maps
 from protoviz.config.image_size import Size, of_sides
 from protoviz.config.learning import Augment, Probe
 from protoviz.config.matching import Matching
+from protoviz.config.modes import Modes
 from protoviz.config.params import OWN, Compute, ConditionName, Images, Prior
 from protoviz.config.section import Count, Distinct, Natural, Positive, Section
 from protoviz.config.synthesis import Synthesis
@@ -71,6 +72,7 @@ class SeriesStudy(Section):
     distances: Distances
     natural: NaturalImages | None
     matching: Matching
+    modes: Modes
     probe: Probe | None
     projection: Maps
     figures: Figures
@@ -123,6 +125,11 @@ class SeriesStudy(Section):
     @model_validator(mode="after")
     def _matching_fits(self) -> Self:
         self.matching.require_fit(self.epochs)
+        return self
+
+    @model_validator(mode="after")
+    def _modes_fit(self) -> Self:
+        self.modes.require_fit(self.runs, self.epochs, self.synthesis.ascent.steps)
         return self
 
     def named(self, condition: str) -> str:

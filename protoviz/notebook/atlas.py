@@ -29,6 +29,7 @@ def atlas(
     images: NDArray[np.uint8] | None = None,
     projection: xr.Dataset | None = None,
     matching: xr.Dataset | None = None,
+    modes: xr.Dataset | None = None,
     title: str = "Prototypes",
     quality: Literal["lossless"] | int = 80,
 ) -> Path:
@@ -57,6 +58,8 @@ def atlas(
         projection: a map: `position` (condition, run, repeat, epoch, unit, axis) of the same units, NaN where
             one has no place; not all networks, repeats and epochs need be on it.
         matching: which unit of one network is which of another (`protoviz.matching`).
+        modes: how many images drive each unit (`protoviz.modes`), of the same networks; units and epochs may
+            be some of the cube's.
         title: of the page.
         quality: of its images: 1 to 100, or "lossless".
 
@@ -98,7 +101,9 @@ def atlas(
         "study",
         title,
         cube,
-        tuple(_network(key, part, receptive_fields, distances, ranked) for key, part in networks(cube)),
+        tuple(
+            _network(key, part, receptive_fields, distances, ranked, modes) for key, part in networks(cube)
+        ),
         projection=None if projection is None else beside.places(cube, projection),
         photographs=None if images is None else beside.photographs(images),
         matching=None if matching is None else beside.partners(cube, matching),
@@ -120,6 +125,7 @@ def _network(
     receptive_fields: xr.Dataset | None,
     distances: xr.Dataset | None,
     natural: xr.Dataset | None,
+    modes: xr.Dataset | None,
 ) -> Network:
     """A network with what was found out about it."""
     fields = of_network(receptive_fields, key, "receptive_fields")
@@ -135,4 +141,5 @@ def _network(
         if apart is None or apart.sizes[schema.STEP] < 2
         else settling.units(apart, metrics.main_space(apart)),
         natural=of_network(natural, key, "natural"),
+        modes=of_network(modes, key, "modes"),
     )

@@ -68,7 +68,7 @@ def develop(
     parts: list[xr.Dataset] = []
     for epoch, source in track(sources.items(), "checkpoints"):
         gc.collect()  # a traced network refers to itself, and would lie about until Python looks for such
-        with _of_checkpoint(epoch, source):
+        with of_checkpoint(epoch, source):
             part = api.synthesize(model, units, state=source, name=name, run=run, epoch=epoch, **options)
         if parts and not part.indexes[schema.UNIT].equals(parts[0].indexes[schema.UNIT]):
             raise StudyError(
@@ -192,7 +192,7 @@ def networks_of(
 
     def loaded() -> Iterator[tuple[int, Network]]:
         for epoch in track(kept, f"{what} of checkpoints"):
-            with _of_checkpoint(epoch, sources[epoch]):
+            with of_checkpoint(epoch, sources[epoch]):
                 network, _ = api.network(model, size=size, state=sources[epoch], **options)
             yield epoch, network
             del network
@@ -209,7 +209,7 @@ def objective_of(cube: xr.Dataset) -> Objective:
 
 
 @contextlib.contextmanager
-def _of_checkpoint(epoch: int, source: Path | None) -> Iterator[None]:
+def of_checkpoint(epoch: int, source: Path | None) -> Iterator[None]:
     """Put the checkpoint before what an error of ours says."""
     try:
         yield

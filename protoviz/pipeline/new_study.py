@@ -23,7 +23,22 @@ _PIPELINE_HEADER = """\
 # Stages depend on what they read and on parameters, not on the version of protoviz, which the stores name:
 # after an upgrade, `dvc repro --force` makes everything anew.
 """
-_IGNORED = "/data\n/.scratch\n__pycache__\n"
+_MODES = {
+    "runs": [],
+    "method": "restarts",
+    "restarts": 8,
+    "epochs": None,
+    "per_layer": None,
+    "share": 0.8,
+    "confidence": 0.95,
+    "linkage": "single",
+    "jitter": 1.0,
+    "weight": 0.5,
+    "kept": 4,
+}
+# The stage `modes` may have no runs: its folder is there all the same, which later stages depend on.
+_EMPTY = "*\n!.gitignore\n"
+_IGNORED = "/data/*\n!/data/modes/\n/.scratch\n__pycache__\n"
 
 
 def write(folder: Path, params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequence[Path]]) -> None:
@@ -52,9 +67,9 @@ def write(folder: Path, params: Mapping[str, Any], sources: Mapping[tuple[str, i
             folder / layout.PIPELINE, _PIPELINE_HEADER + study_files.yaml(pipeline(params, sources))
         )
         study_files.write(folder / "README.md", _readme(params))
-        ignored = folder / ".gitignore"
-        if not ignored.exists():
-            study_files.write(ignored, _IGNORED)
+        for place, ignored in (("", _IGNORED), (layout.modes("", 0).parent, _EMPTY)):
+            if not (folder / place / ".gitignore").exists():
+                study_files.write(folder / place / ".gitignore", ignored)
     except OSError as error:
         raise StudyError.of(
             error, str(folder), expected="a folder that can be written to", remedy="name another one"
@@ -111,6 +126,14 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
         [f"data/appearance/{_ITEM}.zarr", f"data/units/{_ITEM}.zarr"],
         each=True,
     )
+    stage(
+        "modes",
+        [checkpoints, fields, *code],
+        ["compute", "checkpoints", "prior", "synthesis", "distances", "modes"],
+        [f"data/modes/{_ITEM}.zarr"],
+        each=True,
+    )
+    stages["modes"]["matrix"] = {**_MATRIX, "run": "${modes.runs}"}
     if natural:
         stage(
             "responses",
@@ -135,7 +158,7 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
         )
         stages["probe"]["metrics"] = [_uncached(f"metrics/probe/{_ITEM}.json")]
     found = ["data/distances", "data/units", "data/appearance", *["data/natural"] * natural]
-    found += [str(layout.MATCHING)]
+    found += [str(layout.MATCHING), "data/modes"]
     found += ["metrics/probe"] * probed
     stage("projection", [str(layout.CUBE)], ["compute", "projection"], [str(layout.projection("study"))])
     classes = [f"{layout.IMAGES}/classes.json"] * natural
@@ -143,15 +166,15 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
         "matrix": {"condition": "${conditions}"},
         "cmd": "python -m stages.metrics ${item.condition}",
         "deps": found,
-        "params": ["runs"],
+        "params": ["runs", "modes.runs"],
         "metrics": [_uncached("metrics/${item.condition}.json")],
     }
-    stage("findings", [*classes, *found], ["title", "conditions", "runs"], [])
+    stage("findings", [*classes, *found], ["title", "conditions", "runs", "modes.runs"], [])
     stages["findings"]["outs"] = [_uncached(str(layout.FINDINGS)), _uncached(str(layout.CURVES))]
     stage(
         "figures",
         [*classes, str(layout.CUBE), "data/receptive_fields", *found, str(layout.FINDINGS)],
-        ["title", "conditions", "runs", "figures"],
+        ["title", "conditions", "runs", "figures", "modes.runs"],
         [],
     )
     stages["figures"]["outs"] = [_uncached(str(layout.FIGURES))]
@@ -215,6 +238,7 @@ def default_params(recipe: Synthesis, **found: Any) -> dict[str, Any]:
         if photographs
         else None,
         "matching": {"epochs": None, "null_draws": 20, "error": 0.05},
+        "modes": dict(_MODES),
         "probe": {"max_iter": 1000, "adam_lr": 1e-2, "adam_epochs": 250, "adam_batch_size": 512}
         if photographs
         else None,

@@ -3,7 +3,14 @@
 import json
 from pathlib import Path
 
-from protoviz.store import schema, schema_appearance, schema_matching, schema_projection, schema_responses
+from protoviz.store import (
+    schema,
+    schema_appearance,
+    schema_matching,
+    schema_modes,
+    schema_projection,
+    schema_responses,
+)
 from protoviz.store.manifest import METADATA
 
 STORES = (
@@ -12,6 +19,7 @@ STORES = (
     *schema_appearance.STORES,
     schema_matching.MATCHING,
     schema_projection.PROJECTION,
+    schema_modes.MODES,
 )
 
 

@@ -25,6 +25,12 @@ def draw(count: int, latent_size: int, *address: str | int) -> Tensor:
     return torch.from_numpy(rng.standard_normal((count, latent_size), dtype="float32"))
 
 
+def own(latent_size: int, *address: str | int) -> Tensor:
+    """The latent of N(0, I), float32 (latent_size,), from which one unit begins, from its address."""
+    rng = seeding.generator("start", *address)
+    return torch.from_numpy(rng.standard_normal(latent_size, dtype="float32"))
+
+
 def score(
     network: Network,
     renderer: Renderer,

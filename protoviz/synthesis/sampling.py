@@ -1,5 +1,7 @@
 """Which units are visualised: a sample of the channels of every convolution, found by themselves (Q2, Q5)."""
 
+from collections.abc import Mapping, Sequence
+
 from protoviz import seeding
 from protoviz.models.readout.network import Network
 
@@ -35,3 +37,15 @@ def sample(layers: dict[str, int], per_layer: int | None, seed: int) -> dict[str
         )
         for layer, channels in layers.items()
     }
+
+
+def some(units: Mapping[str, int | Sequence[int]], per_layer: int | None) -> dict[str, tuple[int, ...]]:
+    """So many of the units of every layer, as `sample` chooses them.
+
+    Args:
+        units: layer -> number of its channels, all of which are units, or those that are.
+        per_layer: None for all.
+    """
+    known = {layer: range(own) if isinstance(own, int) else own for layer, own in units.items()}
+    places = sample({layer: len(own) for layer, own in known.items()}, per_layer, 0)
+    return {layer: tuple(own[place] for place in places[layer]) for layer, own in known.items()}

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from protoviz import compute, seeding
+from protoviz import compute
 from protoviz.config.synthesis import Objective, Synthesis
 from protoviz.models.priors.base import ImagePrior
 from protoviz.models.readout.network import Network
@@ -23,7 +23,7 @@ from protoviz.synthesis import ascent, batching, memory, pool, transforms
 from protoviz.synthesis.attempts import Attempt, joined, status, transparency
 from protoviz.synthesis.batching import Unit
 from protoviz.synthesis.evolution.base import STRATEGIES, evolve
-from protoviz.synthesis.evolution.draws import Draws
+from protoviz.synthesis.evolution.draws import Address, Draws
 from protoviz.synthesis.feasible import require_feasible
 from protoviz.synthesis.objective import Response, response
 from protoviz.synthesis.rendering import Renderer, quantised
@@ -37,9 +37,10 @@ def prototypes(
     prior: ImagePrior,
     recipe: Synthesis,
     *,
-    address: tuple[str, int, int, int],
+    address: Address,
     device: torch.device,
     layers_at_once: int = 1,
+    moved_at: Address | None = None,
 ) -> Shard:
     """A prototype for each unit.
 
@@ -49,6 +50,7 @@ def prototypes(
         prior: renders latents.
         recipe: start, evolution, ascent, precision, block size.
         address: (condition, run, repeat, epoch), from which all random numbers come.
+        moved_at: another address, from which those of the transforms come.
         device: where to compute.
         layers_at_once: layers whose units share batches; several, where each has a few units only.
 
@@ -65,6 +67,7 @@ def prototypes(
         network,
         recipe,
         address,
+        moved_at or address,
         device,
         dtype,
         fast=Renderer(prior, network.size, dtype, device),
@@ -87,7 +90,8 @@ class _Search:
 
     network: Network
     recipe: Synthesis
-    address: tuple[str, int, int, int]
+    address: Address
+    moved_at: Address
     device: torch.device
     dtype: torch.dtype
     fast: Renderer
@@ -104,9 +108,9 @@ class _Search:
         """Layer -> the latents (U, latent_size) from which its units begin."""
         start = self.recipe.start
         if not start.pool:
+            own = partial(pool.own, self.latent_size, *self.address)
             return {
-                layer: start.sigma
-                * torch.stack([self._own_latent(layer, channel) for channel in channels]).to(self.device)
+                layer: start.sigma * torch.stack([own(layer, c) for c in channels]).to(self.device)
                 for layer, channels in units.items()
             }
         latents = start.sigma * pool.draw(start.pool, self.latent_size, *self.address).to(self.device)
@@ -119,10 +123,6 @@ class _Search:
             layer: pool.starts(latents, scores[layer][:, list(channels)], start.top)
             for layer, channels in units.items()
         }
-
-    def _own_latent(self, layer: str, channel: int) -> Tensor:
-        rng = seeding.generator("start", *self.address, layer, channel)
-        return torch.from_numpy(rng.standard_normal(self.latent_size, dtype="float32"))
 
     def of(self, layers: Sequence[str]) -> "_Layers":
         """The search for units of some layers."""
@@ -211,9 +211,9 @@ class _Layers:
         steps = settings.steps * effort
         draws = None
         if moves.active and steps:
-            size, address = self.search.network.size, self.search.address
+            size = self.search.network.size
             draws = torch.stack(
-                [transforms.draw(moves, steps, *address, *unit, size=size) for unit in units], 1
+                [transforms.draw(moves, steps, *self.search.moved_at, *unit, size=size) for unit in units], 1
             ).to(self.search.device)
         index = self._numbers(units)
         watched = self.search.recipe.keep_transparency

@@ -4,6 +4,7 @@ The test makes what the presets read: STL-10 in its binary layout, a weight file
 files of torchvision. Sizes and counts of the presets are reduced, places named, and nothing else is changed.
 """
 
+import functools
 import hashlib
 import importlib
 import itertools
@@ -42,7 +43,10 @@ REDUCED: dict[str, Any] = {
     "projection": {"umap": {"epochs": 10}, "seeds": [0], "permutations": 19, "resamples": 20},
 }
 OWN: dict[str, dict[str, Any]] = {  # what only one of them reads
-    "paper": {"synthesis": {"evolution": {"parents": 1}}},
+    "paper": {
+        "synthesis": {"evolution": {"parents": 1}},
+        "modes": {"runs": [1], "restarts": 2, "kept": 2},  # off in the preset, so that it is tried here
+    },
     "as-written": {"receptive_fields": {"probes": 2}},
 }
 CONDITIONS = {"paper": ["clrjit", "keepclr"], "as-written": ["keepclr"]}
@@ -90,6 +94,11 @@ def leaves(values: Any, place: str = "") -> dict[str, Any]:
     }
 
 
+def valued(values: Any, name: str) -> Any:
+    """What a dotted name stands for: runs, modes.runs."""
+    return functools.reduce(lambda inner, key: inner[key], name.split("."), values)
+
+
 def run_pipeline(study: params.Params) -> list[str]:
     """Every stage of study A in dvc.yaml for every item of its matrix, in this process; what was run."""
     raw = study.model_dump()
@@ -100,7 +109,7 @@ def run_pipeline(study: params.Params) -> list[str]:
     for name in sorted(set(listed) - STUDY_B, key=lambda name: (name == "atlas", list(listed).index(name))):
         stage = listed[name]
         main = importlib.import_module(f"stages.{name}").main
-        axes = [list(raw[axis.strip("${}")]) for axis in stage.get("matrix", {}).values()]
+        axes = [list(valued(raw, axis.strip("${}"))) for axis in stage.get("matrix", {}).values()]
         for item in itertools.product(*axes):
             main(study, **stages.item(main, study, [str(value) for value in item]))
             ran.append(" ".join(map(str, (name, *item))))
@@ -154,7 +163,14 @@ def test_nothing_but_sizes_counts_and_places_is_changed(name: str, published: Pa
     left_out = {key for key in preset if key.split(".")[1:2] in [["clrjit"]] and key not in study}
     changed = {key for key, value in preset.items() if key not in left_out and study[key] != value}
     places = {"images.path", "prior.weights", "distances.weights"}
-    lists = {"runs", "train.keep", "distances.embedders", "figures.development_units", "figures.more_units"}
+    lists = {
+        "runs",
+        "modes.runs",
+        "train.keep",
+        "distances.embedders",
+        "figures.development_units",
+        "figures.more_units",
+    }
     lists |= {"projection.seeds"}
     for key in changed - places - lists:
         assert isinstance(preset[key], int), key

@@ -56,6 +56,12 @@ def accuracy(t, lead):
     return 30 + 20 * t + 40 * t * lead
 
 
+def modes(condition, layer, t):
+    """(mean number of images that drive a unit, chance that two starts meet): more, most in deep clrjit."""
+    many = 1.5 + t * (2 if condition == "clrjit" and layer in DEEP else 1)
+    return many, 1 / many
+
+
 @dataclass(frozen=True)
 class Truth:
     diversity: object = diversity
@@ -65,6 +71,9 @@ class Truth:
     responses: object = responses
     matched: object = matched
     accuracy: object = accuracy
+    modes: object = None  # or the function of this name: units are started again
+    modes_runs: tuple = None  # of those that are, where not all
+    modes_epochs: tuple = None
     conditions: tuple = ("clrjit", "keepclr")
     runs: tuple = (1, 2, 3, 4)
     repeats: tuple = (0, 1)
@@ -91,6 +100,11 @@ def study(truth=PAPER, draws=60, **changes):
         distances,
         [[_appearance(truth, *item) for item in runs] for runs in networks],
         [[_natural(truth, *item) for item in runs] for runs in networks],
+        [
+            [_modes(truth, *item) for item in runs if item[1] in (truth.modes_runs or truth.runs)]
+            for runs in networks
+            if truth.modes
+        ],
         draws=draws,
         matching=_matching(truth),
         accuracy=_accuracy(truth, distances),
@@ -185,6 +199,26 @@ def _appearance(truth, condition, run):
         for masking in schema.MASKINGS
     }
     return xr.Dataset(found, _coordinates(truth, condition, run))
+
+
+def _modes(truth, condition, run):
+    """The numbers that findings read; units of layer1 that nothing drives have 0 modes."""
+    rng = np.random.default_rng([truth.seed, 4, len(condition), run])
+    epochs = truth.modes_epochs or truth.epochs
+    table = _table(truth, truth.modes, condition, epochs)
+    many = 1 + rng.poisson(np.maximum(table[..., 0] - 1, 0) * 20) / 20
+    many[:, 0] = 0
+    meeting = np.where(many > 0, table[..., 1] * np.exp(0.02 * rng.normal(size=many.shape)), np.nan)
+    dims = ("condition", "run", "epoch", "unit")
+    return xr.Dataset(
+        {
+            "modes": (dims, many[None, None]),
+            "meeting": (dims, meeting[None, None].astype(np.float32)),
+            "reaching": (dims, np.where(many > 0, 8, 0)[None, None]),
+            "spread": (dims, (0 * many)[None, None]),
+        },
+        {**_coordinates(truth, condition, run), "epoch": list(epochs)},
+    ).drop_vars("repeat")
 
 
 def _natural(truth, condition, run):

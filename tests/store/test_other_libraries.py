@@ -14,7 +14,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import LabelEncoder
 
 import protoviz
-from protoviz.store import attributes, cube, kinds, schema
+from protoviz.store import attributes, cube, kinds, schema, schema_modes
 from protoviz.store.cube_dataset import dataset
 from protoviz.store.cube_linking import link_cube
 from tests.reference import prototypes as toy
@@ -165,6 +165,8 @@ def test_netcdf(read, tmp_path):
     if schema.IMAGE in read:
         latent, image = read[schema.LATENT], read[schema.IMAGE]
         read = read.assign(latent=latent.astype("float32"), image=image.astype("int16"))
+    if schema_modes.MODE_IMAGE in read:
+        read = read.assign({schema_modes.MODE_IMAGE: read[schema_modes.MODE_IMAGE].astype("int16")})
     read.to_netcdf(tmp_path / "a.nc")
     with xr.open_dataset(tmp_path / "a.nc") as again:
         same(read, again)

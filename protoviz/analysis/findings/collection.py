@@ -7,8 +7,17 @@ from typing import Any
 
 import xarray as xr
 
-from protoviz.analysis.findings import change, content, diversity, prediction, seeds, statistics
+from protoviz.analysis.findings import (
+    change,
+    content,
+    diversity,
+    multimodality,
+    prediction,
+    seeds,
+    statistics,
+)
 from protoviz.analysis.findings.evidence import Evidence, estimated, of_claim
+from protoviz.analysis.findings.mode_means import what_starts_show
 from protoviz.analysis.findings.study import Space, Study
 from protoviz.store import schema
 
@@ -40,6 +49,7 @@ CLAIMS = {
     "F9": Claim(change.f9),
     "F10": Claim(content.f10, (schema.MASKING,)),
     "F11": Claim(content.f11, ()),
+    "F12": Claim(multimodality.f12, ()),
     "F13": Claim(seeds.f13, ()),
     "F14": Claim(prediction.f14),
 }
@@ -59,7 +69,7 @@ def collect(study: Study, described: Mapping[str, Any]) -> dict[str, Any]:
                 evaluated[name][" ".join(space.values())] = _evaluated(study, space, name)
     return {
         "study": dict(described),
-        "note": note(len(study.distances[0])),
+        "note": note(len(study.distances[0])) + what_starts_show(study.modes),
         "findings": [_finding(name, study, evaluated[name]) for name in CLAIMS],
     }
 

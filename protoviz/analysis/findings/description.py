@@ -12,6 +12,7 @@ import numpy as np
 
 from protoviz.analysis.findings import contrasts, statistics
 from protoviz.analysis.findings.measures import MEASURES, NO_UNITS, Absent, Measure, Taken
+from protoviz.analysis.findings.mode_means import what_starts_show
 from protoviz.analysis.findings.statistics import Floats
 from protoviz.analysis.findings.study import DRAW, Space, Study
 from protoviz.analysis.kinds import GENERAL
@@ -46,7 +47,8 @@ def describe(
     return {
         "kind": GENERAL,
         "study": dict(described),
-        "note": note(len(study.runs), len(writer.conditions), number, matched=matched),
+        "note": note(len(study.runs), len(writer.conditions), number, matched=matched)
+        + what_starts_show(study.modes),
         "space": " ".join(study.main_space.values()),
         "measures": found,
     }

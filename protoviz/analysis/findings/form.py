@@ -6,7 +6,7 @@ The rule. A study is of the paper's form if
   run all conditions start from the same weights and see the images in the same order;
 - `clrjit` and `keepclr` are among its conditions, and clrjit jitters colours more often than keepclr.
 
-Such a study is held against F1 to F11. Every other study is described (description.py), and one of the
+Such a study is held against F1 to F14. Every other study is described (description.py), and one of the
 paper's form that has further conditions is described as well; one that has none by what no claim speaks of.
 """
 

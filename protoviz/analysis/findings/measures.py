@@ -1,11 +1,12 @@
 """What can be measured of any study: each measure with the epoch it is taken at, and why where it cannot be.
 
-F1 to F11 look at the same numbers; here no side is claimed.
+F1 to F12 look at the same numbers; here no side is claimed.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import xarray as xr
 
 from protoviz.analysis.findings.pairs import LEAST_RUNS
@@ -13,12 +14,13 @@ from protoviz.analysis.findings.study import (
     APART,
     CHANGE,
     DIVERSITY,
+    DRAW,
     FAITHFULNESS,
     LEARNING,
     SETTLED,
     over_repeats,
 )
-from protoviz.store import schema, schema_appearance, schema_matching, schema_responses
+from protoviz.store import schema, schema_appearance, schema_matching, schema_modes, schema_responses
 
 EVERYWHERE = (schema.EMBEDDER, schema.DISTANCE, schema.MASKING)
 NO_UNITS = "too few live units"
@@ -161,6 +163,22 @@ def _matching(name: str) -> Callable[[xr.Dataset], Taken | Absent]:
     return take
 
 
+def _modes(name: str) -> Callable[[xr.Dataset], Taken | Absent]:
+    def take(measures: xr.Dataset) -> Taken | Absent:
+        if name not in measures:
+            return Absent("no units were started again (modes.runs)")
+        known = measures[name].isel({DRAW: 0}).notnull()
+        runs = known.any([dim for dim in known.dims if dim != schema.RUN]).values
+        if not runs.all():
+            again = ", ".join(str(run) for run in measures[schema.RUN].values[runs])
+            return Absent(f"units were started again in run {again} alone")
+        epochs = np.flatnonzero(known.any([dim for dim in known.dims if dim != schema.EPOCH]))
+        last = int(epochs[-1])
+        return Taken(measures[name].isel(epoch=last), f"epoch {_epochs(measures)[last]}")
+
+    return take
+
+
 MEASURES = (
     Measure("diversity", "mean distance between two units", _diversity),
     Measure("diversity_growth", "diversity of the last epoch over that of the first", _growth),
@@ -204,6 +222,18 @@ MEASURES = (
             (schema_matching.MATCHED, "mean correlation of units and their partners in another run"),
             (schema_matching.AGREEMENT, "share of units with the same partner by prototypes and responses"),
         )
+    ),
+    Measure(
+        schema_modes.COUNT,
+        "different images that were found to drive a unit, a lower bound",
+        _modes(schema_modes.COUNT),
+        axes=(),
+    ),
+    Measure(
+        schema_modes.MEETING,
+        "chance that two starts of a unit end in one mode",
+        _modes(schema_modes.MEETING),
+        axes=(),
     ),
 )
 

@@ -231,3 +231,15 @@ class Unit(nn.Module):
     def forward(self, images: Tensor, channels: Tensor) -> Tensor:
         """Responses (B,) to normalised images (B, 3, H, W) of channels (B,)."""
         return self.columns(images)[self.layer].gather(1, channels[:, None])[:, 0]
+
+
+class One(nn.Module):
+    """What one layer gives for normalised images (B, C, H, W)."""
+
+    def __init__(self, values: Hooked, layer: str) -> None:
+        super().__init__()
+        self.values, self.layer = values, layer
+
+    def forward(self, images: Tensor) -> Tensor:
+        """A map (B, C, H, W), tokens (B, T, C) or a vector (B, C)."""
+        return self.values(images)[self.layer]

@@ -148,23 +148,22 @@ class Network:
         return traced_along(self._graph(dtype, device), layer, position, nodes)
 
     def uncut(
-        self, layer: str, objective: Objective, dtype: torch.dtype, device: torch.device
+        self, layer: str, objective: Objective, dtype: torch.dtype, device: torch.device, *, read: bool = True
     ) -> Callable[[Tensor], Tensor]:
         """What gives each image the responses of all channels of a layer, by the network's own operations.
 
         Slower than `columns`, as all of every map is computed, but rounded as the network itself rounds, and
-        open to modes that replace operations. Nothing past the layer is run. What is returned maps
-        normalised images (B, C, H, W) to responses (B, C), both of `dtype`.
-
-        Raises:
-            StudyError: as `readout`.
+        open to modes that replace operations. Nothing past the layer is run. What is returned maps normalised
+        images (B, C, H, W) to responses (B, C), or, if not `read`, to all that the layer gives. Errors: see
+        `readout`.
         """
         position = self.position(layer, objective)
-        if not self._traced:
-            hooked = self._hooked([layer], objective, dtype, device)
-            return lambda images: layers.read(hooked(images)[layer], position)
-        values = self._traced.until(self._nodes[layer, objective.activation], self._as(dtype, device))
-        return lambda images: layers.read(values(images), position)
+        values: nn.Module = (
+            self._traced.until(self._nodes[layer, objective.activation], self._as(dtype, device))
+            if self._traced
+            else hooks.One(self._hooked([layer], objective, dtype, device), layer)
+        )
+        return (lambda images: layers.read(values(images), position)) if read else values
 
     def position(self, layer: str, objective: Objective) -> tuple[int, ...] | None:
         """Where a layer is read: row and column, a token, () of a vector; None for the mean."""

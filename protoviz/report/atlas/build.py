@@ -6,10 +6,10 @@
     sheets/<network>/<repeat>/<epoch>/<layer>.webp                     all units of a layer, for the grid
     units/<network>/<layer>/<channel>.webp                             all epochs of a unit of a large layer
     veils/<network>/<layer>.webp, veils/<cube>/<layer>.webp            masks, as what is laid over images
-    transparency/<network>/<repeat>/<epoch>/<layer>.webp               the same of each unit, where they are
-    kept photographs/<cube>/<place in the test set>.webp                    natural images that drive units
-    most data/map/<cube>.js, map/<network>/<repeat>/<epoch>.webp            places, and thumbnails of all
-    units
+    transparency/<network>/<repeat>/<epoch>/<layer>.webp               the same of each unit, where kept
+    modes/<network>/<layer>/<channel>.webp                             images of the modes of a unit
+    photographs/<cube>/<place in the test set>.webp                    natural images that drive units most
+    data/map/<cube>.js, map/<network>/<repeat>/<epoch>.webp            places, and thumbnails of all units
 
 The page reads only the files that it shows, so a larger study is more files, not a larger page.
 """
@@ -25,7 +25,7 @@ import xarray as xr
 from protoviz import files
 from protoviz.config.analysis import Atlas
 from protoviz.progress import track
-from protoviz.report.atlas import curves, pieces, scripts
+from protoviz.report.atlas import curves, modes, pieces, scripts
 from protoviz.report.atlas.sources import Source, labels
 from protoviz.report.atlas.tally import Tally
 from protoviz.report.palette import colours
@@ -66,6 +66,7 @@ def build(target: Path, title: str, sources: Sequence[Source], findings: Finding
             for _ in track(parts, f"atlas of {source.name}: parts of layers"):
                 pass
             pieces.photographs(folder, source, tally)
+            modes.sheets(folder, source, tally)
             pieces.projection(folder, source, tally)
         layers = [layer for source in sources for layer in source.layers]
         tally.bytes["numbers"] += scripts.write(folder, "findings", list(findings.tables))
@@ -100,6 +101,7 @@ def _cube(source: Source, strips: frozenset[str]) -> dict[str, Any]:
         "settling": all(network.settling is not None for network in source.networks),
         "photographs": all(network.natural is not None for network in source.networks),
         "partners": source.matching is not None,
+        "modes": any(network.modes is not None for network in source.networks),
         "map": source.projection is not None,
     }
     return {

@@ -28,6 +28,7 @@ class Network:
         appearance: a data set with `saturation` (condition, run, repeat, epoch, unit).
         settling: a data set with `settling_epoch` (condition, run, repeat, unit).
         natural: a data set with `top_image` (condition, run, epoch, unit, rank), places in a data set.
+        modes: the store of how many images drive its units, which may be some of the cube's.
     """
 
     condition: str
@@ -37,6 +38,7 @@ class Network:
     appearance: xr.Dataset | None = None
     settling: xr.Dataset | None = None
     natural: xr.Dataset | None = None
+    modes: xr.Dataset | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz.analysis import metrics
-from protoviz.report.atlas import neighbours, partners, scripts, sheets
+from protoviz.report.atlas import modes, neighbours, partners, scripts, sheets
 from protoviz.report.atlas.sources import Images, Network, Source, as_shown, labels
 from protoviz.store import schema
 from protoviz.store.schema_appearance import SATURATION, SETTLING_EPOCH
@@ -52,7 +52,7 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
         `status`, a digit for each unit, and `activation` [repeat][epoch]; where they were computed `change`
         since the epoch before, `saturation`, `settling` and `photographs` [unit], places in the data set;
         `faithfulness` [repeat][epoch] and `along`, the same at the last epoch in each of the `layers` on the
-        way, `values` [repeat][layer];
+        way, `values` [repeat][layer]; `modes` [unit];
         `neighbours` [unit], each as place of the network, channel, distance; `partners` [unit], see
         `partners.of_layer`; `windows` of the masks.
     """
@@ -87,6 +87,8 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
         if FAITHFULNESS in network.natural:
             found["faithfulness"] = scripts.numbers(_of(network.natural, FAITHFULNESS, at), 3)
             found["along"] = _along(network.natural, at)
+    if network.modes is not None:
+        found["modes"] = modes.numbers(source, network, layer)
     return found
 
 

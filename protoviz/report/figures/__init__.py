@@ -17,6 +17,7 @@ from protoviz.report.figures.forest import forest
 from protoviz.report.figures.gallery import Artefacts, Shown, gallery, left_out
 from protoviz.report.figures.grids import prototype_grids
 from protoviz.report.figures.measured import measured
+from protoviz.report.figures.modes import modes
 from protoviz.report.figures.pictures import mosaic
 from protoviz.report.figures.readouts import probe
 from protoviz.report.figures.style import colours, has_pictures, save
@@ -42,6 +43,7 @@ __all__ = [
     "left_out",
     "measured",
     "middle_layer",
+    "modes",
     "mosaic",
     "probe",
     "prototype_grids",

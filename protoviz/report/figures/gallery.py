@@ -17,6 +17,7 @@ from protoviz.report.figures.faithfulness import along, faithfulness, is_measure
 from protoviz.report.figures.forest import forest
 from protoviz.report.figures.grids import prototype_grids
 from protoviz.report.figures.measured import measured
+from protoviz.report.figures.modes import modes
 from protoviz.report.figures.partners import SHARES, known, matched
 from protoviz.report.figures.prediction import prediction
 from protoviz.report.figures.readouts import probe
@@ -48,7 +49,7 @@ class Artefacts:
         cube: the prototypes.
         masks: the receptive fields of the first run by condition.
         distances: of every network.
-        units, appearance, natural: the same; empty where the study has none.
+        units, appearance, natural, modes: the same; empty where the study has none.
         accuracies: rows of the probe; none without one.
         classes: number of classes; None without a probe.
         findings: what metrics/findings.json holds.
@@ -66,6 +67,7 @@ class Artefacts:
     classes: int | None
     findings: Mapping[str, Any]
     matching: xr.Dataset | None = None
+    modes: Stores = ()
 
 
 def left_out(made: Artefacts, shown: Shown) -> dict[str, str]:
@@ -152,6 +154,8 @@ def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
         },
         "prediction": lambda: prediction(made.findings["prediction"], title),
     }
+    if made.modes:  # which a study asks for (modes.runs)
+        every["modes"] = lambda: modes(made.modes, title)
     if "beside" in made.findings:  # of a study of the paper's form: what its claims do not say
         every["findings_conditions"] = lambda: contrasts(made.findings["beside"], title)
     absent = left_out(made, shown)

@@ -7,13 +7,15 @@ from torch import Tensor
 
 from protoviz import seeding
 
+Address = tuple[str | int, ...]  # (condition, run, repeat, epoch), or of another kind of start
+
 
 class Draws:
     """The random numbers of an evolution, drawn on the device, each unit's from its own address."""
 
     def __init__(
         self,
-        address: tuple[str, int, int, int],
+        address: Address,
         units: Sequence[tuple[str, int]],
         shape: tuple[int, int],
         device: torch.device,

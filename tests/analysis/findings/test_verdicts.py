@@ -50,6 +50,7 @@ MIRROR = {
     "responses": mirrored(planted.responses),
     "matched": lambda _c, _l, t: (0.02, 0.9 - 0.3 * t, 0.01),
     "accuracy": lambda t, lead: 30 + 20 * t - 40 * t * lead,
+    "modes": lambda *at: (6 / planted.modes(*at)[0], planted.modes(*at)[0] / 6),
 }
 
 
@@ -65,6 +66,7 @@ NOTHING = {
     "responses": lambda *_: (5.0, 0.3),
     "matched": lambda *_: (0.05, 1.0, 0.05),
     "accuracy": lambda t, _lead: 30 + 20 * t,
+    "modes": lambda *_: (2.0, 0.5),
     "spread": 0.2,
     "seed": 1,
 }
@@ -77,7 +79,7 @@ def cosine(condition, layer, t):
 
 @pytest.fixture(scope="module")
 def paper():
-    return collected(planted.study(embedders=("pixels",), cosine=cosine))
+    return collected(planted.study(embedders=("pixels",), cosine=cosine, modes=planted.modes))
 
 
 @pytest.mark.parametrize("name", CLAIMS)

@@ -272,6 +272,14 @@ def test_the_page_of_a_unit(visit: Any) -> None:
     photographs.first.scroll_into_view_if_needed()
     page.wait_for_function("document.querySelector('.photographs img').naturalWidth === 16")
     assert photographs.count() == 4
+    assert "At epoch 5, 6 of 8 starts drive the unit nearly as well" in page.locator(".unit").inner_text()
+    assert "by 4 different images, of which 3 are shown" in page.locator(".unit").inner_text()
+    assert page.locator(".modes canvas").count() == 3
+    assert page.locator(".modes small").all_inner_texts() == [
+        "3 of 6 starts",
+        "2 of 6 starts",
+        "1 of 6 starts",
+    ]
     page.get_by_text("All numbers").click()
     assert page.locator("tbody tr").count() == len(made_up.EPOCHS)
 

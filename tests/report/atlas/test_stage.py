@@ -139,6 +139,21 @@ def test_a_natural_image_is_stored_once(study: Any) -> None:
             np.testing.assert_array_equal(np.asarray(picture), made_up.photographs()[place])
 
 
+def test_a_sheet_of_modes_holds_an_image_of_each(study: Any) -> None:
+    for channel in range(5):
+        path = study.rich / f"modes/keepclr-2/layer1/{channel}.webp"
+        known = delivered(study.rich, "units/keepclr-2/layer1")["modes"][channel]
+        assert (known["count"], known["starts"], known["epoch"]) == (channel, 8, made_up.EPOCHS[-1])
+        assert known["shown"] == [3, 2, 1][:channel]
+        assert path.exists() == (channel > 0)
+        for k, tile in enumerate(tiles(path, len(known["shown"])) if channel else ()):
+            assert (tile == 10 * channel + k).all()
+    assert delivered(study.rich, "units/keepclr-2/layer1")["modes"][5:] == [None] * 19
+    computed = [cube["computed"]["modes"] for cube in delivered(study.rich, "study")["cubes"]]
+    assert computed == [True, False]
+    assert "modes" not in delivered(study.bare, "units/keepclr-2/layer1")
+
+
 def test_only_what_has_a_place_has_a_picture_on_the_map(study: Any) -> None:
     """Study A's map of the rich atlas holds its second run alone."""
     folders = {path.relative_to(study.rich / "map") for path in (study.rich / "map").rglob("*.webp")}

@@ -67,7 +67,7 @@
     key: () => false,
   };
 
-  const NAMES = { masks: "masks of receptive fields", change: "change between epochs", saturation: "saturation of colours", settling: "settling epochs", photographs: "top natural images", partners: "partners in other networks", map: "map" };
+  const NAMES = { masks: "masks of receptive fields", change: "change between epochs", saturation: "saturation of colours", settling: "settling epochs", photographs: "top natural images", partners: "partners in other networks", modes: "modes of units", map: "map" };
 
   // How true the pictures are.
   function exactness() {
@@ -87,7 +87,7 @@
     const bytes = study.bytes;
     const total = Object.values(bytes).reduce((sum, one) => sum + one, 0);
     const each = bytes.sheets / (study.images.sheets || 1);
-    const sizes = { sheets: "sheets of layers", units: "sheets of units", photographs: "natural images", veils: "masks", transparency: "transparency", map: "the map and its pictures", numbers: "numbers" };
+    const sizes = { sheets: "sheets of layers", units: "sheets of units", photographs: "natural images", modes: "images of modes", veils: "masks", transparency: "transparency", map: "the map and its pictures", numbers: "numbers" };
     const keys = [
       ["← →", "change the epoch, in the grid and on the page of a unit"],
       ["Shift with ← →", "the unit before, the unit after; in a grid that has the focus, the epoch"],

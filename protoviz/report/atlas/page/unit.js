@@ -244,6 +244,9 @@
     found.place = cube.networks.findIndex(([condition, run]) => condition === state.condition && run === state.run);
     const wanted = cube.repeat.flatMap((_, i) => cube.epoch.map((_, j) => found.life.own(i, j).sheet));
     wanted.push(...near.map((_, k) => found.life.near(k).sheet), ...matched.map((_, k) => found.life.partner(k).sheet));
+    found.modes = numbers.modes?.[found.unit];
+    const modes = atlas.modes.sheet(state, cube, found.modes);
+    if (modes) wanted.push(modes);
     const moments = cube.repeat.flatMap((repeat) => cube.epoch.map((epoch) => [found.place, repeat, epoch]));
     const others = [...near, ...matched].map(([one]) => [one, cube.repeat[0], cube.epoch.at(-1)]);
     for (const [one, repeat, epoch] of [...moments, ...others]) {
@@ -268,6 +271,7 @@
     parts.root.append(
       atlas.element("div", { class: "growth" }, parts.large, atlas.element("section", {}, atlas.element("h2", {}, "Growing up"), parts.list, settles ? atlas.element("p", { class: "soft" }, `Settles at epoch ${settles.map((one, i) => `${atlas.number(one)} (repeat ${cube.repeat[i]})`).join(", ")}.`) : null)),
       curves,
+      atlas.element("section", {}, atlas.element("h2", {}, "Modes"), atlas.modes.section({ state, cube, found: found.modes, draw: picture, veil: found.modes ? veilOf(found.modes.epoch) : null })),
       atlas.element("section", {}, atlas.element("h2", {}, "Nearest neighbours"), atlas.element("p", { class: "soft" }, `Units of ${state.layer} in all networks whose prototypes look most alike at the last epoch: mean squared difference of masked pixels in 0–1.`), neighbours()),
       atlas.element("section", {}, atlas.element("h2", {}, "Partners in other networks"), partners()),
       atlas.element("section", {}, atlas.element("h2", {}, "Top natural images"), photographs()),

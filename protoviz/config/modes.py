@@ -1,0 +1,63 @@
+"""The parameters of modes: how many different images drive a unit, told by independent starts.
+
+A section of its own, not a part of `synthesis`: the stage `synthesize` depends on all of that, so that
+another number of starts would make every prototype stale, though none of them would change.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from protoviz.config.section import Count, Distinct, Natural, Positive, Section
+from protoviz.config.validation_errors import invalid
+
+
+class Modes(Section):
+    """Which units are started again, how often, and when two starts count as one mode.
+
+    `runs`: whose units; none: the study has no modes. `method`: `restarts` are independent; the images of
+    `diversity` are optimised together and pushed apart with `weight`, a share of the unit's response (Olah et
+    al. 2017). `restarts`: starts, or images that are pushed apart, of each unit; one shows one mode at most.
+    `epochs`, `per_layer`: null for all that are kept, all units. `share`: of the unit's best activation that
+    a start has to reach. `confidence`: with which a unit of one mode is not taken for one of several, by the
+    distances between twins: one start, ascended twice under other transforms. `jitter`, px: where the recipe
+    has no transforms, all starts are made under this one, since without any a twin is the same image.
+    `linkage`: of clusters. `kept`: images of modes in the store for each unit, those of most starts first.
+    """
+
+    runs: Annotated[list[Natural], Distinct]
+    method: Literal["restarts", "diversity"]
+    restarts: Count
+    epochs: Annotated[list[Natural], Field(min_length=1), Distinct] | None
+    per_layer: Count | None
+    share: Annotated[float, Field(gt=0, le=1)]
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    linkage: Literal["single", "average", "complete"]
+    jitter: Positive
+    weight: Positive
+    kept: Count
+
+    def of(self, epochs: Sequence[int]) -> list[int]:
+        """The epochs at which units are started again, of those that are analysed, in their order."""
+        return [epoch for epoch in epochs if self.epochs is None or epoch in self.epochs]
+
+    def require_fit(self, runs: Sequence[int], epochs: Sequence[int], steps: int) -> None:
+        """Refuse runs and epochs that the study does not have, and a recipe that a twin repeats to the bit.
+
+        Args:
+            runs: of the study.
+            epochs: that it analyses.
+            steps: of the ascent.
+
+        Raises:
+            ValueError: so, as validators do.
+        """
+        for name, asked, known in (("runs", self.runs, runs), ("epochs", self.epochs or (), epochs)):
+            if strange := [one for one in asked if one not in known]:
+                there = ", ".join(map(str, known))
+                raise invalid(f"some of {there}", str(strange[0]), at=f"modes.{name}")
+        if self.runs and not steps:
+            raise invalid(
+                "no runs, as an ascent of no steps leaves nothing to chance", str(self.runs), at="modes.runs"
+            )

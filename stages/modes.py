@@ -1,0 +1,92 @@
+"""How many different images drive each unit of one network: independent starts at each epoch, clustered.
+
+Here synthesis and analysis meet, which know nothing of each other: images go from the one to the other within
+the task of an epoch, and what is kept is what was counted, and an image of each mode.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from protoviz import compute, files, layout
+from protoviz.analysis import embedders, modes
+from protoviz.analysis.census import Census
+from protoviz.config.study import Study
+from protoviz.pipeline import executor, resume
+from protoviz.store import modes as store
+from protoviz.store import schema, schema_modes
+from protoviz.synthesis import restarts, sampling
+from protoviz.synthesis.analysed import Analysed
+from protoviz.synthesis.started import Started
+from stages import run_stage
+
+
+def main(params: Study, condition: str, run: int) -> None:
+    """Read checkpoints, prior and receptive fields, lay out the store, have it filled epoch by epoch."""
+    asked, spaces, on = params.modes, params.distances, params.compute
+    recipe = restarts.with_transforms(params.synthesis, asked.jitter)
+    ours = params.prior.model_dump(include={"name", "sha256"})
+    named = files.read_json(layout.PRIOR) if layout.PRIOR.exists() else ours
+    weights = str(layout.GENERATOR) if named["name"] == "generator" else params.prior.weights
+    weights = str(Path(weights).absolute()) if weights and Path(weights).exists() else weights
+    place = layout.checkpoints(condition, run)
+    analysed = Analysed.of(place, params.epochs, params.size, params.colours, params.units)
+    setting = embedders.Setting(
+        encoder=layout.REFERENCE_ENCODER.absolute(),
+        device=on.device,
+        threads=on.threads,
+        batch_size=spaces.batch_size,
+        precision=spaces.precision,
+        weights=Path(spaces.weights).absolute() if spaces.weights else None,
+    )
+    device = compute.available(on.device)
+    attributes = {
+        "modes": asked.model_dump(mode="json", exclude={"runs", "epochs", "per_layer"}),
+        "synthesis": recipe.model_dump(mode="json", exclude={"repeats"}),
+        "prior": named,
+        "space": f"{spaces.embedders[0]} mse {schema.MASKED}",
+        "device": device.type,
+        "precision": str(compute.precision(recipe.precision, device)).removeprefix("torch."),
+        "versions": compute.versions(),
+    }
+    units = sampling.some(analysed.units(), asked.per_layer)
+    height, width = np.broadcast_to(params.size, 2).tolist()
+    lengths = {schema_modes.START: asked.restarts, schema_modes.MODE: asked.kept}
+    lengths |= {schema.Y: height, schema.X: width, schema.RGB: len(analysed.mean)}
+    out, epochs, network = layout.modes(condition, run), asked.of(params.epochs), (condition, run)
+    origin = (named["name"], weights, named["sha256"])
+    started = Started(network, analysed, units, origin, recipe, asked, on.device, on.threads)
+    rule = modes.Rule(asked.share, asked.confidence, asked.linkage)
+    fields = layout.receptive_fields(condition, run).absolute()
+    with resume.pieces(out, attributes) as folder:
+        if not (laid := folder / "store").is_dir():
+            with files.complete(laid) as partial:
+                store.create(partial, network, epochs, units, lengths, attributes)
+        work = Epochs(laid, started, Census(spaces.embedders[0], setting, fields, rule, asked.kept))
+        title, slots = f"{condition} run {run}: epochs started again", compute.slots(on.device, on.threads)
+        executor.run(work, epochs, title=title, done=work.done, slots=slots)
+        store.finish(laid)
+        resume.publish(laid, out)
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """All tasks of one network; called with an epoch, it writes what there is to say of its units."""
+
+    store: Path
+    started: Started
+    counted: Census
+
+    def done(self, epoch: int) -> bool:
+        """Whether an epoch is there, whole."""
+        return store.done(self.store, epoch)
+
+    def __call__(self, epoch: int) -> None:
+        """Start the units again, count their modes."""
+        found = self.counted(store.open_empty(self.store), epoch, self.started(epoch))
+        store.write_epoch(self.store, epoch, found)
+
+
+if __name__ == "__main__":
+    run_stage(main)
