@@ -66,7 +66,7 @@ def init(arguments: Namespace) -> None:
     from protoviz.config.series import Series, SeriesStudy
     from protoviz.models import beginnings, series, zoo
     from protoviz.models.readout.network import Network
-    from protoviz.pipeline import new_study
+    from protoviz.pipeline import default_params, new_study
     from protoviz.synthesis import analysed, importing
 
     folder = Path(arguments.folder)
@@ -113,7 +113,7 @@ def init(arguments: Namespace) -> None:
     print(f"{first}: {importing.Importer(asked, built.module, network)(first)[1]}")
     chosen = analysed.chosen(network, about["layers"], about["channels"])
     conditions = {slug: {} if slug == name else {"name": name} for slug, name in names.items()}
-    params = new_study.default_params(
+    params = default_params.of(
         recipe,
         title=arguments.title or f"{arguments.model} along its training",
         checkpoints=about,
