@@ -127,7 +127,7 @@ def test_a_study_without_differences_says_so_of_nearly_all():
     found = described(looks=lambda *_: (0.3, 0.5, 0.3), **same, seed=3)
     pairs = [pair for one in found["measures"] for layer in one["layers"] for pair in layer["comparisons"]]
     told = [pair for pair in pairs if pair["verdict"] != "undecided"]
-    assert len(pairs) == 24
+    assert len(pairs) == 32
     assert len(told) <= 4
     assert f"{len(pairs)} are made here" in found["note"]
 
