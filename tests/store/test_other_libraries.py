@@ -14,7 +14,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import LabelEncoder
 
 import protoviz
-from protoviz.store import attributes, cube, kinds, schema, schema_modes
+from protoviz.store import attributes, cube, kinds, schema, schema_matching
 from protoviz.store.cube_dataset import dataset
 from protoviz.store.cube_linking import link_cube
 from tests.reference import prototypes as toy
@@ -66,6 +66,16 @@ def read(store):
     return xr.open_zarr(store, chunks=None)
 
 
+def outermost(read):
+    """The dimension of networks: their conditions, or pairs of them."""
+    return schema.CONDITION if schema.CONDITION in read.dims else schema_matching.PAIR
+
+
+def label(read):
+    """The coordinate that names conditions."""
+    return schema.CONDITION if schema.CONDITION in read.dims else schema_matching.FIRST[0]
+
+
 def texts(read):
     return {name: labels for name, labels in read.coords.items() if labels.dtype.kind not in "if"}
 
@@ -88,7 +98,7 @@ def same(read, again):
 
 
 def test_labels_are_strings(read):
-    assert schema.CONDITION in texts(read)
+    assert label(read) in texts(read)
     for labels in texts(read).values():
         assert labels.dtype == object
         assert all(type(label) is str for label in labels.to_numpy())
@@ -110,19 +120,19 @@ def test_attributes_are_read_as_they_were_given(read):
 
 def test_pandas(read):
     for name, array in read.data_vars.items():
-        if schema.CONDITION not in array.dims:
+        if outermost(read) not in array.dims:
             continue
         series = array.to_series()
         assert len(series) == array.size
         frame = array.to_dataframe()
-        groups = frame.groupby(schema.CONDITION)[name].count()
-        assert groups.index.tolist() == sorted(read[schema.CONDITION].values)
+        groups = frame.groupby(label(read))[name].count()
+        assert groups.index.tolist() == sorted(set(read[label(read)].values))
         assert frame.reset_index().to_csv()
-    name = next(name for name, array in read.data_vars.items() if schema.CONDITION in array.dims)
+    name = next(name for name, array in read.data_vars.items() if outermost(read) in array.dims)
     frame = read[[name]].to_dataframe().reset_index()
     assert set(texts(read)) & set(frame.columns)
     again = frame.set_index([*read[name].dims]).to_xarray()
-    assert again[schema.CONDITION].values.tolist() == read[schema.CONDITION].values.tolist()
+    assert again[outermost(read)].values.tolist() == read[outermost(read)].values.tolist()
 
 
 def test_groups_of_xarray(read):
@@ -162,16 +172,13 @@ def test_pickle_and_copies(read):
 
 def test_netcdf(read, tmp_path):
     """By SciPy; the casts are those that the module docstring of zarr_io tells."""
-    if schema.IMAGE in read:
-        latent, image = read[schema.LATENT], read[schema.IMAGE]
-        read = read.assign(latent=latent.astype("float32"), image=image.astype("int16"))
-    if schema_modes.MODE_IMAGE in read:
-        read = read.assign({schema_modes.MODE_IMAGE: read[schema_modes.MODE_IMAGE].astype("int16")})
+    casts = {np.dtype("float16"): "float32", np.dtype("uint8"): "int16"}
+    read = read.assign({name: one.astype(casts.get(one.dtype, one.dtype)) for name, one in read.items()})
     read.to_netcdf(tmp_path / "a.nc")
     with xr.open_dataset(tmp_path / "a.nc") as again:
         same(read, again)
         assert attributes.read(again)["synthesis"] == stores.ATTRIBUTES["synthesis"]
-    read.isel({schema.CONDITION: 0}).to_netcdf(tmp_path / "b.nc")
+    read.isel({outermost(read): 0}).to_netcdf(tmp_path / "b.nc")
 
 
 def test_zarr_again(read, tmp_path):
@@ -181,7 +188,7 @@ def test_zarr_again(read, tmp_path):
     assert {name: array.dtype for name, array in again.variables.items()} == {
         name: array.dtype for name, array in read.variables.items()
     }
-    read.isel({schema.CONDITION: [0]}).load().to_zarr(tmp_path / "b.zarr", consolidated=False)
+    read.isel({outermost(read): [0]}).load().to_zarr(tmp_path / "b.zarr", consolidated=False)
     with warnings.catch_warnings(record=True) as caught:  # without the option: of zarr's own making
         warnings.simplefilter("always")
         read.to_zarr(tmp_path / "c.zarr")
