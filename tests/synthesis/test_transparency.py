@@ -73,6 +73,12 @@ def test_opacities_are_cut_at_the_percentile_of_what_was_worked_on():
     assert torch.equal(transparency(one), opacity[:1])
 
 
+def test_many_large_images_at_once():
+    """More values than torch takes a quantile of."""
+    worked = torch.ones(1, 1, 1024, 1025).expand(17, -1, -1, -1)
+    assert (transparency(worked) == 255).all()
+
+
 def test_only_the_field_of_a_unit_is_worked_on():
     """Without transforms: the centre (3, 3) of a map 8 px wide sees the 5 px from there on."""
     still = {"jitter": 0, "scale": (1, 1), "rotation": 0}

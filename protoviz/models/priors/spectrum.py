@@ -6,7 +6,7 @@ in decorrelated colours, as in `fourier.py`, and kept by frequency, in cycles pe
 that it can be had for an image of any size: what photographs have that were made so large.
 
 The one that comes with protoviz is made by `protoviz train-prior --prior maco` and described in
-docs/priors.md.
+docs/explanation/priors.md.
 """
 
 from collections.abc import Mapping

@@ -12,7 +12,7 @@ from protoviz.errors import StudyError
 from protoviz.models.priors import base, generator, spectrum
 from protoviz.models.priors.fourier import COLOUR, CONTRAST
 
-CARD = Path(__file__).parents[3] / "docs" / "priors.md"
+CARD = Path(__file__).parents[3] / "docs" / "explanation" / "priors.md"
 
 
 def planted(power=1.3, side=48, count=60, seed=0):
