@@ -12,6 +12,8 @@ fields = protoviz.receptive_fields(model, cube, "runs/a/epoch_{epoch}.safetensor
 distances = protoviz.distances(cube, fields)                     # between units, epochs, repeats
 protoviz.measures(cube, distances, fields)                       # diversity, rate of change, ... of layers
 protoviz.modes(model, cube, "runs/a/epoch_{epoch}.safetensors", fields)             # images that drive units
+protoviz.natural(model, cube, images, "runs/a/epoch_{epoch}.safetensors")           # are they faithful?
+protoviz.matching(cube, natural)                                 # the same unit in the other runs
 protoviz.plot.development(cube, "layer4")                        # pictures on Matplotlib's axes
 protoviz.atlas(cube, "atlas", receptive_fields=fields, distances=distances)         # a page to look at it all
 protoviz.join(cube, another)                                     # those of several networks
@@ -26,8 +28,8 @@ from typing import Any
 
 __version__ = "0.2.0"
 __all__ = [
-    *("ImagePrior", "PRESETS", "atlas", "callbacks", "develop", "distances", "join", "measures"),
-    "modes",
+    *("ImagePrior", "PRESETS", "atlas", "callbacks", "develop", "distances", "join", "matching", "measures"),
+    *("modes", "natural"),
     *("open_published", "plot", "receptive_fields", "save", "synthesize", "units"),
 ]
 _HOMES = {
@@ -38,8 +40,10 @@ _HOMES = {
     "develop": "protoviz.notebook.develop",
     "distances": "protoviz.notebook.measures",
     "join": "protoviz.notebook.stores",
+    "matching": "protoviz.notebook.partners",
     "measures": "protoviz.notebook.measures",
     "modes": "protoviz.notebook.modes",
+    "natural": "protoviz.notebook.natural",
     "open_published": "protoviz.pipeline.remote_store",
     "plot": "protoviz.notebook",
     "receptive_fields": "protoviz.notebook.develop",

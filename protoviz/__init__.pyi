@@ -12,6 +12,8 @@ from protoviz.notebook.develop import receptive_fields as receptive_fields
 from protoviz.notebook.measures import distances as distances
 from protoviz.notebook.measures import measures as measures
 from protoviz.notebook.modes import modes as modes
+from protoviz.notebook.natural import natural as natural
+from protoviz.notebook.partners import matching as matching
 from protoviz.notebook.stores import join as join
 from protoviz.notebook.stores import save as save
 from protoviz.pipeline.remote_store import open_published as open_published
@@ -25,8 +27,10 @@ __all__ = [
     "develop",
     "distances",
     "join",
+    "matching",
     "measures",
     "modes",
+    "natural",
     "open_published",
     "plot",
     "receptive_fields",

@@ -71,13 +71,14 @@ def synthesize(
             what its first convolution takes; without one, the number of `mean` and `std`, or 3.
         units: "layer", "layer:3", "layer:0-15", several of these, or a mapping layer -> channels (None: all;
             an array (K, C): directions in the space of the layer's channels).
-        prior: what makes images of latents: "fourier", "pixels", "natural", "generator", "deepsim", or any
-            object with `latent_size`, `image_size` and `render` (`protoviz.ImagePrior`).
-        preset: "fast", "natural", "gentle", "paper", "as-written" or "fourier" (`protoviz.PRESETS`); by
-            default "fourier" for priors without weights, "gentle" for "natural", "fast" for the others.
+        prior: what makes images of latents: "fourier", "pixels", "natural", "maco", "generator", "deepsim",
+            or any object with `latent_size`, `image_size` and `render` (`protoviz.ImagePrior`).
+        preset: "fast", "natural", "gentle", "paper", "as-written", "fourier" or "maco" (`protoviz.PRESETS`);
+            by default "fourier" for priors without weights, "gentle" for "natural", "maco" for "maco", "fast"
+            for the others.
         size: height and width of the images, px: a number for squares, or (H, W); by default the model's own.
         weights: of the prior, a path or address, for "generator" and "deepsim", and for "natural" in place of
-            those that come with it.
+            those that come with it; for "maco" a spectrum of `protoviz train-prior --prior maco`.
         state: of the model, a path or address of a file with its weights, as a trainer wrote it: a state
             dict or whatever holds one, of torch.save or safetensors, or a folder of these. Weights that the
             units do not depend on may be missing. Without one, a model by name has fresh weights.
@@ -92,14 +93,15 @@ def synthesize(
             own, or ImageNet's for three channels. For any other number it is 0 unless given.
         std: their deviation; for other channels than three it is 1 unless given.
         device: "auto", "cpu", "cuda", "cuda:1", ...
-        changes: of the preset: `repeats`, `precision`, `batch_size`, `rescue`, and the parts of `objective`,
-            `start`, `evolution`, `transforms`, `ascent`, each as a mapping.
+        changes: of the preset: `repeats`, `precision`, `batch_size`, `rescue`, `keep_transparency`, and the
+            parts of `objective`, `start`, `evolution`, `transforms`, `ascent`, each as a mapping.
 
     Returns:
         A Dataset with the schema of the cube: `image` uint8, `latent`, `activation`, `activation_trace`,
-        `status` over (condition, run, repeat, epoch, unit, ...), indexed by layer and channel. The last
-        dimension of `image` is `rgb`; of images that are no RGB its labels say what the channels are: grey
-        of one, 0, 1, 2, ... of others. To write it: `.reset_index("unit").to_zarr(path)`.
+        `status` over (condition, run, repeat, epoch, unit, ...), and `transparency` where it is kept, indexed
+        by layer and channel. The last dimension of `image` is `rgb`; of images that are no RGB its labels say
+        what the channels are: grey of one, 0, 1, 2, ... of others. To write it:
+        `.reset_index("unit").to_zarr(path)`.
 
     Raises:
         StudyError: whatever is wrong with these, before any time is spent.
@@ -123,7 +125,7 @@ def synthesize(
     shards = [prototypes(subject, chosen, made, recipe, address=a, device=on) for a in addresses]
     layers, channels = zip(*((layer, c) for layer, some in chosen.items() for c in some), strict=True)
     attributes = {
-        "synthesis": recipe.model_dump(mode="json"),
+        "synthesis": recipe.recorded(),
         "precision": str(compute.precision(recipe.precision, on)).removeprefix("torch."),
         "prior": {
             "name": prior if isinstance(prior, str) else type(prior).__name__,

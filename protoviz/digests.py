@@ -69,5 +69,9 @@ def of_file(path: str | Path) -> str:
 
 
 def md5(content: bytes) -> str:
-    """The MD5 of bytes, hex."""
+    """The MD5 of bytes, hex.
+
+    >>> md5(b"")
+    'd41d8cd98f00b204e9800998ecf8427e'
+    """
     return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -15,8 +15,10 @@ REFERENCE = DATA / "reference"
 REFERENCE_ENCODER = REFERENCE / "encoder.safetensors"
 REFERENCE_DIGEST = REFERENCE / "encoder.json"
 GENERATOR = DATA / "generator" / "generator.safetensors"
+SPECTRUM = DATA / "generator" / "spectrum.safetensors"
 PRIOR = DATA / "generator" / "prior.json"
 CUBE = DATA / "cube.zarr"
+MATCHING = DATA / "matching.zarr"
 PUBLISHED = Path("published")  # the remote that is a folder of the repository
 DOMAIN = DATA / "domain"
 STAGES_CUBE = DATA / "stages_cube.zarr"
@@ -50,7 +52,11 @@ def checkpoint(epoch: int) -> str:
 
 
 def prototypes(condition: str, run: int) -> Path:
-    """The store of the prototypes of one network: the cube with condition and run of extent one."""
+    """The store of the prototypes of one network: the cube with condition and run of extent one.
+
+    >>> prototypes("clrjit", 1).as_posix()
+    'data/prototypes/clrjit-1.zarr'
+    """
     return DATA / "prototypes" / f"{item(condition, run)}.zarr"
 
 

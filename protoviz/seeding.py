@@ -18,11 +18,20 @@ def seed(*address: Part) -> int:
 
     The first 63 bits of the SHA-256 of the address as JSON: ("a", 1) and ("a", "1") differ, and
     neighbouring addresses share nothing.
+
+    >>> seed("start", "clrjit", 1) == seed("start", "clrjit", 1)
+    True
+    >>> seed("a", 1) == seed("a", "1")
+    False
     """
     text = json.dumps(address, separators=(",", ":"), ensure_ascii=True)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def generator(*address: Part) -> np.random.Generator:
-    """NumPy's counter-based Philox generator, seeded with the address."""
+    """NumPy's counter-based Philox generator, seeded with the address.
+
+    >>> bool(generator("start", "clrjit", 1).random() == generator("start", "clrjit", 1).random())
+    True
+    """
     return np.random.Generator(np.random.Philox(seed(*address)))

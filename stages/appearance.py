@@ -3,7 +3,7 @@
 from protoviz import layout
 from protoviz.analysis import appearance, metrics, settling
 from protoviz.config.study import Study
-from protoviz.store import cube, zarr_io
+from protoviz.store import cube, schema, zarr_io
 from protoviz.store.schema_appearance import APPEARANCE, SETTLING
 from stages import run_stage
 
@@ -15,7 +15,7 @@ def main(_: Study, condition: str, run: int) -> None:
     found = appearance.appearance(prototypes, fields)
     zarr_io.write_dataset(layout.appearance(condition, run), found, APPEARANCE)
 
-    distances = zarr_io.open_dataset(layout.distances(condition, run))
+    distances = zarr_io.open_dataset(layout.distances(condition, run), schema.DISTANCES.large)
     settled = settling.units(distances, metrics.main_space(distances))
     zarr_io.write_dataset(layout.units(condition, run), settled, SETTLING)
 

@@ -1,5 +1,6 @@
 """Stage `atlas`: a static page to look at all prototypes, scrub through training, link to a unit."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import xarray as xr
@@ -9,7 +10,7 @@ from protoviz.config.study import Study
 from protoviz.data import splits
 from protoviz.report.atlas import build
 from protoviz.report.atlas.sources import Network, Source, labels
-from protoviz.store import modes, schema
+from protoviz.store import modes, schema, schema_responses
 from protoviz.store.cube import open_cube
 from protoviz.store.schema_projection import POSITION
 from protoviz.store.zarr_io import open_dataset
@@ -19,7 +20,8 @@ from stages import run_stage
 def main(params: Study) -> None:
     """Build the page from what the stages before have written."""
     networks = [_network(condition, run) for condition in params.conditions for run in params.runs]
-    sources = [_source("study", params.title, layout.CUBE, networks)]
+    matched = _found(layout.MATCHING)
+    sources = [_source("study", params.title, layout.CUBE, networks, matched)]
     if params.training_stages is not None and layout.STAGES_CUBE.exists():
         stages = open_cube(layout.STAGES_CUBE)
         items = [(one, run) for one in labels(stages, schema.CONDITION) for run in labels(stages, schema.RUN)]
@@ -31,7 +33,9 @@ def main(params: Study) -> None:
     build.build(layout.ATLAS, params.title, sources, findings, params.atlas)
 
 
-def _source(name: str, title: str, cube: Path, networks: list[Network]) -> Source:
+def _source(
+    name: str, title: str, cube: Path, networks: list[Network], matching: xr.Dataset | None = None
+) -> Source:
     places = _found(layout.projection(name))
     return Source(
         name,
@@ -40,19 +44,21 @@ def _source(name: str, title: str, cube: Path, networks: list[Network]) -> Sourc
         tuple(networks),
         projection=None if places is None else places[POSITION].assign_attrs(places.attrs),
         photographs=(lambda rows: splits.load(layout.IMAGES, "test").images[rows]) if _has_images() else None,
+        matching=matching,
     )
 
 
 def _network(condition: str, run: int) -> Network:
     """A network with all that was found out about it."""
+    responses = schema_responses.NATURAL.large
     return Network(
         condition,
         run,
         fields=_found(layout.receptive_fields(condition, run)),
-        distances=_found(layout.distances(condition, run)),
+        distances=_found(layout.distances(condition, run), schema.DISTANCES.large),
         appearance=_found(layout.appearance(condition, run)),
         settling=_found(layout.units(condition, run)),
-        natural=_found(layout.natural(condition, run)) if _has_images() else None,
+        natural=_found(layout.natural(condition, run), responses) if _has_images() else None,
         modes=modes.open_modes(place) if (place := layout.modes(condition, run)).exists() else None,
     )
 
@@ -62,9 +68,9 @@ def _has_images() -> bool:
     return layout.IMAGES.exists()
 
 
-def _found(path: Path) -> xr.Dataset | None:
-    """A store, or None where the stage that writes it is not part of the study: the page then says so."""
-    return open_dataset(path) if path.exists() else None
+def _found(path: Path, without: Sequence[str] = ()) -> xr.Dataset | None:
+    """A store, or None where no stage of the study writes it: the page then says so."""
+    return open_dataset(path, without) if path.exists() else None
 
 
 if __name__ == "__main__":

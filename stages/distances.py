@@ -5,7 +5,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from protoviz import layout
-from protoviz.analysis import embedders
+from protoviz.analysis import embedders, metrics, vectors
 from protoviz.analysis import masks as masking
 from protoviz.analysis.distances import measured, require_complete
 from protoviz.analysis.embedding import Embedding, circumstances
@@ -38,7 +38,10 @@ def main(params: Study, condition: str, run: int) -> None:
         work = Embedding(place.absolute(), fields.absolute(), tuple(asked.embedders), setting, folder)
         title = f"{condition} run {run}: epochs x repeats embedded"
         executor.run(work, work.items(), title=title, done=work.done, slots=work.slots())
-        zarr_io.write_dataset(target, measured(prototypes, asked.embedders, work.read), schema.DISTANCES)
+        found = measured(prototypes, asked.embedders, work.read)
+        if asked.keep_vectors:
+            found = found.assign(vectors.kept(prototypes, metrics.main_space(found), work.read, folder))
+        zarr_io.write_dataset(target, found, schema.DISTANCES)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ def main(params: Study) -> None:
         accuracies=[row for path in accuracies for row in files.read_csv(path)],
         classes=len(splits.classes(layout.IMAGES)) if accuracies else None,
         findings=files.read_json(layout.FINDINGS),
+        matching=networks.matching,
         modes=list(chain(*networks.modes)),
     )
     wanted = figures.Shown(

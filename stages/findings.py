@@ -20,14 +20,23 @@ def main(params: Study) -> None:
     ]
     chance = 100 / len(splits.classes(layout.IMAGES)) if probes else None
     about = findings.about(params.title, means, probes, chance)
-    study = findings.Study(networks.distances, networks.appearance, networks.natural, networks.modes)
-    files.write_json(layout.FINDINGS, findings.of_any(study, about, params.augmentations))
-
     places = (layout.probe_curve, layout.training_curve)
     probe, training = (
         [row for path in files.all_or_none(place(*item) for item in items) for row in files.read_csv(path)]
         for place in places
     )
+    study = findings.Study(
+        networks.distances,
+        networks.appearance,
+        networks.natural,
+        matching=networks.matching,
+        accuracy=findings.accuracies(probe, means),
+        modes=networks.modes,
+    )
+    found = findings.of_any(study, about, params.augmentations)
+    found["prediction"] = findings.predicted(means, study.accuracy)
+    files.write_json(layout.FINDINGS, found)
+
     with files.complete(layout.CURVES) as directory:
         for name, rows in metrics.curves(means, probe, training).items():
             files.write_csv(directory / f"{name}.csv", rows)

@@ -1,17 +1,19 @@
 """The image prior of the study: trained here, in the default, or checked, if it comes from elsewhere."""
 
 from protoviz import compute, files, layout
-from protoviz.config.params import Params
+from protoviz.config.params import OWN, Params
 from protoviz.data import splits
 from protoviz.learning import generator
 from protoviz.models import checkpoints
-from protoviz.models.priors import base
+from protoviz.models.priors import base, spectrum
 from protoviz.models.priors.generator import save
 from stages import run_stage
 
 
 def main(params: Params) -> None:
     """Train a decoder of the reference encoder's features, or load the prior that is named; say which it is.
+
+    Of the prior `maco` the spectrum may be that of the images that the networks learn from.
 
     Weights from elsewhere stay where they are: they are not ours to pass on. Their digest is recorded,
     and asked for when they are used.
@@ -26,6 +28,11 @@ def main(params: Params) -> None:
             decoder, losses = generator.train(images, encoder, params.generator, device)
             save(folder / layout.GENERATOR.name, decoder)
             digest: str | None = files.sha256(folder / layout.GENERATOR.name)
+        elif params.prior.weights == OWN:
+            images = splits.load(layout.IMAGES, "unlabeled").images
+            about = {"photographs": len(images), "size": params.images.size}
+            spectrum.save(folder / layout.SPECTRUM.name, spectrum.measured(images), about)
+            digest = files.sha256(folder / layout.SPECTRUM.name)
         else:
             named = params.prior
             prior = base.load(named.name, weights=named.weights, sha256=named.sha256, size=params.images.size)

@@ -3,6 +3,7 @@
 from protoviz import compute, layout, seeding
 from protoviz.config.study import Study
 from protoviz.data import splits
+from protoviz.pipeline import resume
 from protoviz.progress import track
 from protoviz.store import cube, schema_responses, zarr_io
 from protoviz.synthesis.analysed import Analysed
@@ -24,15 +25,18 @@ def main(params: Study, condition: str, run: int) -> None:
     place = layout.checkpoints(condition, run)
     analysed = Analysed.of(place, params.epochs, params.size, params.colours, params.units)
     networks = (analysed.network(epoch) for epoch in track(params.epochs, "networks asked"))
-    natural = natural_responses(
-        networks,
-        cube.open_cube(prototypes),
-        Shown(images[rows], rows, min(params.natural.top, count)),
-        params.synthesis.objective,
-        batch=params.synthesis.batch_size,
-        device=device,
-    )
-    zarr_io.write_dataset(layout.natural(condition, run), natural, schema_responses.NATURAL)
+    asked, target = params.natural, layout.natural(condition, run)
+    top = min(asked.top, count)
+    with resume.pieces(target) as folder:
+        natural = natural_responses(
+            networks,
+            cube.open_cube(prototypes),
+            Shown(images[rows], rows, top, asked.faithfulness, asked.keep_responses or 0, folder),
+            params.synthesis.objective,
+            batch=params.synthesis.batch_size,
+            device=device,
+        )
+        zarr_io.write_dataset(target, natural, schema_responses.NATURAL)
 
 
 if __name__ == "__main__":

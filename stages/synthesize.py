@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from protoviz import files, layout
+from protoviz.config.params import OWN
 from protoviz.config.study import Study
 from protoviz.models import checkpoints
 from protoviz.models.priors import base
@@ -20,6 +21,7 @@ def main(params: Study, condition: str, run: int) -> None:
     ours = params.prior.model_dump(include={"name", "sha256"})
     named = files.read_json(layout.PRIOR) if layout.PRIOR.exists() else ours
     weights = str(layout.GENERATOR) if named["name"] == "generator" else params.prior.weights
+    weights = str(layout.SPECTRUM) if weights == OWN else weights
     weights = str(Path(weights).absolute()) if weights and Path(weights).exists() else weights
     place = layout.checkpoints(condition, run)
     analysed = Analysed.of(place, params.epochs, params.size, params.colours, params.units)
@@ -34,12 +36,13 @@ def main(params: Study, condition: str, run: int) -> None:
         size=size,
         components=prior.latent_size if recipe.keep_latents else 0,
         trace=recipe.trace_length,
+        transparency=recipe.keep_transparency,
         checkpoints=None if params.starts_untrained else tuple(f"epoch {one}" for one in analysed.sources),
         channels=channels,
     )
     outcome = executor.ask(machine.outcome)
     attributes = {
-        "synthesis": recipe.model_dump(mode="json"),
+        "synthesis": recipe.recorded(),
         "precision": outcome["precision"],
         "prior": named,
         "checkpoint_sha256": {

@@ -36,12 +36,13 @@ def main(params: Params) -> None:
         size=about.size,
         components=base.load(PRIOR[0], size=about.size).latent_size if recipe.keep_latents else 0,
         trace=recipe.trace_length,
+        transparency=recipe.keep_transparency,
         checkpoints=finetuned.STATES,
     )
     outcome = executor.ask(machine.outcome)
     attributes = {
         "network": about.model,
-        "synthesis": recipe.model_dump(mode="json"),
+        "synthesis": recipe.recorded(),
         "precision": outcome["precision"],
         "prior": {"name": PRIOR[0], "sha256": None},
         "checkpoint_sha256": {layout.item(layout.STAGES_CONDITION, about.seed): digests},

@@ -83,7 +83,7 @@ def test_the_schema_is_that_of_the_cube(made, tmp_path):
     for repeat in (0, 1):
         one = made.isel(condition=0, run=0, epoch=0, repeat=repeat)
         shard = cube.Shard(
-            **{variable.name: one[variable.name].to_numpy() for variable in schema.CUBE.variables}
+            **{variable.name: one[variable.name].to_numpy() for variable in template.variables}
         )
         cube.write_shard(tmp_path / "cube.zarr", cube.Address("model", 0, repeat, 0), shard)
     cube.validate(tmp_path / "cube.zarr")

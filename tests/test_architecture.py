@@ -295,7 +295,7 @@ def loaded(statement: str) -> set[str]:
     ("stages", "never"),
     [
         (
-            ("cube", "metrics", "findings", "distances", "appearance", "atlas"),
+            ("cube", "metrics", "findings", "distances", "appearance", "matching", "atlas"),
             {"torch", "sklearn", "matplotlib", "lightning", "dask"},
         ),
         (("figures",), {"torch", "sklearn", "lightning", "dask"}),
@@ -361,7 +361,7 @@ def test_the_paths_of_the_pipeline_are_those_of_the_layout() -> None:
         *(layout.training_curve, layout.probe_metrics, layout.probe_curve),
     )
     items = [function(condition, run) for function in functions]
-    whole = [layout.IMAGES, layout.REFERENCE, layout.GENERATOR.parent, layout.CUBE]
+    whole = [layout.IMAGES, layout.REFERENCE, layout.GENERATOR.parent, layout.CUBE, layout.MATCHING]
     whole += [layout.DOMAIN, layout.STAGES_CUBE, layout.projection("study"), layout.projection("stages")]
     whole += [layout.STAGES_TRAINING, layout.STAGES_METRICS, layout.STAGES_FINDINGS, layout.CARD]
     whole += [layout.FIGURES_STAGES, layout.stages_checkpoints("${training_stages.network.seed}")]

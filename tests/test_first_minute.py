@@ -32,7 +32,7 @@ def test_the_network_is_blocked() -> None:
         socket.create_connection(("localhost", 1))
 
 
-@pytest.mark.parametrize("prior", ["fourier", "natural"])
+@pytest.mark.parametrize("prior", ["fourier", "natural", "maco"])
 def test_one_command_shows_layers_of_an_imagenet_network(
     prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from protoviz.analysis import settling
+from protoviz.analysis import partners, settling
 from protoviz.errors import StudyError
 from protoviz.store import schema, schema_appearance, schema_modes, schema_responses
 
@@ -22,6 +22,7 @@ LAYER_SETTLING = "settling_epoch_of_layer"
 APPEARANCE = (schema_appearance.SATURATION, schema_appearance.WARMTH, schema_appearance.HIGH_FREQUENCY)
 MODES = (schema_modes.COUNT, schema_modes.REACHING, schema_modes.MEETING, schema_modes.SPREAD)
 RESPONSES = (schema_responses.PARTICIPATION_RATIO, schema_responses.MEAN_CORRELATION)
+FAITHFULNESS = schema_responses.FAITHFULNESS
 
 MEASURES = {  # measure -> what it is the layer's mean of
     "diversity": schema.BETWEEN_UNITS,
@@ -75,8 +76,8 @@ def explained(
         noise of the synthesis; `consistency`, 1 - distance between repeats / diversity: 1 where repeats are
         identical, 0 where they differ like two units; `settling_epoch_of_layer`, the change point of the mean
         learning of a layer; `settling_epoch`, the mean of its units; saturation, warmth, high_frequency;
-        participation_ratio, mean_correlation; modes, reaching, meeting, spread, NaN at epochs at which no
-        unit was started again.
+        participation_ratio, mean_correlation, faithfulness; modes, reaching, meeting, spread, NaN at epochs
+        at which no unit was started again.
     """
     apart, diversity = means["between_repeats"], means["diversity"].mean(schema.REPEAT)
     learning = settling.learning(means["rate_of_change"], apart)
@@ -90,6 +91,9 @@ def explained(
         found |= {name: _over_units(appearance[name], appearance) for name in APPEARANCE}
     if natural is not None:
         found |= {name: natural[name].astype(np.float64).drop_vars(schema.LAYER) for name in RESPONSES}
+        if FAITHFULNESS in natural:
+            named = xr.Dataset({schema.LAYER: natural[schema.UNIT_LAYER].variable})
+            found[FAITHFULNESS] = _over_units(natural[FAITHFULNESS].drop_vars(schema.UNIT_LAYER), named)
     if modes is not None:
         found |= modes_of_layers(modes, means)
     return means.assign(found)
@@ -192,7 +196,7 @@ def _explanations(means: xr.Dataset, space: Mapping[str, str]) -> dict[str, xr.D
     there = means.sel(space)
     found = {
         name: there[name].isel(epoch=-1)
-        for name in (CONSISTENCY, *APPEARANCE, *RESPONSES, *MODES)
+        for name in (CONSISTENCY, *APPEARANCE, *RESPONSES, FAITHFULNESS, *MODES, *partners.OF_RUNS)
         if name in means
     }
     if LEARNING in means and means.sizes[schema.STEP]:
@@ -215,7 +219,10 @@ def curves(
     """
     found: dict[str, list[Row]] = {}
     space = means.sel(main_space(means))
-    along = (*MEASURES, LEARNING, CONSISTENCY, *APPEARANCE, *RESPONSES, *MODES)
+    along = (
+        *(*MEASURES, LEARNING, CONSISTENCY, *APPEARANCE, *RESPONSES, FAITHFULNESS, *MODES),
+        *partners.OF_RUNS,
+    )
     for measure in (name for name in along if name in means):
         for layer in space[schema.LAYER].values:
             found[f"{measure}_{layer}"] = _rows(space[measure].sel(layer=layer))

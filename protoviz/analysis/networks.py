@@ -7,9 +7,9 @@ from pathlib import Path
 import xarray as xr
 
 from protoviz import files, layout
-from protoviz.analysis import metrics
+from protoviz.analysis import metrics, partners
 from protoviz.store import modes as modes_store
-from protoviz.store import schema, schema_modes, zarr_io
+from protoviz.store import schema, schema_modes, schema_responses, zarr_io
 
 Stores = Sequence[Sequence[xr.Dataset]]  # of each condition, and in it of each run
 
@@ -23,6 +23,7 @@ class Networks:
         units: when its units settle; empty where the study has no such stores.
         appearance: how its prototypes look; the same.
         natural: how it responds to natural images; the same.
+        matching: which unit of one network is which of another; None where that was not asked.
         modes: how many images drive its units, in numbers; of the runs alone that were started again.
     """
 
@@ -30,11 +31,12 @@ class Networks:
     units: Stores = ()
     appearance: Stores = ()
     natural: Stores = ()
+    matching: xr.Dataset | None = None
     modes: Stores = ()
 
     @classmethod
     def opened(cls, conditions: Sequence[str], runs: Sequence[int], again: Sequence[int] = ()) -> "Networks":
-        """Those of some conditions and runs, from the paths of protoviz/layout.py.
+        """Those of some conditions and runs, from the paths of protoviz/layout.py, without large arrays.
 
         Args:
             conditions: names.
@@ -45,24 +47,27 @@ class Networks:
             StudyError: there are no distances, or there is something else of some networks and not of others.
         """
 
-        def read(place: Callable[[str, int], Path]) -> Stores:
+        def read(place: Callable[[str, int], Path], without: Sequence[str] = ()) -> Stores:
             items = [(condition, run) for condition in conditions for run in runs]
-            found = [zarr_io.open_dataset(path) for path in files.all_or_none(place(*item) for item in items)]
+            paths = files.all_or_none(place(*item) for item in items)
+            found = [zarr_io.open_dataset(path, without) for path in paths]
             return [found[start : start + len(runs)] for start in range(0, len(found), len(runs))]
 
-        distances = read(layout.distances)
+        distances = read(layout.distances, schema.DISTANCES.large)
         if not distances:
             raise files.missing(layout.distances(conditions[0], runs[0]))
+        natural = read(layout.natural, schema_responses.NATURAL.large)
+        pairs = zarr_io.open_dataset(layout.MATCHING) if layout.MATCHING.exists() else None
         modes = [
             [modes_store.open_modes(layout.modes(condition, run), images=False) for run in again]
             for condition in conditions
             if again
         ]
-        return cls(distances, read(layout.units), read(layout.appearance), read(layout.natural), modes)
+        return cls(distances, read(layout.units), read(layout.appearance), natural, pairs, modes)
 
     def means(self) -> xr.Dataset:
         """The layer means of all networks, with what explains them."""
-        return metrics.combine(
+        found = metrics.combine(
             [
                 [
                     metrics.explained(metrics.layer_means(store), *self._others(i, j), self._modes(i, store))
@@ -71,6 +76,7 @@ class Networks:
                 for i, runs in enumerate(self.distances)
             ]
         )
+        return found if self.matching is None else found.assign(partners.of_runs(self.matching, found))
 
     def _modes(self, condition: int, store: xr.Dataset) -> xr.Dataset | None:
         """The modes of one network, none where its units were not started again; None of a study without."""

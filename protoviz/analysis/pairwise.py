@@ -157,6 +157,10 @@ def pairwise(points: Points, live: Live | None = None) -> Float64:
     Symmetric to the bit, exactly zero on the diagonal and between identical points. Beside the matrix
     itself, only two blocks of points are in memory.
 
+    >>> pairwise(mse_points(np.eye(2, dtype=np.float32)))
+    array([[0., 1.],
+           [1., 0.]])
+
     Args:
         points: (U, D).
         live: (U,), the units that count; by default all.
@@ -229,3 +233,21 @@ def _blocks(points: Points | Rows) -> list[slice]:
 def _rows_at_once(points: Points | Rows) -> int:
     """How many points of this width make a block."""
     return max(1, BLOCK // (8 * max(1, points[slice(0, 1)].shape[-1])))
+
+
+def across(first: Points, second: Points) -> Float64:
+    """The squared Euclidean distance of every point of one set to every point of another, blockwise: (U, V).
+
+    Args:
+        first: (U, D).
+        second: (V, D).
+    """
+    matrix = np.empty((len(first), len(second)))
+    if not matrix.size:
+        return matrix
+    origin = first[slice(0, 1)][0]  # seen from one of them, so that nothing large is subtracted
+    for rows in _blocks(first):
+        near = first[rows] - origin
+        for columns in _blocks(second):
+            matrix[rows, columns] = np.maximum(_pairs(near, second[columns] - origin), 0)
+    return matrix

@@ -56,6 +56,9 @@ def settling_epochs(change: Floats, epochs: NDArray[np.int64]) -> Floats:
     at most `SETTLED` times the earlier. The change point that leaves the least squares is the
     epoch at which the later level begins.
 
+    >>> settling_epochs(np.array([5.0, 4.0, 1.0, 1.0]), np.array([0, 1, 2, 3, 4]))
+    array(2.)
+
     Args:
         change: (..., S) distance between neighbouring kept epochs; NaN in a unit that was not alive.
         epochs: (S + 1,), ascending.

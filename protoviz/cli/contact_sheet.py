@@ -9,11 +9,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 TILE = 96  # px, at least: smaller images are enlarged by a whole number, so that captions can be read
 GAP, CAPTION = 4, 14  # px
+GREY = 128  # behind masked images, as in the atlas
 COLUMNS = 16  # of a sheet of several groups, at most
 
 
 def contact_sheet(
-    images: NDArray[np.uint8], captions: Sequence[str], groups: Sequence[int] | None = None
+    images: NDArray[np.uint8],
+    captions: Sequence[str],
+    groups: Sequence[int] | None = None,
+    opacities: NDArray[np.uint8] | None = None,
 ) -> Image.Image:
     """A sheet with about as many columns as rows; of several groups, each begins a row.
 
@@ -21,7 +25,10 @@ def contact_sheet(
         images: (N, H, W, 3), row by row.
         captions: of each; one that is too long loses its beginning.
         groups: how many images belong together, such as those of a layer; by default all.
+        opacities: (N, H, W), 0 to 255: what is not opaque fades to grey.
     """
+    if opacities is not None:
+        images = masked(images, opacities)
     groups = groups or [len(images)]
     count, height, width, _ = images.shape
     enlarged = max(1, ceil(TILE / max(height, width)))
@@ -39,6 +46,13 @@ def contact_sheet(
         sheet.paste(tile, (left, top))
         draw.text((left, top + high + 1), _fitting(caption, wide, font), fill=(0, 0, 0), font=font)
     return sheet
+
+
+def masked(images: NDArray[np.uint8], opacities: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Images (N, H, W, 3) over grey, as opaque as (N, H, W) say, 0 to 255."""
+    share = opacities[..., np.newaxis].astype(np.float32) / 255
+    shown: NDArray[np.uint8] = np.rint(GREY + (images - np.float32(GREY)) * share).astype(np.uint8)
+    return shown
 
 
 def _places(groups: Sequence[int], columns: int) -> list[tuple[int, int]]:

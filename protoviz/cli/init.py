@@ -86,8 +86,7 @@ def init(arguments: Namespace) -> None:
     built = zoo.load(arguments.model, arguments=keywords(arguments.arg))
     size = arguments.size or built.size
     mean, std = _colours(arguments, built)
-    learnt = arguments.prior in synthesis.SUITED  # of other priors, latents are as large as images
-    changes = {"repeats": 2, "levels": 64, "keep_latents": learnt}
+    changes = {"repeats": 2, "levels": 64, "keep_latents": arguments.prior not in synthesis.LARGE}
     recipe = synthesis.changed(synthesis.suited(arguments.prior), changes)
     untrained = arguments.untrained
     if epochs[0] == 0:

@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--mean", type=float, nargs="+", help="of the images' values in [0, 1], one a channel")
     init.add_argument("--std", type=float, nargs="+", help="their deviation")
     init.add_argument("--images", metavar="FOLDER", help="of photographs, one folder for each class")
-    init.add_argument("--prior", default="fourier", help="fourier (default), natural or pixels")
+    init.add_argument("--prior", default="fourier", help="fourier (default), natural, maco or pixels")
     init.add_argument("--title", help="named on every figure")
 
     update = networks.add_parser(
@@ -99,13 +99,19 @@ def _parser() -> argparse.ArgumentParser:
     synthesize.add_argument("--key", help="of the state dict in that file, where several fit")
     synthesize.add_argument("--prefix", help="of the model's names in it, where several fit")
     synthesize.add_argument(
-        "--prior", default="fourier", help="fourier (default), natural, pixels, generator or deepsim"
+        "--prior", default="fourier", help="fourier (default), natural, maco, pixels, generator or deepsim"
     )
     synthesize.add_argument("--weights", metavar="FILE", help="of the prior: a path or an address")
-    synthesize.add_argument("--preset", help="fast, natural, gentle, paper, as-written or fourier")
+    synthesize.add_argument("--preset", help="fast, natural, gentle, paper, as-written, fourier or maco")
     synthesize.add_argument("--steps", type=_positive, help="of ascent (default: the preset's)")
     synthesize.add_argument("--repeats", type=_positive, help="images of each unit (default: the preset's)")
     synthesize.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, ...")
+    synthesize.add_argument(
+        "--mask",
+        choices=("none", "transparency"),
+        default="none",
+        help="of the sheet; transparency: what the ascent has not worked on fades to grey; it is stored, too",
+    )
     synthesize.add_argument(
         "--out", metavar="FOLDER", default="prototypes", help="for the images (default: prototypes)"
     )

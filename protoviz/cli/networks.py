@@ -53,6 +53,9 @@ def synthesize(arguments: Namespace) -> None:
     from protoviz.store import schema, zarr_io
 
     changes: dict[str, Any] = {}
+    masked = arguments.mask == "transparency"
+    if masked:
+        changes["keep_transparency"] = True
     if arguments.repeats is not None:
         changes["repeats"] = arguments.repeats
     if arguments.steps is not None:
@@ -74,13 +77,14 @@ def synthesize(arguments: Namespace) -> None:
     zarr_io.write_dataset(folder / STORE, made, schema.CUBE)
     if "weights" in made.attrs:
         print(f"{arguments.state}: {made.attrs['weights']}")
-    rows = _write_pictures(folder, made)
+    rows = _write_pictures(folder, made, masked=masked)
     print_table(("layer", "channel", "repeat", "activation", "status", "file"), rows)
     print(f"{folder / SHEET} shows all of them, {folder / STORE} holds them")
 
 
-def _write_pictures(folder: Path, made: "xr.Dataset") -> list[tuple[str, ...]]:
-    """Write every prototype as a file of its own and all on one sheet; return a line about each.
+def _write_pictures(folder: Path, made: "xr.Dataset", *, masked: bool = False) -> list[tuple[str, ...]]:
+    """Write every prototype as a file of its own and all on one sheet, masked or not; return a line about
+    each.
 
     One channel is shown as grey, of others than RGB the first three.
     """
@@ -110,8 +114,10 @@ def _write_pictures(folder: Path, made: "xr.Dataset") -> list[tuple[str, ...]]:
         rows.append((layer, str(channel), str(number), f"{activations[unit, repeat]:.4g}", named, name))
     layers = made[schema.LAYER].to_numpy().tolist()
     groups = [layers.count(layer) * activations.shape[1] for layer in dict.fromkeys(layers)]
+    opacities = arrays[schema.TRANSPARENCY].to_numpy().reshape(-1, *images.shape[2:4]) if masked else None
     with files.complete(folder / SHEET) as partial:
-        contact_sheet(images.reshape(-1, *images.shape[2:]), captions, groups).save(partial, "PNG")
+        sheet = contact_sheet(images.reshape(-1, *images.shape[2:]), captions, groups, opacities)
+        sheet.save(partial, "PNG")
     return rows
 
 

@@ -1,16 +1,27 @@
-"""What the command `train-prior` does: the image prior `natural`, from photographs of the user's own."""
+"""What the command `train-prior` does: the image prior `natural`, or the spectrum of `maco`, made anew."""
 
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from protoviz.errors import StudyError
+
+SIZE, LEAST = 168, 32  # px, of the squares whose spectrum is measured
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("train-prior", help="learn the image prior `natural` from photographs")
+    parser = commands.add_parser(
+        "train-prior",
+        help="learn the image prior `natural`, or measure the spectrum of `maco`, from photographs",
+    )
     parser.set_defaults(run=train_prior)
     parser.add_argument("photographs", metavar="FOLDER|TAR", help="of images, in folders or not")
     parser.add_argument("--out", metavar="FILE", required=True, help="for the weights")
+    parser.add_argument("--prior", choices=("natural", "maco"), default="natural", help="(default: natural)")
+    parser.add_argument(
+        "--size", type=int, help="px, to which photographs are brought, for maco (default: 168)"
+    )
     parser.add_argument("--steps", type=int, help="before those with an adversary (default: 2500)")
     parser.add_argument("--seed", type=int, help="of all random numbers (default: 0)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, ...")
@@ -18,12 +29,44 @@ def add_parser(commands: Any) -> None:
 
 
 def train_prior(arguments: Namespace) -> None:
+    """Train, or measure, and write the file.
+
+    Raises:
+        StudyError: see `photographs.read`, `natural.train` and `spectrum.measured`; or the settings are not
+            what they should be, or not those of this prior.
+    """
+    learnt = arguments.prior == "natural"
+    others = ("size",) if learnt else ("steps", "seed")
+    for name in others:
+        if getattr(arguments, name) is not None:
+            raise StudyError(
+                f"--{name}",
+                expected=f"an option of prior {arguments.prior}",
+                found=f"one of prior {'maco' if learnt else 'natural'}",
+                remedy="leave it out",
+            )
+    (_learn if learnt else _measure)(arguments)
+
+
+def _measure(arguments: Namespace) -> None:
+    """Write the mean spectrum of photographs."""
+    from protoviz import compute, files
+    from protoviz.data import photographs
+    from protoviz.models.priors import spectrum
+
+    out, size = Path(arguments.out), arguments.size or SIZE
+    if size < LEAST:
+        raise StudyError("--size", expected=f"at least {LEAST} px", found=str(size), remedy="choose another")
+    compute.prepare("cpu", arguments.threads)
+    images = photographs.read(arguments.photographs, size)
+    spectrum.save(out, spectrum.measured(images), {"photographs": len(images), "size": size})
+    print(f"{out}: {out.stat().st_size / 1e3:.1f} kB, SHA-256 {files.sha256(out)}")
+
+
+def _learn(arguments: Namespace) -> None:
     """Train; write the weights and, while it lasts, the state of the training; print losses.
 
     A training that was stopped goes on from where it was when the same command is given again.
-
-    Raises:
-        StudyError: see `photographs.read` and `natural.train`; or the settings are not what they should be.
     """
     from protoviz import compute, files
     from protoviz.cli.networks import print_table

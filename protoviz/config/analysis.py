@@ -40,20 +40,38 @@ class ReceptiveFields(Section):
 class Distances(Section):
     """The spaces in which prototypes are compared; the first is the one that findings speak of.
 
-    `weights`: the folder in which torchvision's weight files lie; null: they are fetched.
+    `weights`: the folder in which torchvision's weight files lie; null: they are fetched. `keep_vectors`:
+    where the prototypes lie in the first space, for matching units over runs.
     """
 
     embedders: Annotated[list[Annotated[str, AfterValidator(_known)]], Field(min_length=1), Distinct]
     weights: str | None
     precision: Literal["float32", "bfloat16", "auto"]
     batch_size: Count
+    keep_vectors: bool
+
+
+class Faithfulness(Section):
+    """How prototypes are compared with the `top` natural images that drive the same unit most.
+
+    `elements`: of each layer on the way to a unit, at most so many values count; drawn at random.
+    """
+
+    top: Count
+    elements: Annotated[int, Field(ge=2)]
 
 
 class NaturalImages(Section):
-    """How many images of the split `test` each unit sees, null for all; the `top` of them are kept."""
+    """How many images of the split `test` each unit sees, null for all; the `top` of them are kept.
+
+    `faithfulness`: whether networks treat prototypes as they treat these; null: that is not asked.
+    `keep_responses`: to so many of the images, for matching units over runs; null: to none.
+    """
 
     images: Count | None
     top: Count
+    faithfulness: Faithfulness | None
+    keep_responses: Annotated[int, Field(ge=3)] | None
 
 
 class Figures(Section):

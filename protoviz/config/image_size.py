@@ -10,7 +10,11 @@ Size = int | tuple[int, int]  # px; height and width in this order
 
 
 def sides(size: Size) -> tuple[int, int]:
-    """Height and width."""
+    """Height and width.
+
+    >>> sides(96), sides((32, 48))
+    ((96, 96), (32, 48))
+    """
     return (size, size) if isinstance(size, int) else size
 
 

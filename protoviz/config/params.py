@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, ReceptiveFields
 from protoviz.config.finetuning import Finetuning, Projection
 from protoviz.config.learning import Augment, Backbone, Generator, Probe, Reference, Train
+from protoviz.config.matching import Matching
 from protoviz.config.modes import Modes
 from protoviz.config.section import Count, Distinct, Section
 from protoviz.config.synthesis import Synthesis
@@ -55,13 +56,17 @@ class Images(Section):
         return self
 
 
+OWN = "images"  # in the place of a path of weights: made of the study's own
+
+
 class Prior(Section):
     """What turns latents into images; for priors from elsewhere, a path or URL of their weights.
 
-    Those of `natural` come with it; a path or URL of others may be named.
+    Those of `natural` and the spectrum of `maco` come with them; a path or URL of others may be named. The
+    weights `images` are the spectrum of the images that the study's networks learn from.
     """
 
-    name: Literal["natural", "generator", "deepsim", "fourier", "pixels"]
+    name: Literal["natural", "generator", "deepsim", "fourier", "pixels", "maco"]
     weights: str | None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
 
@@ -69,8 +74,12 @@ class Prior(Section):
     def _weights_fit_name(self) -> Self:
         if self.name == "deepsim" and self.weights is None:
             raise invalid("a path or URL, as prior deepsim has trained weights", "null", at="weights")
-        if self.name not in ("deepsim", "natural") and self.weights is not None:
+        if self.name not in ("deepsim", "natural", "maco") and self.weights is not None:
             raise invalid(f"null, as prior {self.name} takes none", repr(self.weights), at="weights")
+        if self.weights == OWN and (self.name != "maco" or self.sha256 is not None):
+            only = "null, as they are made here" if self.name == "maco" else "a path or URL"
+            at = "sha256" if self.name == "maco" else "weights"
+            raise invalid(only, repr(getattr(self, at)), at=at)
         return self
 
 
@@ -100,6 +109,7 @@ class Params(Section):
     distances: Distances
     natural: NaturalImages
     modes: Modes
+    matching: Matching
     figures: Figures
     atlas: Atlas
     training_stages: Finetuning
@@ -153,6 +163,11 @@ class Params(Section):
     @model_validator(mode="after")
     def _modes_fit(self) -> Self:
         self.modes.require_fit(self.runs, self.epochs, self.synthesis.ascent.steps)
+        return self
+
+    @model_validator(mode="after")
+    def _matching_fits(self) -> Self:
+        self.matching.require_fit(self.epochs)
         return self
 
     @property

@@ -9,8 +9,9 @@ from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, R
 from protoviz.config.finetuning import Maps
 from protoviz.config.image_size import Size, of_sides
 from protoviz.config.learning import Augment, Probe
+from protoviz.config.matching import Matching
 from protoviz.config.modes import Modes
-from protoviz.config.params import Compute, ConditionName, Images, Prior
+from protoviz.config.params import OWN, Compute, ConditionName, Images, Prior
 from protoviz.config.section import Count, Distinct, Natural, Positive, Section
 from protoviz.config.synthesis import Synthesis
 from protoviz.config.validation_errors import invalid
@@ -71,6 +72,7 @@ class SeriesStudy(Section):
     distances: Distances
     natural: NaturalImages | None
     modes: Modes
+    matching: Matching
     probe: Probe | None
     projection: Maps
     figures: Figures
@@ -92,9 +94,15 @@ class SeriesStudy(Section):
                 raise invalid("nothing but `name`", sorted(unknown)[0], at=f"conditions.{name}")
         if self.prior.name == "generator":
             raise invalid(
-                "fourier, pixels, natural or deepsim",
+                "fourier, pixels, maco, natural or deepsim",
                 "generator, which this study does not train",
                 at="prior.name",
+            )
+        if self.prior.weights == OWN:
+            raise invalid(
+                "a file of `protoviz train-prior FOLDER --prior maco`",
+                f"{OWN}, whose spectrum this study does not measure",
+                at="prior.weights",
             )
         if (self.images is None) != (self.natural is None):
             raise invalid("both images and natural, or null for both", "one of them", at="natural")
@@ -117,6 +125,11 @@ class SeriesStudy(Section):
     @model_validator(mode="after")
     def _modes_fit(self) -> Self:
         self.modes.require_fit(self.runs, self.epochs, self.synthesis.ascent.steps)
+        return self
+
+    @model_validator(mode="after")
+    def _matching_fits(self) -> Self:
+        self.matching.require_fit(self.epochs)
         return self
 
     def named(self, condition: str) -> str:

@@ -8,6 +8,7 @@ from protoviz.config.analysis import Atlas, Distances, Figures, NaturalImages, R
 from protoviz.config.finetuning import Finetuning, Maps
 from protoviz.config.image_size import Size
 from protoviz.config.learning import Probe
+from protoviz.config.matching import Matching
 from protoviz.config.modes import Modes
 from protoviz.config.synthesis import Synthesis
 
@@ -41,6 +42,8 @@ class Study(Protocol):
     def natural(self) -> NaturalImages | None: ...
     @property
     def modes(self) -> Modes: ...
+    @property
+    def matching(self) -> Matching: ...
     @property
     def probe(self) -> Probe | None: ...
     @property

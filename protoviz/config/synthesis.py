@@ -12,6 +12,7 @@ A preset is nothing but numbers: every recipe runs through the same code.
     gentle      more and smaller steps than `natural`, in a smaller ball: for the prior `natural`, which burns
                 out beyond twice the usual length
     fourier     for images that no network has learnt to make (Q3, Q4)
+    maco        for phases, of the prior `maco`: crops and noise at every step
 """
 
 from collections.abc import Mapping
@@ -72,23 +73,35 @@ class Evolution(Section):
         return self
 
 
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
 class Transforms(Section):
-    """Random changes of the image at every step, drawn for each image on its own (Q4)."""
+    """Random changes of the image at every step, drawn for each image on its own (Q4).
+
+    `crop`: what is seen at a step, as a share of the image's sides, at a random place within it and enlarged
+    to the whole; [1, 1]: all of it. `noise`: the deviation of what is added to each value in [0, 1]; 0: none.
+    """
 
     jitter: Annotated[float, Field(ge=0)]  # px, in either direction
     scale: Annotated[tuple[Positive, Positive], Field(strict=False)]
     rotation: Annotated[float, Field(ge=0, le=180)]  # degrees, in either direction
+    crop: Annotated[tuple[Share, Share], Field(strict=False)] = (1, 1)
+    noise: Annotated[float, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _scale_ascends(self) -> Self:
         if self.scale[0] > self.scale[1]:
             raise invalid("two numbers in ascending order", str(list(self.scale)), at="scale")
+        if self.crop[0] > self.crop[1]:
+            raise invalid("two numbers in ascending order", str(list(self.crop)), at="crop")
         return self
 
     @property
     def active(self) -> bool:
         """Whether they change anything."""
-        return bool(self.jitter or self.rotation or self.scale != (1, 1))
+        moved = self.jitter or self.rotation or self.noise
+        return bool(moved or self.scale != (1, 1) or self.crop != (1, 1))
 
 
 class Ascent(Section):
@@ -115,6 +128,8 @@ class Synthesis(Section):
     less than half as large.
     `keep_latents`: whether what regenerates the images is stored, too. Of a prior without weights it is as
     large as they are before compression, 10 times as large as their files.
+    `keep_transparency`: whether it is stored where each image has been worked on: the gradients of the
+    ascent, in absolute value, summed over its steps.
     """
 
     repeats: Count
@@ -128,6 +143,11 @@ class Synthesis(Section):
     batch_size: Count | Literal["auto"]
     levels: Annotated[int, Field(ge=2, le=256)]
     keep_latents: bool
+    keep_transparency: bool = False
+
+    def recorded(self) -> dict[str, Any]:
+        """What a store says of it, JSON values: what was spelt out, so that older recipes read as before."""
+        return self.model_dump(mode="json", exclude_unset=True)
 
     @property
     def trace_length(self) -> int:
@@ -198,15 +218,29 @@ PRESETS: dict[str, Synthesis] = {
             "ascent": Ascent(steps=128, lr=0.1, longest=None, damping=0.3),
         }
     ),
+    "maco": _FAST.model_copy(
+        update={
+            "start": Start(pool=0, top=1, sigma=1.0),
+            "transforms": Transforms(jitter=0, scale=(1, 1), rotation=0, crop=(0.8, 1.0), noise=0.05),
+            "ascent": Ascent(steps=128, lr=0.05, longest=None, damping=0.0),
+        }
+    ),
 }
 
 
-SUITED = {"natural": "gentle", "generator": "fast", "deepsim": "fast"}
-"""Image prior that has learnt images -> the preset that suits it; "fourier" suits the others."""
+SUITED = {"natural": "gentle", "generator": "fast", "deepsim": "fast", "maco": "maco"}
+"""Image prior -> the preset that suits it; "fourier" suits the others."""
+
+LARGE = ("fourier", "maco", "pixels")
+"""Image priors whose latents are as large as their images."""
 
 
 def suited(prior: str) -> str:
-    """The preset that suits an image prior, by its name."""
+    """The preset that suits an image prior, by its name.
+
+    >>> suited("natural"), suited("pixels")
+    ('gentle', 'fourier')
+    """
     return SUITED.get(prior, "fourier")
 
 

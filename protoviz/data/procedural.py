@@ -47,7 +47,11 @@ def render(
 
 
 def image(label: int, rng: Rng) -> npt.NDArray[np.uint8]:
-    """One image of a class: a textured silhouette on a 1/f background, uint8 (96, 96, 3)."""
+    """One image of a class: a textured silhouette on a 1/f background, uint8 (96, 96, 3).
+
+    >>> image(3, np.random.default_rng(0)).shape
+    (96, 96, 3)
+    """
     texture, silhouette = _FORMS[CLASSES[label]]
     x, y = _warped_coordinates(rng)
     centre = rng.uniform(-0.12, 0.12, 2)

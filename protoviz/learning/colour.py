@@ -44,7 +44,11 @@ def jitter_colours(views: Tensor, jitter: Jitter) -> Tensor:
 
 
 def luma(views: Tensor) -> Tensor:
-    """Luma of RGB images: (B, 3, S, S) to (B, 1, S, S)."""
+    """Luma of RGB images: (B, 3, S, S) to (B, 1, S, S).
+
+    >>> round(luma(torch.tensor([0.0, 1.0, 0.0]).view(1, 3, 1, 1)).item(), 3)
+    0.587
+    """
     red, green, blue = views[:, :1], views[:, 1:2], views[:, 2:]
     return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
 

@@ -91,7 +91,11 @@ def features() -> nn.Module:
 
 
 def embedding_size(height: int, width: int) -> int:
-    """The size, px, at which images are embedded: that of `EMBEDDING_SIZES` nearer to their longer side."""
+    """The size, px, at which images are embedded: that of `EMBEDDING_SIZES` nearer to their longer side.
+
+    >>> embedding_size(64, 64), embedding_size(224, 224)
+    (96, 128)
+    """
     return SMALL if max(height, width) <= _SMALL_UP_TO else LARGE
 
 

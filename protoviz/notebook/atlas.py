@@ -28,6 +28,7 @@ def atlas(
     natural: xr.Dataset | None = None,
     images: NDArray[np.uint8] | None = None,
     projection: xr.Dataset | None = None,
+    matching: xr.Dataset | None = None,
     modes: xr.Dataset | None = None,
     title: str = "Prototypes",
     quality: Literal["lossless"] | int = 80,
@@ -56,6 +57,7 @@ def atlas(
         images: uint8 (N, H, W, C), the natural images.
         projection: a map: `position` (condition, run, repeat, epoch, unit, axis) of the same units, NaN where
             one has no place; not all networks, repeats and epochs need be on it.
+        matching: which unit of one network is which of another (`protoviz.matching`).
         modes: how many images drive each unit (`protoviz.modes`), of the same networks; units and epochs may
             be some of the cube's.
         title: of the page.
@@ -104,6 +106,7 @@ def atlas(
         ),
         projection=None if projection is None else beside.places(cube, projection),
         photographs=None if images is None else beside.photographs(images),
+        matching=None if matching is None else beside.partners(cube, matching),
     )
     curves = {} if found is None else metrics.curves(found, [], [])
     build.build(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from protoviz.errors import StudyError
 from protoviz.notebook.stores import labels, plain
 from protoviz.report.atlas.sources import Images, as_shown
-from protoviz.store import schema
+from protoviz.store import schema, schema_matching
 from protoviz.store.schema_projection import AXIS, POSITION
 from protoviz.store.schema_responses import TOP_IMAGE
 
@@ -37,7 +37,7 @@ def natural(cube: xr.Dataset, found: xr.Dataset, images: NDArray[np.uint8]) -> x
         )
     ranked = (schema.CONDITION, schema.RUN, schema.EPOCH, schema.UNIT, schema.RANK)
     _require(found, TOP_IMAGE, ranked, "natural")
-    found = _ordered(cube, found, "natural")
+    found = in_order(cube, found, "natural")
     _require_labels(labels(cube, schema.EPOCH), labels(found, schema.EPOCH), "natural: epoch")
     rows = found[TOP_IMAGE].to_numpy()
     if rows.size and rows.max() >= len(images):
@@ -53,6 +53,22 @@ def natural(cube: xr.Dataset, found: xr.Dataset, images: NDArray[np.uint8]) -> x
 def photographs(images: NDArray[np.uint8]) -> Callable[[NDArray[np.int64]], Images]:
     """Rows -> images as the atlas shows them."""
     return lambda rows: as_shown(images[rows])
+
+
+def partners(cube: xr.Dataset, found: xr.Dataset) -> xr.Dataset:
+    """Which unit is which, as the atlas reads it.
+
+    Args:
+        cube: prototypes, without the index of their units.
+        found: `partner` (pair, epoch, unit), and what else belongs to it, of the units of the cube.
+
+    Raises:
+        StudyError: a unit of the cube is not there, or it is no such data set.
+    """
+    _require(
+        found, schema_matching.PARTNER, schema_matching.MATCHING[schema_matching.PARTNER].dims, "matching"
+    )
+    return in_order(cube, found, "matching")
 
 
 def places(cube: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
@@ -73,7 +89,7 @@ def places(cube: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
         )
     for name in along:
         _require_labels(labels(found, name), labels(cube, name), f"projection: {name}")
-    ordered = _ordered(cube, found, "projection")
+    ordered = in_order(cube, found, "projection")
     return ordered[POSITION].assign_attrs(found.attrs)
 
 
@@ -91,7 +107,7 @@ def _require_labels(wanted: Sequence[object], known: Sequence[object], where: st
         raise StudyError(where, expected=f"some of {known}", found=repr(lost[0]), remedy=_REMEDY)
 
 
-def _ordered(cube: xr.Dataset, found: xr.Dataset, what: str) -> xr.Dataset:
+def in_order(cube: xr.Dataset, found: xr.Dataset, what: str) -> xr.Dataset:
     """The units of the cube in its order."""
     found = plain(found)
     layer = schema.UNIT_LAYER if schema.UNIT_LAYER in found.coords else schema.LAYER

@@ -17,7 +17,7 @@ from protoviz.errors import StudyError
 from protoviz.models.readout.network import Network
 from protoviz.models.readout.unit_spec import Units
 from protoviz.notebook.series import Checkpoints, files_by_epoch
-from protoviz.notebook.stores import labels, layers_of, order, require_cube, texts_as_read, titled
+from protoviz.notebook.stores import Key, labels, layers_of, order, require_cube, texts_as_read, titled
 from protoviz.progress import track
 from protoviz.store import attributes, schema
 from protoviz.synthesis.receptive_fields import dataset as fields
@@ -130,6 +130,41 @@ def receptive_fields(
             layer of the cube.
     """
     cube = require_cube(cube)
+    (condition, run), loaded = networks_of(model, cube, checkpoints, epochs, "receptive fields", options)
+    method = fields.Method(
+        Estimator(estimate, noise, probes),
+        objective_of(cube),
+        per_unit=per_unit,
+        keep_offset=offset == "kept",
+    )
+    on = compute.available(device)
+    found = fields.receptive_fields(
+        loaded, condition, run, layers=list(layers_of(cube)), method=method, device=on
+    )
+    return titled(found, schema.RECEPTIVE_FIELDS, {})
+
+
+def networks_of(
+    model: nn.Module | str,
+    cube: xr.Dataset,
+    checkpoints: Checkpoints | None,
+    epochs: Iterable[int] | None,
+    what: str,
+    options: Mapping[str, Any],
+) -> tuple[Key, Iterator[tuple[int, Network]]]:
+    """Condition and run of a cube of one network, and its epochs with the network at each, one at a time.
+
+    Args:
+        model: as of `receptive_fields`, and so are the others.
+        cube: see `model`.
+        checkpoints: see `model`.
+        epochs: see `model`.
+        what: is done with them, for the progress that is shown.
+        options: of `protoviz.api.network`.
+
+    Raises:
+        StudyError: the cube has several networks, or an epoch without a checkpoint.
+    """
     kept = [int(epoch) for epoch in labels(cube, schema.EPOCH)]
     (condition, *others), (run, *more) = (labels(cube, name) for name in (schema.CONDITION, schema.RUN))
     if others or more:
@@ -156,24 +191,17 @@ def receptive_fields(
     size = of_sides(cube.sizes[schema.Y], cube.sizes[schema.X])
 
     def loaded() -> Iterator[tuple[int, Network]]:
-        for epoch in track(kept, "receptive fields of checkpoints"):
+        for epoch in track(kept, f"{what} of checkpoints"):
             with of_checkpoint(epoch, sources[epoch]):
                 network, _ = api.network(model, size=size, state=sources[epoch], **options)
             yield epoch, network
             del network
             gc.collect()  # as above
 
-    method = fields.Method(
-        Estimator(estimate, noise, probes), _objective(cube), per_unit=per_unit, keep_offset=offset == "kept"
-    )
-    on = compute.available(device)
-    found = fields.receptive_fields(
-        loaded(), str(condition), int(run), layers=list(layers_of(cube)), method=method, device=on
-    )
-    return titled(found, schema.RECEPTIVE_FIELDS, {})
+    return (str(condition), int(run)), loaded()
 
 
-def _objective(cube: xr.Dataset) -> Objective:
+def objective_of(cube: xr.Dataset) -> Objective:
     """Which response the prototypes of a cube maximise."""
     recipe = attributes.read(cube).get("synthesis")
     said = recipe.get("objective") if isinstance(recipe, dict) else None

@@ -79,7 +79,10 @@ _between = distances  # `measures` calls its argument so
 
 
 def measures(
-    cube: xr.Dataset, distances: xr.Dataset | None = None, receptive_fields: xr.Dataset | None = None
+    cube: xr.Dataset,
+    distances: xr.Dataset | None = None,
+    receptive_fields: xr.Dataset | None = None,
+    natural: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """How prototypes diversify, change and settle: means over the live units of each layer.
 
@@ -90,6 +93,7 @@ def measures(
         cube: prototypes of any number of conditions and runs.
         distances: between them (`protoviz.distances`); by default those of unmasked pixels.
         receptive_fields: of the same networks, for what prototypes look like within them.
+        natural: of the same networks (`protoviz.natural`), for what their units respond to.
 
     Returns:
         By condition, run, repeat, layer and space (embedder, distance, masking), what can be computed of
@@ -97,7 +101,8 @@ def measures(
         epochs; `between_repeats` (epoch); `learning` (step), the rate of change without the noise of the
         synthesis; `consistency` (epoch), 1 where repeats are alike, 0 where they differ as units do;
         `settling_epoch` and `settling_epoch_of_layer`, at which units, or the layer, change no more;
-        `saturation`, `warmth`, `high_frequency` (epoch); `live_units` (epoch) and `units`. The attribute
+        `saturation`, `warmth`, `high_frequency` (epoch); `participation_ratio`,
+        `mean_correlation`, `faithfulness` (epoch); `live_units` (epoch) and `units`. The attribute
         `absent` says what is not there, and why.
 
     Raises:
@@ -115,6 +120,7 @@ def measures(
             metrics.layer_means(own),
             settling.units(own, metrics.main_space(own)),
             None if fields is None else appearance.appearance(prototypes, fields),
+            of_network(natural, key, "natural"),
         )
 
     found = each(cube, explained)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from protoviz import layout
+from protoviz.config.modes import NO_MODES
 from protoviz.config.synthesis import Synthesis
 from protoviz.errors import StudyError
 from protoviz.pipeline import study_files
@@ -23,19 +24,6 @@ _PIPELINE_HEADER = """\
 # Stages depend on what they read and on parameters, not on the version of protoviz, which the stores name:
 # after an upgrade, `dvc repro --force` makes everything anew.
 """
-_MODES = {
-    "runs": [],
-    "method": "restarts",
-    "restarts": 8,
-    "epochs": None,
-    "per_layer": None,
-    "share": 0.8,
-    "confidence": 0.95,
-    "linkage": "single",
-    "jitter": 1.0,
-    "weight": 0.5,
-    "kept": 4,
-}
 # The stage `modes` may have no runs: its folder is there all the same, which later stages depend on.
 _EMPTY = "*\n!.gitignore\n"
 _IGNORED = "/data/*\n!/data/modes/\n/.scratch\n__pycache__\n"
@@ -142,6 +130,12 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
             [f"data/natural/{_ITEM}.zarr"],
             each=True,
         )
+    stage(
+        "matching",
+        ["data/prototypes", "data/receptive_fields", "data/distances", *["data/natural"] * natural],
+        ["checkpoints", "conditions", "runs", "matching"],
+        [str(layout.MATCHING)],
+    )
     if probed:
         stage(
             "probe",
@@ -151,7 +145,8 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
             each=True,
         )
         stages["probe"]["metrics"] = [_uncached(f"metrics/probe/{_ITEM}.json")]
-    found = ["data/distances", "data/units", "data/appearance", *["data/natural"] * natural, "data/modes"]
+    found = ["data/distances", "data/units", "data/appearance", *["data/natural"] * natural]
+    found += ["data/modes", str(layout.MATCHING)]
     found += ["metrics/probe"] * probed
     stage("projection", [str(layout.CUBE)], ["compute", "projection"], [str(layout.projection("study"))])
     classes = [f"{layout.IMAGES}/classes.json"] * natural
@@ -220,9 +215,18 @@ def default_params(recipe: Synthesis, **found: Any) -> dict[str, Any]:
             "weights": None,
             "precision": "float32",
             "batch_size": 256,
+            "keep_vectors": True,
         },
-        "natural": {"images": 1000, "top": 9} if photographs else None,
-        "modes": dict(_MODES),
+        "natural": {
+            "images": 1000,
+            "top": 9,
+            "faithfulness": {"top": 5, "elements": 1000},
+            "keep_responses": 500,
+        }
+        if photographs
+        else None,
+        "modes": NO_MODES.model_dump(mode="json"),
+        "matching": {"epochs": None, "null_draws": 20, "error": 0.05},
         "probe": {"max_iter": 1000, "adam_lr": 1e-2, "adam_epochs": 250, "adam_batch_size": 512}
         if photographs
         else None,

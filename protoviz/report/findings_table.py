@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from protoviz.analysis.kinds import GENERAL
-from protoviz.report import description_table
+from protoviz.report import description_table, prediction_table
 from protoviz.report.text import WIDTH
 from protoviz.report.text import wrap as _wrap
 
@@ -33,6 +33,8 @@ def table(found: Mapping[str, Any]) -> str:
         for finding in found["findings"]:
             lines += ["", *_finding(finding)]
     lines += ["", *_wrap(found["note"])]
+    if "prediction" in found:
+        lines += ["", *prediction_table.lines(found["prediction"])]
     if "beside" in found:
         lines += ["", *description_table.lines(found["beside"]), "", *_wrap(found["beside"]["note"])]
     return "\n".join(lines) + "\n"

@@ -17,7 +17,11 @@ def wrap(text: str, indent: int = 0) -> list[str]:
 
 
 def spread(items: Sequence[T], most: int) -> list[T]:
-    """At most so many of some items, in order: the first, the last, and as evenly as can be between them."""
+    """At most so many of some items, in order: the first, the last, and as evenly as can be between them.
+
+    >>> spread([0, 1, 2, 3, 4, 5, 6], 3)
+    [0, 3, 6]
+    """
     if len(items) <= most:
         return list(items)
     if most == 1:
@@ -34,7 +38,11 @@ def shortened(name: str, most: int) -> str:
 
 
 def broken(name: str, most: int) -> list[str]:
-    """The name of a layer in lines of at most so many letters, broken after dots where there are some."""
+    """The name of a layer in lines of at most so many letters, broken after dots where there are some.
+
+    >>> broken("features.denseblock1.conv", 12)
+    ['features.', 'denseblock1.', 'conv']
+    """
     lines = [""]
     for part in re.findall(r"[^.]*\.|[^.]+$", name):
         for start in range(0, len(part), most):

@@ -39,7 +39,11 @@ def how_shown(count: int) -> str:
 
 
 def as_rgb(images: Images) -> Images:
-    """Images (..., C) as (..., 3): one channel as grey, of others the first three as R, G, B."""
+    """Images (..., C) as (..., 3): one channel as grey, of others the first three as R, G, B.
+
+    >>> as_rgb(np.array([[[7]]], np.uint8)).tolist()
+    [[[7, 7, 7]]]
+    """
     count = images.shape[-1]
     if count == len(COLOURS):
         return images

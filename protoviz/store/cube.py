@@ -14,19 +14,21 @@ names, carry identity. To read a cube, xarray alone is enough:
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import xarray as xr
 import zarr
-from numpy.typing import NDArray
 
 from protoviz import files
 from protoviz.errors import StudyError
 from protoviz.store import channels, manifest, schema, validation, zarr_io
+from protoviz.store.shard import Address as Address
+from protoviz.store.shard import Shard as Shard
+from protoviz.store.shard import require_fit, require_states
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Template:
         trace: values in an activation trace.
         checkpoints: names of the epochs; by default those of a training from scratch.
         channels: of the images.
+        transparency: whether it is kept where images were worked on.
     """
 
     conditions: tuple[str, ...]
@@ -53,6 +56,7 @@ class Template:
     trace: int
     checkpoints: tuple[str, ...] | None = None
     channels: int = len(channels.COLOURS)
+    transparency: bool = False
 
     @property
     def shape(self) -> dict[str, int]:
@@ -79,39 +83,9 @@ class Template:
 
     @property
     def variables(self) -> tuple[schema.Variable, ...]:
-        """Those of the schema that the cube has: all, or all but the latents."""
-        return tuple(v for v in schema.CUBE.variables if self.components or v.name != schema.LATENT)
-
-
-@dataclass(frozen=True)
-class Shard:
-    """All prototypes of one (condition, run, repeat, epoch); the first axis is the unit.
-
-    Args:
-        image: uint8 (U, H, W, C).
-        latent: float16 (U, components).
-        activation: float32 (U,).
-        activation_trace: float32 (U, trace).
-        status: uint8 (U,), values of `schema.Status`.
-    """
-
-    image: NDArray[np.uint8]
-    latent: NDArray[np.float16]
-    activation: NDArray[np.float32]
-    activation_trace: NDArray[np.float32]
-    status: NDArray[np.uint8]
-
-
-class Address(NamedTuple):
-    """Which shard: the labels, not the positions."""
-
-    condition: str
-    run: int
-    repeat: int
-    epoch: int
-
-    def __str__(self) -> str:
-        return f"condition {self.condition}, run {self.run}, repeat {self.repeat}, epoch {self.epoch}"
+        """Those of the schema that the cube has: all but those that are not kept."""
+        kept = {schema.LATENT: self.components > 0, schema.TRANSPARENCY: self.transparency}
+        return tuple(v for v in schema.CUBE.variables if kept.get(v.name, True))
 
 
 def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) -> None:
@@ -171,18 +145,27 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
 def write_shard(path: str | Path, address: Address, shard: Shard) -> None:
     """Write all prototypes of one (condition, run, repeat, epoch), after checking them.
 
-    Each of its files is on the disk before it has its name. Latents are left out of a cube that keeps none.
+    Each of its files is on the disk before it has its name. Latents are left out of a cube that keeps none,
+    and transparencies.
 
     Raises:
         StudyError: the cube has no such shard, or shapes, types or values do not fit the template.
     """
     group = zarr.open_group(zarr_io.LastingStore(path), mode="r+")
     position = _position(group, address, str(path))
-    arrays = {field.name: np.asarray(getattr(shard, field.name)) for field in fields(shard)}
-    kept = {name: values for name, values in arrays.items() if name != schema.LATENT or name in group}
+    arrays = shard.arrays
+    optional = {variable.name for variable in schema.CUBE.variables if variable.optional}
+    kept = {name: values for name, values in arrays.items() if name not in optional or name in group}
+    if schema.TRANSPARENCY in group and schema.TRANSPARENCY not in arrays:
+        raise StudyError(
+            f"{schema.TRANSPARENCY} of {address}",
+            expected="opacities, as the cube keeps them",
+            found="none",
+            remedy="make the shard with `keep_transparency`",
+        )
     for name, values in kept.items():
-        _require_fit(name, values, _array(group, name), address)
-    _require_states(arrays, address)
+        require_fit(name, values, _array(group, name), address)
+    require_states(arrays, address)
     with zarr.config.set({"array.write_empty_chunks": True}):  # a shard of zeros is a file, too
         for name, values in kept.items():
             _array(group, name)[position] = values
@@ -256,34 +239,3 @@ def shard_file(path: Path, variable: schema.Variable, position: tuple[int, ...])
     """The file of a shard: every later axis is whole, so its place along it is 0."""
     later = (0,) * (len(variable.dims) - len(position))
     return path / manifest.shard_file(variable.name, (*position, *later))
-
-
-def _require_fit(name: str, values: NDArray[Any], array: zarr.Array[Any], address: Address) -> None:
-    expected = f"{array.dtype} {tuple(array.shape[4:])}"
-    found = f"{values.dtype} {values.shape}"
-    if expected != found:
-        remedy = "fit the template of the cube"
-        raise StudyError(f"{name} of {address}", expected=expected, found=found, remedy=remedy)
-
-
-def _require_states(arrays: Mapping[str, NDArray[Any]], address: Address) -> None:
-    """Every unit has a state, and what is called converged has finite numbers."""
-    status = arrays[schema.STATUS]
-    named = [int(state) for state in schema.Status if state is not schema.Status.MISSING]
-    for unit in np.flatnonzero(~np.isin(status, named))[:1]:
-        raise StudyError(
-            f"status of {address}, unit {unit}",
-            expected=f"one of {named}",
-            found=str(status[unit]),
-            remedy="give every prototype a state",
-        )
-    converged = status == schema.Status.CONVERGED
-    for name in (schema.ACTIVATION, schema.LATENT):
-        finite = np.isfinite(arrays[name]).reshape(len(status), -1).all(axis=1)
-        for unit in np.flatnonzero(converged & ~finite)[:1]:
-            raise StudyError(
-                f"{name} of {address}, unit {unit}",
-                expected="finite numbers, as it is called converged",
-                found="others",
-                remedy="call it diverged",
-            )

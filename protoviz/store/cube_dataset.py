@@ -1,7 +1,6 @@
 """Prototypes in memory as a Dataset with the schema of the cube."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -41,10 +40,10 @@ def dataset(
         schema.CHANNEL: np.array(numbers, dtype=schema.INTEGER),
     }
     variables = {}
-    for item in fields(Shard):
-        variable = schema.CUBE[item.name]
-        values = np.stack([getattr(shard, item.name) for shard in shards])
-        variables[item.name] = (
+    for name in shards[0].arrays:
+        variable = schema.CUBE[name]
+        values = np.stack([shard.arrays[name] for shard in shards])
+        variables[name] = (
             variable.dims,
             values[np.newaxis, np.newaxis, :, np.newaxis],
             variable.attributes(),

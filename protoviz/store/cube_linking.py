@@ -84,6 +84,7 @@ def read_template(part: xr.Dataset) -> cube.Template:
         trace=part.sizes[schema.STEP],
         checkpoints=_checkpoints(part),
         channels=part.sizes[schema.RGB],
+        transparency=schema.TRANSPARENCY in part,
     )
 
 
@@ -158,7 +159,7 @@ def _single(extent: cube.Template, path: Path) -> tuple[str, int]:
 
 
 def _require_same(first: cube.Template, other: cube.Template, path: Path) -> None:
-    for name in ("repeats", "epochs", "layers", "size", "channels", "components", "trace"):
+    for name in ("repeats", "epochs", "layers", "size", "channels", "components", "trace", "transparency"):
         expected, found = getattr(first, name), getattr(other, name)
         if expected != found or (name == "layers" and list(expected) != list(found)):
             raise StudyError(f"{path}: {name}", expected=str(expected), found=str(found), remedy=_REMAKE)

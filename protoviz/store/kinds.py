@@ -3,12 +3,23 @@
 import json
 from pathlib import Path
 
-from protoviz.store import schema, schema_appearance, schema_modes, schema_projection, schema_responses
+from protoviz.store import (
+    schema,
+    schema_appearance,
+    schema_matching,
+    schema_modes,
+    schema_projection,
+    schema_responses,
+)
 from protoviz.store.manifest import METADATA
 
 STORES = (
-    *(*schema.STORES, *schema_responses.STORES, *schema_appearance.STORES),
-    *(schema_projection.PROJECTION, schema_modes.MODES),
+    *schema.STORES,
+    *schema_responses.STORES,
+    *schema_appearance.STORES,
+    schema_matching.MATCHING,
+    schema_projection.PROJECTION,
+    schema_modes.MODES,
 )
 
 

@@ -8,7 +8,6 @@ store is checked when it is written.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import IntEnum
 from math import gcd
 
 import numpy as np
@@ -17,6 +16,8 @@ from numpy.typing import NDArray
 from protoviz.store.schema_types import Coordinate as Coordinate
 from protoviz.store.schema_types import Store as Store
 from protoviz.store.schema_types import Variable as Variable
+from protoviz.store.states import FitStatus as FitStatus
+from protoviz.store.states import Status as Status
 
 CONDITION, RUN, REPEAT, EPOCH, UNIT = "condition", "run", "repeat", "epoch", "unit"
 Y, X, RGB = "y", "x", "rgb"
@@ -29,13 +30,14 @@ SIDE, UNIT_LAYER = "side", "unit_layer"
 RANK = "rank"
 
 IMAGE, LATENT, ACTIVATION = "image", "latent", "activation"
-ACTIVATION_TRACE, STATUS = "activation_trace", "status"
+ACTIVATION_TRACE, STATUS, TRANSPARENCY = "activation_trace", "status", "transparency"
 MASK, GRADIENT, GAUSSIAN = "mask", "gradient", "gaussian"
 R_SQUARED, FIT_STATUS = "r_squared", "fit_status"
 FIXED_MASK, BOX = "fixed_mask", "box"
 UNIT_GAUSSIAN, UNIT_R_SQUARED, UNIT_FIT_STATUS = "unit_gaussian", "unit_r_squared", "unit_fit_status"
 BETWEEN_UNITS, BETWEEN_EPOCHS, BETWEEN_REPEATS = "between_units", "between_epochs", "between_repeats"
 LIVE_UNITS = "live_units"
+VECTOR = "vector"
 
 MASKED, FIXED, UNMASKED = "masked", "fixed", "unmasked"
 MASKINGS = (MASKED, FIXED, UNMASKED)
@@ -46,25 +48,6 @@ TEXT = np.dtype(object)  # Python strings, as xarray reads them; how they are st
 TEXT_ENCODING = {"missing_value": ""}
 INTEGER = np.dtype(np.int64)
 CHUNK_UNITS = 64  # at most so many units in a chunk: 1.8 MB of images at 96 px, decoded in milliseconds
-
-
-class Status(IntEnum):
-    """The state of a prototype."""
-
-    MISSING = 0  # not made
-    CONVERGED = 1  # the best image of an ascent, to which the unit responds
-    DEAD = 2  # silent: even its best image leaves its response at or below zero
-    DIVERGED = 3  # the ascent met a value that is not finite
-
-
-class FitStatus(IntEnum):
-    """The state of the Gaussian that was fitted to a receptive field."""
-
-    MISSING = 0  # not made
-    FITTED = 1  # least squares
-    MOMENTS = 2  # the fit failed; the Gaussian has the second moments of the map
-    FLAT = 3  # the map has no structure; the mask is 1 everywhere
-    NOT_FINITE = 4  # the map holds a value that is not finite; the mask is 1 everywhere
 
 
 _CONDITION = Coordinate(CONDITION, (CONDITION,), TEXT, "augmentation variant the network was trained under")
@@ -119,6 +102,16 @@ CUBE = Store(
             ACTIVATION_TRACE, (*_PROTOTYPE, STEP), _FLOAT32, "response along the ascent, as the search saw it"
         ),
         Variable(STATUS, _PROTOTYPE, _UINT8, "state of the prototype", fill=Status.MISSING, states=Status),
+        Variable(
+            TRANSPARENCY,
+            (*_PROTOTYPE, Y, X),
+            _UINT8,
+            "where the ascent has worked on the image: absolute gradients summed over its steps, 255 from "
+            "their 80th percentile on; not there unless the recipe keeps it",
+            "0-255, opacity",
+            0,
+            optional=True,
+        ),
     ),
 )
 
@@ -235,6 +228,15 @@ DISTANCES = Store(
             "distance of the same unit between repeats, mean over pairs of repeats (D6)",
         ),
         Variable(LIVE_UNITS, _LAYER_STATE, _INT32, "number of units in the distances", "units", 0),
+        Variable(
+            VECTOR,
+            (CONDITION, RUN, EPOCH, UNIT, COMPONENT),
+            _FLOAT16,
+            "where the prototype lies in the main space (the first embedder, masked), mean over the repeats "
+            "in which it has converged; not there where the parameters keep none, or of pixels",
+            optional=True,
+            by=EPOCH,
+        ),
     ),
 )
 
@@ -245,6 +247,9 @@ def unit_chunk(layer_sizes: Iterable[int], limit: int = CHUNK_UNITS) -> int:
     """Units in a chunk: the largest number up to `limit` that divides every boundary between layers.
 
     So no chunk mixes layers: 16 for layers of 16, 32, 64, 128 units; 64 for 64, 128, 256, 512.
+
+    >>> unit_chunk([64, 128, 256, 512])
+    64
     """
     common = gcd(*layer_sizes)
     return max(size for size in range(1, min(common, limit) + 1) if common % size == 0)
@@ -263,6 +268,9 @@ def unit_labels(layers: Mapping[str, int | Sequence[int]]) -> tuple[NDArray[np.s
 
 def layer_slices(layers: NDArray[np.str_]) -> dict[str, slice]:
     """Where each layer lies along the units, in their order.
+
+    >>> layer_slices(np.array(["layer1", "layer1", "layer2"]))
+    {'layer1': slice(0, 2, None), 'layer2': slice(2, 3, None)}
 
     Args:
         layers: (U,), the layer of every unit; the units of a layer stand together.

@@ -21,13 +21,20 @@ TOP_IMAGE, TOP_RESPONSE = "top_image", "top_response"
 PERCENTILE, RATIO_TO_MAXIMUM = "percentile", "ratio_to_maximum"
 PARTICIPATION_RATIO, MEAN_CORRELATION = "participation_ratio", "mean_correlation"
 VARYING_UNITS = "varying_units"
+INNER = "inner_layer"
+SIMILARITY, SIMILARITY_OWN, SIMILARITY_UNRELATED = "similarity", "similarity_own", "similarity_unrelated"
+ALONG, FAITHFULNESS, COMPARED_LAYERS = "faithfulness_along", "faithfulness", "compared_layers"
+SHOWN, RESPONSE = "shown", "response"
 
 _INT32, _FLOAT32 = np.dtype(np.int32), np.dtype(np.float32)
+_FLOAT16 = np.dtype(np.float16)
 _NETWORK = (
     Coordinate(CONDITION, (CONDITION,), TEXT, "augmentation variant the network was trained under"),
     Coordinate(RUN, (RUN,), INTEGER, "seed of the training"),
     Coordinate(REPEAT, (REPEAT,), INTEGER, "independent repetition of the synthesis"),
 )
+_ALONG = "in a layer on the way to the unit, as far as the unit sees it; NaN in layers that it does not see"
+_SPEARMAN = "Spearman's rank correlation of a layer's values for two images, mean over pairs of"
 _LAYER = Coordinate(LAYER, (LAYER,), TEXT, "layer of the network")
 
 NATURAL = Store(
@@ -40,6 +47,9 @@ NATURAL = Store(
         Coordinate(CHANNEL, (UNIT,), INTEGER, "channel of the unit within its layer"),
         Coordinate(RANK, (RANK,), INTEGER, "place among the images, 0 = the one the unit responds to most"),
         _LAYER,
+        Coordinate(
+            INNER, (INNER,), TEXT, "layer on the way to the units, in the network's order", optional=True
+        ),
     ),
     (
         Variable(
@@ -88,7 +98,68 @@ NATURAL = Store(
             "units",
             0,
         ),
+        Variable(
+            SIMILARITY,
+            (CONDITION, RUN, REPEAT, EPOCH, UNIT, INNER),
+            _FLOAT32,
+            f"{_SPEARMAN} the prototype and the natural images that drive the unit most, {_ALONG}, or where "
+            "the prototype has not converged",
+            optional=True,
+        ),
+        Variable(
+            SIMILARITY_OWN,
+            (CONDITION, RUN, EPOCH, UNIT, INNER),
+            _FLOAT32,
+            "the same, of two natural images that drive the unit most",
+            optional=True,
+        ),
+        Variable(
+            SIMILARITY_UNRELATED,
+            (CONDITION, RUN, EPOCH, UNIT, INNER),
+            _FLOAT32,
+            "the same, of one of these and one that drives another unit of its layer most",
+            optional=True,
+        ),
+        Variable(
+            ALONG,
+            (CONDITION, RUN, REPEAT, EPOCH, UNIT, INNER),
+            _FLOAT32,
+            "similarity less similarity_unrelated, over the mean over units of similarity_own less "
+            "similarity_unrelated: 1 where the layer sees the prototype as the natural images, 0 where "
+            "as those of others; NaN, too, in layers in which that mean cannot be told from zero",
+            optional=True,
+        ),
+        Variable(
+            FAITHFULNESS,
+            (CONDITION, RUN, REPEAT, EPOCH, UNIT),
+            _FLOAT32,
+            "faithfulness_along as one number, the ratio of its two parts summed over layers; NaN where the "
+            "prototype has not converged or no layer tells images of different units apart",
+            optional=True,
+        ),
+        Variable(
+            COMPARED_LAYERS,
+            (CONDITION, RUN, EPOCH, LAYER),
+            _INT32,
+            "number of layers on the way to a layer's units that tell images of different units apart",
+            "layers",
+            0,
+            optional=True,
+        ),
+        Variable(
+            RESPONSE,
+            (CONDITION, RUN, EPOCH, SHOWN, UNIT),
+            _FLOAT16,
+            "the unit's response to some of the images, less its mean over them; the attribute shown_images "
+            "says which: rows of data/images/test.npy; NaN for a unit whose responses do not differ; not "
+            "there where the parameters keep none",
+            "deviation of the responses of its layer",
+            optional=True,
+            by=EPOCH,
+        ),
     ),
 )
+# What a store holds where the study looks at faithfulness.
+OF_FAITHFULNESS = (SIMILARITY, SIMILARITY_OWN, SIMILARITY_UNRELATED, ALONG, FAITHFULNESS, COMPARED_LAYERS)
 
 STORES = (NATURAL,)

@@ -138,6 +138,8 @@ def _structure(dataset: xr.Dataset, arrays: dict[str, Any], kind: schema.Store) 
             if expected != found:
                 yield Problem(f"variable {variable.name}", f"{what} {found} in place of {expected}")
     for axis in kind.coordinates:
+        if axis.name not in dataset.coords and axis.optional:
+            continue
         if axis.name not in dataset.coords:
             yield Problem(f"coordinate {axis.name}", "missing")
         elif dataset[axis.name].dims != axis.dims or dataset[axis.name].dtype != axis.dtype:

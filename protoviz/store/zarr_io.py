@@ -21,7 +21,9 @@ import asyncio
 import json
 import uuid
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
@@ -65,11 +67,12 @@ class LastingStore(LocalStore):
 def write_dataset(path: str | Path, dataset: xr.Dataset, store: schema.Store | None = None) -> None:
     """Write a data set as a Zarr v3 store that exists only when it is complete.
 
-    Every array is one chunk. The bytes depend on nothing but the data set.
+    Every array is one chunk, unless the schema says `by` what it is cut. The bytes depend on nothing but the
+    data set.
 
     Args:
         path: the folder of the store; what stood there is replaced.
-        dataset: in memory; not changed.
+        dataset: in memory, or mapped from the disk; not changed.
         store: the schema that the data set has to follow; its descriptions and units are added.
 
     Raises:
@@ -77,13 +80,18 @@ def write_dataset(path: str | Path, dataset: xr.Dataset, store: schema.Store | N
     """
     if store is not None:
         dataset = described(dataset, store, str(path))
+    cut = {one.name: one.by for one in store.variables if one.by} if store is not None else {}
     with files.complete(path) as partial:
-        write(partial, dataset)
+        write(partial, dataset, cut)
         manifest.write(partial)
 
 
-def open_dataset(path: str | Path) -> xr.Dataset:
+def open_dataset(path: str | Path, without: Sequence[str] = ()) -> xr.Dataset:
     """Read a store of `write_dataset` into memory.
+
+    Args:
+        path: of the store.
+        without: arrays that are left where they are, such as `Store.large`.
 
     Raises:
         StudyError: there is no such store, or it is incomplete or damaged.
@@ -91,7 +99,7 @@ def open_dataset(path: str | Path) -> xr.Dataset:
     if not (Path(path) / METADATA).is_file():
         raise files.missing(path)
     try:
-        dataset: xr.Dataset = xr.open_zarr(path, chunks=None).load()
+        dataset: xr.Dataset = xr.open_zarr(path, chunks=None, drop_variables=list(without)).load()
         _require_shards(Path(path))
     except (OSError, ValueError, RuntimeError) as error:
         raise StudyError.of(
@@ -106,8 +114,34 @@ def open_dataset(path: str | Path) -> xr.Dataset:
     return dataset
 
 
-def write(path: Path, dataset: xr.Dataset) -> None:
+def open_lazily(path: str | Path) -> xr.Dataset:
+    """A store whose arrays are read from the disk when they are asked for, as far as they are.
+
+    Raises:
+        StudyError: there is no such store, or it is damaged.
+    """
+    if not (Path(path) / METADATA).is_file():
+        raise files.missing(path)
+    try:
+        found: xr.Dataset = xr.open_zarr(path, chunks=None)
+        _require_shards(Path(path))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StudyError.of(
+            error,
+            str(path),
+            expected="a complete store",
+            remedy="run the stage that writes it again, or `dvc checkout` it",
+        ) from error
+    return found
+
+
+def write(path: Path, dataset: xr.Dataset, cut: Mapping[str, str] = MappingProxyType({})) -> None:
     """Write all arrays of a data set to a new folder, each as one chunk, and consolidate the metadata.
+
+    Args:
+        path: of the folder.
+        dataset: what is written.
+        cut: arrays that are not one chunk but one for each label of a dimension, which is named.
 
     Raises:
         StudyError: attributes are not JSON values, or a label is empty.
@@ -117,7 +151,10 @@ def write(path: Path, dataset: xr.Dataset) -> None:
     coordinates = {name: named.pop(name) for name in list(dataset.coords)}
     stored = xr.Dataset(named, coordinates, attributes.encoded(dataset.attrs, where))
     encoding = {
-        name: {"compressors": (COMPRESSOR,), "chunks": array.shape}
+        name: {
+            "compressors": (COMPRESSOR,),
+            "chunks": tuple(min(n, 1) if d == cut.get(str(name)) else n for d, n in array.sizes.items()),
+        }
         for name, array in stored.variables.items()
     }
     with warnings.catch_warnings():
@@ -181,7 +218,8 @@ def described(dataset: xr.Dataset, store: schema.Store, where: str) -> xr.Datase
         raise _differs(
             where, "variables " + ", ".join(sorted(wanted)), ", ".join(sorted(map(str, dataset.data_vars)))
         )
-    names = {axis.name for axis in store.coordinates}
+    axes = [axis for axis in store.coordinates if axis.name in dataset.coords or not axis.optional]
+    names = {axis.name for axis in axes}
     if not names <= set(dataset.coords):
         raise _differs(
             where, "coordinates " + ", ".join(sorted(names)), ", ".join(sorted(map(str, dataset.coords)))
@@ -194,7 +232,7 @@ def described(dataset: xr.Dataset, store: schema.Store, where: str) -> xr.Datase
         if array.dtype != variable.dtype:
             raise _differs(f"{where}: {name}", str(np.dtype(variable.dtype)), str(array.dtype))
         described[name] = array.assign_attrs(variable.attributes())
-    for axis in store.coordinates:
+    for axis in axes:
         described[axis.name] = dataset[axis.name].assign_attrs(description=axis.description)
     described.attrs = {"title": store.title, **dataset.attrs}
     return described

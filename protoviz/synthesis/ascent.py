@@ -25,12 +25,15 @@ class Best:
         trace: (B, steps + 1) responses at the start and after every step, as the ascent saw them.
         finite: (B,) whether every response was finite.
         astray: (B,) whether steps were made and none led to anything better than the start.
+        worked: (B, C, H, W) the gradients by what latents become, in absolute value, summed over all steps,
+            where that was asked for.
     """
 
     latent: Tensor
     trace: Tensor
     finite: Tensor
     astray: Tensor
+    worked: Tensor | None = None
 
 
 def adam(
@@ -42,6 +45,7 @@ def adam(
     longest: float | None,
     damping: float = 0.0,
     draws: Tensor | None = None,
+    through: Callable[[Tensor], Tensor] | None = None,
 ) -> Best:
     """Climb from each start by Adam (Kingma & Ba 2015) and keep the best latent on the way.
 
@@ -67,10 +71,11 @@ def adam(
             greatest divisor is added to each, so that components of small gradients, such as the high
             frequencies of an image, move less and no longer as noise.
         draws: (steps, B, 4) random transforms, or None.
+        through: what latents become, such as images (B, C, H, W); `respond` then takes these.
     """
     radius = None if longest is None else longest * start.shape[1] ** 0.5
     start = start if radius is None else _within(start, radius)
-    climb = _Climb(start, steps, None if draws is None else draws[0].clone())
+    climb = _Climb(start, steps, None if draws is None else draws[0].clone(), through)
     advance = (
         captured(lambda: climb.step(respond, lr, radius, damping), climb.state, start.device)
         if steps
@@ -80,19 +85,14 @@ def adam(
         if draws is not None and climb.draws is not None:
             climb.draws.copy_(draws[step])
             if step % CHECK_EVERY == 0:
-                climb.keep(_measured(respond, climb.latent, None))
+                climb.keep(climb.measured(respond))
         assert advance
         advance()
-    last = _measured(respond, climb.latent, None)
+    last = climb.measured(respond)
     climb.keep(last)
     climb.record(last)
     astray = (climb.latent != start).any(1) & (climb.best == start).all(1)
-    return Best(climb.best, climb.trace, climb.finite, astray)
-
-
-def _measured(respond: Respond, latent: Tensor, draws: Tensor | None) -> Tensor:
-    with torch.no_grad():
-        return respond(latent, draws)
+    return Best(climb.best, climb.trace, climb.finite, astray, climb.worked)
 
 
 def _within(latent: Tensor, radius: float) -> Tensor:
@@ -111,9 +111,19 @@ def _inwards(gradient: Tensor, latent: Tensor, radius: float) -> Tensor:
 class _Climb:
     """The state of a batch of ascents: tensors that a step changes in place."""
 
-    def __init__(self, start: Tensor, steps: int, draws: Tensor | None) -> None:
+    def __init__(
+        self,
+        start: Tensor,
+        steps: int,
+        draws: Tensor | None,
+        through: Callable[[Tensor], Tensor] | None,
+    ) -> None:
         count = len(start)
-        self.latent, self.draws = start.clone(), draws
+        self.latent, self.draws, self.through = start.clone(), draws, through
+        self.worked = None
+        if through is not None:
+            with torch.no_grad():
+                self.worked = torch.zeros_like(through(start))
         self.first, self.second = (torch.zeros_like(start, dtype=torch.float64) for _ in range(2))  # moments
         self.best, self.best_response = start.clone(), start.new_full((count,), -torch.inf)
         self.finite = torch.ones(count, dtype=torch.bool, device=start.device)
@@ -124,14 +134,25 @@ class _Climb:
     def state(self) -> list[Tensor]:
         """What a step changes."""
         moving = [self.latent, self.first, self.second, self.best, self.best_response]
-        return [*moving, self.finite, self.trace, self.done]
+        worked = [] if self.worked is None else [self.worked]
+        return [*moving, *worked, self.finite, self.trace, self.done]
+
+    def measured(self, respond: Respond) -> Tensor:
+        """The responses to the latents as they are, without transforms, (B,)."""
+        with torch.no_grad():
+            return respond(self.latent if self.through is None else self.through(self.latent), None)
 
     def step(self, respond: Respond, lr: float | Tensor, radius: float | None, damping: float) -> None:
         """Measure, keep the best, and move every latent."""
         latent = self.latent.detach().requires_grad_(True)
         with torch.enable_grad():
-            response = respond(latent, self.draws)
-        (gradient,) = torch.autograd.grad(response.sum(), latent)
+            image = latent if self.through is None else self.through(latent)
+            response = respond(image, self.draws)
+        if self.worked is None:
+            (gradient,) = torch.autograd.grad(response.sum(), latent)
+        else:
+            gradient, by_image = torch.autograd.grad(response.sum(), (latent, image))
+            self.worked.add_(torch.nan_to_num(by_image.abs(), 0.0, 0.0))
         response = response.detach()
         if self.draws is None:
             self.keep(response)

@@ -1,7 +1,7 @@
 """Prototypes on their way: what an attempt has found, and who needs another one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,15 +43,33 @@ class Attempt:
 
     @property
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {item.name: getattr(self.made, item.name) for item in fields(Shard)}
+        return self.made.arrays
 
 
 def joined(parts: Sequence[Attempt]) -> Attempt:
     """What several attempts have found, one after the other."""
-    made = {
-        item.name: np.concatenate([getattr(part.made, item.name) for part in parts]) for item in fields(Shard)
-    }
+    made = {name: np.concatenate([part.made.arrays[name] for part in parts]) for name in parts[0].made.arrays}
     return Attempt(Shard(**made), np.concatenate([part.astray for part in parts]))
+
+
+WORKED = 0.8  # of the pixels that have been worked on are less than fully opaque
+
+
+def transparency(worked: Tensor) -> Tensor:
+    """Where images have been worked on: opacities as they are stored, uint8 (B, H, W).
+
+    Fel et al. 2023, MACO (https://arxiv.org/abs/2306.06805), section 3: pixels that no gradient asked for are
+    shown as transparent. As in the authors' pictures, gradients are averaged over the colours and cut at
+    their 80th percentile, which is that of the pixels that have any: a unit of an early layer sees only a
+    few.
+
+    Args:
+        worked: (B, C, H, W), see `ascent.Best`.
+    """
+    shares = worked.float().mean(1)
+    some = shares.flatten(1).where(shares.flatten(1) > 0, torch.nan)
+    full = torch.nanquantile(some, WORKED, dim=1).nan_to_num(1.0)[:, None, None]
+    return (shares / full).clamp(0, 1).mul(255).round().to(torch.uint8)
 
 
 def status(activation: Tensor, finite: Tensor) -> Tensor:

@@ -42,10 +42,12 @@ class Response:
         """
         if draws is None:
             return self._read(self.render(latents), channels)
-        return self._read(self._cut(transforms.apply(self.renderer(latents), draws)), channels)
+        return self.of_images(self.renderer(latents), channels, draws)
 
-    def of_images(self, images: Tensor, channels: Tensor) -> Tensor:
-        """Responses (B,) to whole images (B, C, H, W) in [0, 1]."""
+    def of_images(self, images: Tensor, channels: Tensor, draws: Tensor | None = None) -> Tensor:
+        """Responses (B,) to whole images (B, C, H, W) in [0, 1], transformed by draws if there are any."""
+        if draws is not None:
+            images = transforms.apply(images, draws)
         return self._read(self._cut(images), channels)
 
     def _cut(self, images: Tensor) -> Tensor:

@@ -109,6 +109,10 @@ class _Rendered(nn.Module):
 
 
 def quantised(images: Tensor, levels: int) -> Tensor:
-    """Images in [0, 1] as they are stored, uint8: each colour at one of `levels` even steps from 0 to 255."""
+    """Images in [0, 1] as they are stored, uint8: each colour at one of `levels` even steps from 0 to 255.
+
+    >>> quantised(torch.tensor([0.0, 0.3, 1.0]), 2).tolist()
+    [0, 0, 255]
+    """
     steps = levels - 1
     return images.clamp(0, 1).mul(steps).round().mul(255 / steps).round().to(torch.uint8)

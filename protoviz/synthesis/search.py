@@ -15,15 +15,16 @@ from torch import Tensor
 
 from protoviz import compute
 from protoviz.config.synthesis import Objective, Synthesis
-from protoviz.models.priors.base import ImagePrior, require_channels
+from protoviz.models.priors.base import ImagePrior
 from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.store.cube import Shard
 from protoviz.synthesis import ascent, batching, memory, pool, transforms
-from protoviz.synthesis.attempts import Attempt, joined, status
+from protoviz.synthesis.attempts import Attempt, joined, status, transparency
 from protoviz.synthesis.batching import Unit
 from protoviz.synthesis.evolution.base import STRATEGIES, evolve
 from protoviz.synthesis.evolution.draws import Address, Draws
+from protoviz.synthesis.feasible import require_feasible
 from protoviz.synthesis.objective import Response, response
 from protoviz.synthesis.rendering import Renderer, quantised
 
@@ -60,7 +61,7 @@ def prototypes(
         StudyError: a layer, channel or position that the network does not have, a prior of images of other
             channels, or an evolution strategy that cannot take latents of this size.
     """
-    _require_feasible(network, units, prior, recipe)
+    require_feasible(network, units, prior, recipe)
     dtype = compute.precision(recipe.precision, device)
     search = _Search(
         network,
@@ -81,20 +82,6 @@ def prototypes(
         work = partial(search.of(layers).first, group, start)
         parts += memory.in_blocks(len(group), search.block, work)
     return search.rescued([(layer, c) for layer in units for c in units[layer]], joined(parts))
-
-
-def _require_feasible(
-    network: Network, units: Mapping[str, Sequence[int]], prior: ImagePrior, recipe: Synthesis
-) -> None:
-    """Refuse what would fail later, before any time is spent."""
-    for layer, channels in units.items():
-        network.require_channels(layer, channels)
-        network.position(layer, recipe.objective)
-    require_channels(prior, network.channels)
-    evolution = recipe.evolution
-    if evolution.strategy != "none":
-        origin = torch.zeros(1, prior.latent_size)
-        STRATEGIES[evolution.strategy](origin, evolution.sigma, evolution.samples, evolution.parents)
 
 
 @dataclass(frozen=True)
@@ -224,18 +211,22 @@ class _Layers:
         steps = settings.steps * effort
         draws = None
         if moves.active and steps:
+            size, address = self.search.network.size, self.search.moved_at
             draws = torch.stack(
-                [transforms.draw(moves, steps, *self.search.moved_at, *unit) for unit in units], 1
+                [transforms.draw(moves, steps, *address, *unit, size=size) for unit in units], 1
             ).to(self.search.device)
         index = self._numbers(units)
+        watched = self.search.recipe.keep_transparency
+        respond = response.of_images if watched else response
         best = ascent.adam(
             start,
-            lambda latent, draw: response(latent, index, draw),
+            lambda latent, draw: respond(latent, index, draw),
             steps=steps,
             lr=settings.lr / shorter,
             longest=None if settings.longest is None else settings.longest * effort,
             damping=settings.damping,
             draws=draws,
+            through=response.renderer if watched else None,
         )
         return Attempt(self._snapshot(units, best), best.astray.cpu().numpy())
 
@@ -297,4 +288,5 @@ class _Layers:
             activation=activation.cpu().numpy(),
             activation_trace=best.trace[:, : self.search.recipe.trace_length].cpu().numpy(),
             status=status(activation, best.finite).cpu().numpy(),
+            transparency=None if best.worked is None else transparency(best.worked).cpu().numpy(),
         )

@@ -16,6 +16,7 @@ from protoviz.analysis import metrics, settling
 from protoviz.errors import StudyError
 from protoviz.store import schema
 from tests.reference import planted, planted_study
+from tests.reference.compared import compared
 
 LAYERS = {"layer1": 2, "layer2": 3}
 PROBE = {"logistic": 66.61, "svm": 60.0, "adam": 64.0, "untrained_logistic": 41.0}
@@ -187,6 +188,20 @@ def test_explanations_are_in_the_summary_and_the_curves():
         assert f"{name}_layer1" in curves
     assert len(curves["learning_layer1"]) == 2 * 2 * 6
     assert len(curves["participation_ratio_layer3"]) == 2 * 7
+
+
+def test_faithfulness_is_the_mean_of_units():
+    made = planted_study.study(runs=(1,), embedders=("pixels",))
+    layers = dict(planted_study.PAPER.layers)
+    natural = compared(made.responses[0][0], layers, (0, 1), lambda layer, t: len(layer) * t, spread=0.1)
+    natural.faithfulness.values[..., 3] = np.nan  # no prototype
+    means = metrics.explained(metrics.layer_means(made.distances[0][0]), natural=natural)
+    own = natural.faithfulness.values[0, 0].astype(float)[..., [0, 1, 2, 4, 5]].mean(-1)
+    found = means.faithfulness.isel(condition=0, run=0).sel(layer="layer1").transpose("repeat", "epoch")
+    np.testing.assert_allclose(found, own, rtol=1e-6)
+    numbers = metrics.summary(means, [])
+    assert numbers["layer1"]["faithfulness"] == pytest.approx(own[:, -1].mean(), rel=1e-3)
+    assert len(metrics.curves(metrics.combine([[means]]), [], [])["faithfulness_layer4"]) == 2 * 7
 
 
 def test_one_epoch_and_one_repeat_are_explained_as_far_as_they_go():

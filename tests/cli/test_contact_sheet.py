@@ -34,6 +34,15 @@ def test_a_group_begins_a_row(groups: list[int] | None, places: list[tuple[int, 
     assert [place_of(sheet, 10 + k) for k in range(5)] == places
 
 
+def test_what_is_not_opaque_fades_to_grey() -> None:
+    images, opacities = tiles(2), np.zeros((2, TILE, TILE), np.uint8)
+    opacities[0], opacities[1] = 255, 51
+    sheet = np.asarray(contact_sheet(images, ["", ""], None, opacities))
+    assert (sheet[GAP : GAP + TILE, GAP : GAP + TILE] == 10).all()
+    second = sheet[GAP : GAP + TILE, 2 * GAP + TILE : 2 * GAP + 2 * TILE]
+    assert (second == round(128 + (11 - 128) / 5)).all()
+
+
 def test_a_large_group_takes_several_rows() -> None:
     sheet = np.asarray(contact_sheet(tiles(COLUMNS + 3), [""] * (COLUMNS + 3), [COLUMNS + 2, 1]))
     assert place_of(sheet, 10 + COLUMNS) == (1, 0)

@@ -53,6 +53,31 @@ def test_from_photographs_to_a_prior(monkeypatch, capsys, tmp_path, photographs)
     assert (prior.latent_size, prior.image_size) == (6, 32)
 
 
+def test_from_photographs_to_a_spectrum(monkeypatch, capsys, tmp_path, photographs):
+    out = tmp_path / "mine.safetensors"
+    arguments = (photographs, "--prior", "maco", "--out", out, "--size", 40)
+    printed, _, status = run(monkeypatch, capsys, *arguments)
+    assert status == 0
+    digest = files.sha256(out)
+    assert printed.splitlines()[-1].endswith(f"kB, SHA-256 {digest}")
+    prior = base.load("maco", weights=out, sha256=digest, size=(24, 32))
+    assert prior.image_size == (24, 32)
+    assert (prior.spectrum != base.load("maco", size=(24, 32)).spectrum).any()
+    for options, message in {
+        (
+            "--prior",
+            "maco",
+            "--steps",
+            3,
+        ): "--steps: expected an option of prior maco, found one of prior natural",
+        ("--size", 40): "--size: expected an option of prior natural, found one of prior maco",
+        ("--prior", "maco", "--size", 8): "--size: expected at least 32 px, found 8",
+    }.items():
+        _, error, status = run(monkeypatch, capsys, photographs, "--out", out, *options)
+        assert status == 1
+        assert message in error
+
+
 def test_what_it_cannot_use_ends_in_one_line(monkeypatch, capsys, tmp_path, photographs):
     out = tmp_path / "mine.safetensors"
     wrong = {

@@ -227,7 +227,7 @@ def test_parameters_cannot_be_changed() -> None:
         (
             "prior/name",
             "gan",
-            "prior.name: expected 'natural', 'generator', 'deepsim', 'fourier' or 'pixels'",
+            "prior.name: expected 'natural', 'generator', 'deepsim', 'fourier', 'pixels' or 'maco'",
         ),
         ("prior/name", "deepsim", "prior.weights: expected a path or URL, as prior deepsim has trained"),
         (

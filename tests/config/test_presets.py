@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 import stages
 from protoviz import files, layout
+from protoviz.analysis.findings import CLAIMS
 from protoviz.config import params
 from protoviz.data import stl10
 from protoviz.models.priors import deepsim
@@ -144,7 +145,7 @@ def test_preset_runs_through_every_stage_of_study_a(
     assert spaces.embedder.values.tolist() == EMBEDDERS
     found = files.read_json(layout.FINDINGS)
     if name == "paper":
-        assert [one["id"] for one in found["findings"]] == [f"F{k}" for k in range(1, 13)]
+        assert [one["id"] for one in found["findings"]] == list(CLAIMS)
         assert all(one["missing"] for one in found["findings"])  # with one run there is no interval
         assert found["findings"][0]["space"] == "resnet50 mse masked"
     else:  # one condition alone is not of the paper's form

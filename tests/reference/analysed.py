@@ -8,8 +8,9 @@ import xarray as xr
 from protoviz import files, layout
 from protoviz.config import params
 from protoviz.store import schema, zarr_io
-from stages import appearance, distances, findings, metrics
+from stages import appearance, distances, findings, matching, metrics
 from tests.reference import prototypes as toy
+from tests.reference.compared import compared
 
 CONDITIONS, RUNS, EPOCHS = ("clrjit", "keepclr"), (1, 2), (0, 2, 8)
 
@@ -22,6 +23,7 @@ def study():
         update={
             "conditions": {name: read.conditions[name] for name in CONDITIONS},
             "runs": list(RUNS),
+            "train": read.train.model_copy(update={"keep": list(EPOCHS)}),
             "distances": read.distances.model_copy(update={"embedders": ["pixels"]}),
             "figures": read.figures.model_copy(update={**shown, "animated_layer": "layer2", "grid_units": 4}),
         }
@@ -45,10 +47,17 @@ def write_inputs(condition, run):
     zarr_io.write_dataset(layout.receptive_fields(condition, run), masks)
     responses = rng.random((1, 1, len(EPOCHS), len(toy.LAYERS)), dtype=np.float32)
     dims = ("condition", "run", "epoch", "layer")
+    kept = rng.standard_normal((1, 1, len(EPOCHS), 20, toy.UNITS)).astype(np.float16)
     natural = xr.Dataset(
-        {"participation_ratio": (dims, 3 * responses), "mean_correlation": (dims, responses)},
+        {
+            "participation_ratio": (dims, 3 * responses),
+            "mean_correlation": (dims, responses),
+            "response": (("condition", "run", "epoch", "shown", "unit"), kept),
+        },
         {**network, "layer": layers, "unit_layer": ("unit", np.repeat(layers, list(toy.LAYERS.values())))},
+        {"shown_images": list(range(20))},
     )
+    natural = compared(natural, toy.LAYERS, range(2), seed=run, spread=0.2)
     zarr_io.write_dataset(layout.natural(condition, run), natural)
     address = {"condition": condition, "run": run}
     accuracies = {"logistic": 60.0 + run, "untrained_logistic": 40.0}
@@ -66,5 +75,7 @@ def analyse(study):
             write_inputs(condition, run)
             distances.main(study, condition, run)
             appearance.main(study, condition, run)
+    matching.main(study)
+    for condition in CONDITIONS:
         metrics.main(study, condition)
     findings.main(study)

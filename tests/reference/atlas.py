@@ -14,6 +14,7 @@ from protoviz.config.analysis import Atlas
 from protoviz.report.atlas import build
 from protoviz.report.atlas.sources import Network, Source
 from protoviz.store import cube, schema, zarr_io
+from tests.reference.compared import compared
 from tests.reference.distance_store import distances
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,12 @@ def activations(condition: str, run: int, repeat: int, epoch: int) -> NDArray[np
     return (rng.permutation(UNITS) + 0.25 * repeat + epoch).astype(np.float32)
 
 
+def opacities(condition: str, run: int, repeat: int, epoch: int) -> NDArray[np.uint8]:
+    """(UNITS, SIZE, SIZE): where the ascent has worked on each image."""
+    rng = np.random.default_rng([11, ord(condition[0]), run, repeat, epoch])
+    return rng.integers(0, 256, (UNITS, SIZE, SIZE), np.uint8)
+
+
 def masks(run: int) -> NDArray[np.float32]:
     """(epoch, layer, y, x): Gaussians that grow with the layer, away from the middle."""
     y, x = np.indices((SIZE, SIZE))
@@ -60,7 +67,9 @@ def study() -> params.Params:
 
 def write_stores() -> None:
     """Write what the stage `atlas` cannot do without, where it looks for it."""
-    template = cube.Template(CONDITIONS, RUNS, REPEATS, EPOCHS, LAYERS, size=SIZE, components=2, trace=3)
+    template = cube.Template(
+        CONDITIONS, RUNS, REPEATS, EPOCHS, LAYERS, size=SIZE, components=2, trace=3, transparency=True
+    )
     cube.create(layout.CUBE, template, {})
     for condition in CONDITIONS:
         for run in RUNS:
@@ -79,6 +88,7 @@ def write_stores() -> None:
                             activation=activations(condition, run, repeat, epoch),
                             activation_trace=np.ones((UNITS, 3), np.float32),
                             status=status,
+                            transparency=opacities(condition, run, repeat, epoch),
                         ),
                     )
             fields = xr.Dataset(
@@ -178,6 +188,7 @@ def rich_sources() -> list[Source]:
             top = rng.integers(0, 30, (1, 1, len(EPOCHS), UNITS, 4)).astype(np.int32)
             top[..., 5, :] = -1
             along = ("condition", "run", "repeat", "epoch", "unit")
+            ranked = ("condition", "run", "epoch", "unit", "rank")
             networks.append(
                 Network(
                     condition,
@@ -188,13 +199,21 @@ def rich_sources() -> list[Source]:
                     settling=xr.Dataset(
                         {"settling_epoch": (("condition", "run", "repeat", "unit"), settled[None, None])}
                     ),
-                    natural=xr.Dataset({"top_image": (("condition", "run", "epoch", "unit", "rank"), top)}),
+                    natural=compared(
+                        xr.Dataset({"top_image": (ranked, top)}, {"epoch": list(EPOCHS)}), LAYERS, REPEATS
+                    ),
                     modes=modes(condition, run),
                 )
             )
     mapped = places(whole.sel(run=[RUNS[-1]]))
     sources = Source(
-        "study", "a made-up study", whole, tuple(networks), mapped, lambda rows: photographs()[rows]
+        "study",
+        "a made-up study",
+        whole,
+        tuple(networks),
+        mapped,
+        lambda rows: photographs()[rows],
+        matching(),
     )
     staged = stages_cube()
     return [sources, Source("stages", "made-up stages", staged, (Network("seresnext", 1),), places(staged))]
@@ -225,6 +244,52 @@ def modes(condition: str, run: int) -> xr.Dataset:
             "layer": ("unit", names),
             "channel": ("unit", channels),
             "start": np.arange(8),
+        },
+    )
+
+
+PAIRS = ((0, 1), (2, 3), (0, 2), (1, 3))  # of networks: runs of a condition, conditions of a run
+UNPAIRED = 4  # the channel without a partner by responses, in layer2
+
+
+def partners(pair: int, layer: str) -> tuple[list[int], list[int]]:
+    """Channels in the second network of the partners of the first's units, by responses and by prototypes."""
+    size = LAYERS[layer]
+    answers = [
+        (5 * channel + pair) % size if size % 5 else (3 * channel + pair) % size for channel in range(size)
+    ]
+    looks = list(answers)
+    looks[0], looks[1] = looks[1], looks[0]
+    if layer == "layer2":
+        answers[UNPAIRED] = -1
+    return answers, looks
+
+
+def matching() -> xr.Dataset:
+    """The units of all networks, paired."""
+    networks = [(condition, run) for condition in CONDITIONS for run in RUNS]
+    both = [[partners(p, layer) for layer in LAYERS] for p in range(len(PAIRS))]
+    tables = [
+        np.array([np.concatenate([one[side] for one in row]) for row in both], np.int32) for side in (0, 1)
+    ]
+    dims, layers = ("pair", "epoch", "unit"), np.array(list(LAYERS), dtype=schema.TEXT)
+    value = np.linspace(0, 1, UNITS, dtype=np.float32)
+    ends = [[networks[pair[side]] for pair in PAIRS] for side in (0, 1)]
+    return xr.Dataset(
+        {
+            "partner": (dims, tables[0][:, None]),
+            "correlation": (dims, np.where(tables[0] < 0, np.nan, value)[:, None]),
+            "prototype_partner": (dims, tables[1][:, None]),
+            "prototype_distance": (dims, np.broadcast_to(value / 10, tables[1].shape)[:, None]),
+        },
+        {
+            "first_condition": ("pair", [one for one, _ in ends[0]]),
+            "first_run": ("pair", [run for _, run in ends[0]]),
+            "second_condition": ("pair", [one for one, _ in ends[1]]),
+            "second_run": ("pair", [run for _, run in ends[1]]),
+            "epoch": [EPOCHS[-1]],
+            "unit_layer": ("unit", np.repeat(layers, list(LAYERS.values()))),
+            "channel": ("unit", [channel for size in LAYERS.values() for channel in range(size)]),
         },
     )
 

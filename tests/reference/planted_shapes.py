@@ -15,7 +15,7 @@ from protoviz.config import params
 from protoviz.config.finetuning import Maps
 from protoviz.config.series import SeriesStudy
 from protoviz.store import cube, schema, zarr_io
-from stages import appearance, atlas, dataset_card, distances, figures, findings, metrics
+from stages import appearance, atlas, dataset_card, distances, figures, findings, matching, metrics
 from stages import cube as whole
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ def study(shape: Shape) -> SeriesStudy:
         "mean": [0.5] * 3,
         "std": [0.25] * 3,
     }
-    same = ("compute", "receptive_fields", "synthesis", "distances", "atlas")
+    same = ("compute", "receptive_fields", "synthesis", "distances", "matching", "atlas")
     images = {**read["images"], "size": shape.size} if shape.images else None
     maps = {**read["projection"], "embedders": ["pixels"]}
     maps = {name: maps[name] for name in Maps.model_fields}
@@ -105,6 +105,8 @@ def analyse(shape: Shape) -> SeriesStudy:
         for run in shape.runs:
             distances.main(made, condition, run)
             appearance.main(made, condition, run)
+    matching.main(made)
+    for condition in shape.conditions:
         metrics.main(made, condition)
     findings.main(made)
     return made
@@ -177,13 +179,16 @@ def _natural(shape: Shape, condition: str, run: int) -> xr.Dataset:
     values = 1 + rng.random((1, 1, len(shape.epochs), len(shape.layers)), dtype=np.float32)
     top = np.full((1, 1, len(shape.epochs), shape.units, 2), -1, np.int32)  # no image drives a unit
     units = np.repeat(_names(shape), [len(channels) for _, channels in shape.layers])
+    kept = rng.standard_normal((1, 1, len(shape.epochs), 30, shape.units)).astype(np.float16)
     return xr.Dataset(
         {
             "participation_ratio": (dims, values),
             "mean_correlation": (dims, values / 3),
             "top_image": (("condition", "run", "epoch", "unit", "rank"), top),
+            "response": (("condition", "run", "epoch", "shown", "unit"), kept),
         },
         {**_address(shape, condition, run), "layer": _names(shape), "unit_layer": ("unit", units)},
+        {"shown_images": list(range(30))},
     )
 
 
@@ -192,7 +197,8 @@ def _probe(shape: Shape, condition: str, run: int) -> None:
     accuracies = {"logistic": 60.0 + run, "untrained_logistic": 40.0}
     files.write_json(layout.probe_metrics(condition, run), {"probe": accuracies})
     rows = [
-        {**address, "epoch": e, "readout": "logistic", "accuracy": 50 + k} for k, e in enumerate(shape.epochs)
+        {**address, "epoch": e, "readout": "logistic", "accuracy": 50 + k + 0.1 * run * k}
+        for k, e in enumerate(shape.epochs)
     ]
     files.write_csv(layout.probe_curve(condition, run), rows)
 

@@ -4,6 +4,7 @@ Every quantity is a function of the condition, the layer and the progress of tra
 runs, repeats and units differ from it by factors drawn by address.
 """
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,6 +52,16 @@ def modes(condition, layer, t):
     return many, 1 / many
 
 
+def matched(_condition, _layer, t):
+    """(share of units with a partner, correlation over that of turned units, agreement)."""
+    return 0.4 + 0.5 * t, 1.1 + 0.8 * t, 0.2 + 0.4 * t
+
+
+def accuracy(t, lead):
+    """Of the probe, %: rises with training, and with what the network's diversity is above the others'."""
+    return 30 + 20 * t + 40 * t * lead
+
+
 @dataclass(frozen=True)
 class Truth:
     diversity: object = diversity
@@ -61,6 +72,8 @@ class Truth:
     modes: object = None  # or the function of this name: units are started again
     modes_runs: tuple = None  # of those that are, where not all
     modes_epochs: tuple = None
+    matched: object = matched
+    accuracy: object = accuracy
     conditions: tuple = ("clrjit", "keepclr")
     runs: tuple = (1, 2, 3, 4)
     repeats: tuple = (0, 1)
@@ -82,16 +95,19 @@ def study(truth=PAPER, draws=60, **changes):
     """A study of these truths."""
     truth = replace(truth, **changes)
     networks = [[(c, r) for r in truth.runs] for c in truth.conditions]
+    distances = [[_distances(truth, *item) for item in runs] for runs in networks]
     return Study(
-        [[_distances(truth, *item) for item in runs] for runs in networks],
+        distances,
         [[_appearance(truth, *item) for item in runs] for runs in networks],
         [[_natural(truth, *item) for item in runs] for runs in networks],
-        [
+        draws=draws,
+        matching=_matching(truth),
+        accuracy=_accuracy(truth, distances),
+        modes=[
             [_modes(truth, *item) for item in runs if item[1] in (truth.modes_runs or truth.runs)]
             for runs in networks
             if truth.modes
         ],
-        draws=draws,
     )
 
 
@@ -222,3 +238,67 @@ def _natural(truth, condition, run):
             "layer": np.array([name for name, _ in truth.layers], dtype=schema.TEXT),
         },
     )
+
+
+def _matching(truth):
+    """Every pair of runs of a condition, and of conditions in a run; each run has a factor of its own."""
+    rng = np.random.default_rng([truth.seed, 4])
+    runs = {(c, r): truth.spread * rng.normal() for c in truth.conditions for r in truth.runs}
+    every = list(itertools.combinations(runs, 2))
+    pairs = [p for p in every if p[0][0] == p[1][0]] + [p for p in every if p[0][1] == p[1][1]]
+    last, layers = max(truth.epochs) or 1, [layer for layer, _ in truth.layers]
+    shape = (len(pairs), len(truth.epochs), len(layers))
+    table = np.array(
+        [
+            [[truth.matched(one[0], layer, e / last) for layer in layers] for e in truth.epochs]
+            for one, _ in pairs
+        ]
+    ).reshape(*shape, 3)
+    own = np.array([runs[one] + runs[other] for one, other in pairs])
+    table = table * np.exp(own[:, None, None, None] + truth.spread / 2 * rng.normal(size=table.shape))
+    chance = np.full(shape, 0.2, np.float32)
+    dims = ("pair", "epoch", "layer")
+    found = {
+        "share_matched": table[..., 0],
+        "share_beyond_space": table[..., 0] / 2,
+        "matched_correlation": 0.2 * table[..., 1],
+        "shuffled_correlation": chance / 4,
+        "turned_correlation": chance,
+        "agreement": table[..., 2],
+        "agreement_by_chance": chance / 4,
+        "compared_units": np.broadcast_to([number for _, number in truth.layers], shape).astype(np.int32),
+    }
+    labels = [np.array([pair[side][0] for pair in pairs], dtype=schema.TEXT) for side in (0, 1)]
+    return xr.Dataset(
+        {name: (dims, values) for name, values in found.items()},
+        {
+            "first_condition": ("pair", labels[0]),
+            "first_run": ("pair", [pair[0][1] for pair in pairs]),
+            "second_condition": ("pair", labels[1]),
+            "second_run": ("pair", [pair[1][1] for pair in pairs]),
+            "epoch": list(truth.epochs),
+            "layer": np.array(layers, dtype=schema.TEXT),
+        },
+        {"error": 0.05},
+    )
+
+
+def _accuracy(truth, distances):
+    """As the truth has it of each network's mean diversity, against that of the others at that epoch."""
+    diverse = np.array(
+        [
+            [np.log(one["between_units"].values[0, 0, ..., 0, 0, 0]).mean((0, 2)) for one in runs]
+            for runs in distances
+        ]
+    )
+    lead = diverse - diverse.mean((0, 1))
+    last = max(truth.epochs) or 1
+    rng = np.random.default_rng([truth.seed, 5])
+    values = np.array(
+        [
+            [[truth.accuracy(e / last, of[k]) for k, e in enumerate(truth.epochs)] for of in runs]
+            for runs in lead
+        ]
+    ) + 0.05 * rng.normal(size=lead.shape)
+    axes = {"condition": list(truth.conditions), "run": list(truth.runs), "epoch": list(truth.epochs)}
+    return xr.DataArray(values, axes, list(axes), name="logistic")

@@ -10,7 +10,8 @@ UNITS = sum(LAYERS.values())
 
 
 def template(conditions=("clrjit",), runs=(1,), repeats=(0, 1), epochs=(0, 2, 8), **other):
-    extent = {"layers": LAYERS, "size": SIZE, "components": COMPONENTS, "trace": TRACE} | other
+    extent = {"layers": LAYERS, "size": SIZE, "components": COMPONENTS, "trace": TRACE, "transparency": True}
+    extent |= other
     return cube.Template(conditions, runs, repeats, epochs, **extent)
 
 
@@ -25,6 +26,7 @@ def shard(address, units=UNITS, size=SIZE):
         image.mean((1, 2, 3), dtype=np.float64).astype(np.float32),
         rng.standard_normal((units, TRACE)).astype(np.float32),
         np.full(units, schema.Status.CONVERGED, dtype=np.uint8),
+        rng.integers(0, 256, (units, size, size), dtype=np.uint8),
     )
 
 

@@ -38,3 +38,26 @@ def bilinear(image, x, y):
             if weight > 0:
                 value += weight * image[:, row, column]
     return value
+
+
+def crop(image, share, x, y):
+    """The part of one image (C, H, W) around (x, y) px from its centre, `share` of its sides, made as large.
+
+    Pixel p of the result shows the point of the crop that lies as far along it as p along the image.
+    """
+    _, height, width = image.shape
+    left, top = (width - share * width) / 2 + x, (height - share * height) / 2 + y
+    result = np.zeros_like(image)
+    for row in range(height):
+        for column in range(width):
+            at_x = left + (column + 0.5) / width * share * width - 0.5
+            at_y = top + (row + 0.5) / height * share * height - 0.5
+            result[:, row, column] = bilinear(image, mirrored(at_x, width), mirrored(at_y, height))
+    return result
+
+
+def bits(number):
+    """`lowbias32`, in whole numbers of any size."""
+    number = (number ^ number >> 16) * 0x7FEB352D % 2**32
+    number = (number ^ number >> 15) * 0x846CA68B % 2**32
+    return number ^ number >> 16

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from protoviz import files, layout
+from protoviz.analysis.findings import CLAIMS
 from protoviz.errors import StudyError
 from protoviz.pipeline import executor
 from protoviz.store import zarr_io
@@ -44,12 +45,19 @@ def test_stages_meet_in_their_files(study):
     last = np.mean([values.sel(epoch=8).values[..., :4] for values in saturation])
     assert numbers["layer1"]["saturation"] == pytest.approx(last, rel=1e-3)
     found = files.read_json(layout.FINDINGS)
-    assert [one["id"] for one in found["findings"]] == [f"F{k}" for k in range(1, 13)]
+    assert [one["id"] for one in found["findings"]] == list(CLAIMS)
     assert found["findings"][10]["verdict"] != "not computed"
     assert found["study"]["chance"] == 25
     assert found["study"]["prototypes"] == 4 * 2 * 3 * toy.UNITS
     assert [row["run"] for row in found["study"]["probe"]] == [1, 2, 1, 2]
+    matched = zarr_io.open_dataset(layout.MATCHING)
+    assert matched.sizes["pair"] == 4
+    mean = matched.share_matched.sel(epoch=8).values[0, 0]  # of the one pair of runs of clrjit
+    assert numbers["layer1"]["share_matched"] == pytest.approx(float(mean), rel=1e-3)
+    assert {row["layer"] for row in found["prediction"]["rows"]} == {"layer1", "layer2"}
+    assert (matched.prototype_partner >= 0).all()  # of pixels, made of the prototypes again
     curves = {path.stem for path in layout.CURVES.iterdir()}
+    assert {"share_matched_layer1", "agreement_layer2"} <= curves
     assert {
         "diversity_layer1",
         "learning_layer2",

@@ -13,8 +13,10 @@ from tests.reference import analysed
 
 ROOT = Path(__file__).parents[2]
 CURVES = [
+    *("faithfulness", "faithfulness_along", "findings_conditions"),
     *("dimension", "findings", "g2_diversity", "g4_probe", "g5_diversity_cosine", "g6_learning"),
     *("g6_rate_of_change", "g7_between_repeats", "high_frequency", "saturation", "settled_units", "warmth"),
+    *("matched_units", "matched_units_beyond", "prediction"),
 ]
 PICTURES = ["g1_prototypes", "g1_prototypes_unmasked", "g3_development", "g8_development"]
 

@@ -1,5 +1,7 @@
 """The stage `responses`: two checkpoints, toy prototypes, held-out images."""
 
+import gc
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,13 @@ import torch
 
 from protoviz import layout
 from protoviz.config import params
+from protoviz.config.analysis import Faithfulness, NaturalImages
 from protoviz.errors import StudyError
 from protoviz.models import checkpoints, resnet
 from protoviz.models.readout.network import Network
-from protoviz.store import cube, schema, zarr_io
+from protoviz.store import cube, schema, validation, zarr_io
+from protoviz.store.schema_responses import NATURAL
+from protoviz.synthesis.responses.dataset import Shown, natural_responses
 from protoviz.synthesis.responses.forward import OwnResponses, all_responses
 from stages.responses import main
 
@@ -28,7 +33,7 @@ def study(tmp_path, monkeypatch):
         update={
             "images": read.images.model_copy(update={"size": SIZE}),
             "train": read.train.model_copy(update={"keep": list(EPOCHS)}),
-            "natural": read.natural.model_copy(update={"images": 12, "top": 3}),
+            "natural": NaturalImages(images=12, top=3, faithfulness=Faithfulness(top=3, elements=200)),
         }
     )
 
@@ -73,6 +78,11 @@ def answered(study, epoch, images):
     return np.concatenate(found)
 
 
+def asked(study, **changes):
+    """The study with other parameters of what is asked of natural images."""
+    return study.model_copy(update={"natural": study.natural.model_copy(update=changes)})
+
+
 def run(study):
     main(study, "clrjit", 1)
     return zarr_io.open_dataset(layout.natural("clrjit", 1))
@@ -90,6 +100,8 @@ def test_natural_images_of_every_unit(study):
         "unit": 60,
         "rank": 3,
         "layer": 4,
+        "inner_layer": 24,
+        "shown": 12,
     }
     top = natural.top_image.values[0, 0]
     shown = np.unique(top)
@@ -119,6 +131,33 @@ def test_natural_images_of_every_unit(study):
     assert (natural.participation_ratio >= 1).all()
 
 
+def test_responses_to_some_images_are_kept(study):
+    images = write_inputs(study)
+    few = study.model_copy(update={"natural": study.natural.model_copy(update={"keep_responses": 5})})
+    natural = run(few)
+    rows = natural.attrs["shown_images"]
+    assert len(rows) == natural.sizes["shown"] == 5
+    for number, epoch in enumerate(EPOCHS):
+        seen = all_responses(
+            Network(network(epoch), SIZE),
+            list(UNITS),
+            study.synthesis.objective,
+            images[rows],
+            batch=8,
+            device=CPU,
+        )
+        first = 0
+        for values in seen.values():
+            kept = natural.response.values[0, 0, number, :, first : first + values.shape[1]].astype(float)
+            exact = values.astype(float) - values.astype(float).mean(0)
+            np.testing.assert_allclose(kept, exact / np.sqrt((exact**2).mean()), atol=3e-3)
+            first += values.shape[1]
+    chunks = sorted(f.name for f in (layout.natural("clrjit", 1) / "response" / "c" / "0" / "0").iterdir())
+    assert chunks == ["0", "1"]  # one for each epoch
+    none = study.model_copy(update={"natural": study.natural.model_copy(update={"keep_responses": None})})
+    assert "response" not in run(none)
+
+
 def test_a_second_time_the_same_bytes(study):
     write_inputs(study)
     assert run(study).identical(run(study))
@@ -136,8 +175,7 @@ def test_a_layer_without_live_units_is_said(study):
 
 def test_fewer_images_than_asked_for(study):
     write_inputs(study)
-    many = study.model_copy(update={"natural": study.natural.model_copy(update={"images": None, "top": 50})})
-    natural = run(many)
+    natural = run(asked(study, images=None, top=50))
     assert natural.attrs["images"] == 20
     assert natural.sizes["rank"] == 20
 
@@ -164,3 +202,84 @@ def test_one_epoch_and_one_repeat(study):
     natural = run(study)
     assert natural.sizes["repeat"] == 1
     assert natural.percentile.notnull().any()
+
+
+def test_prototypes_are_compared_along_the_layers(study):
+    write_inputs(study)
+    natural = run(study)
+    inner = natural.inner_layer.values.tolist()
+    assert (inner[0], inner[-1]) == ("conv1", "layer4")
+    on_way = np.isfinite(natural.similarity_own.values[0, 0]).all(0)  # (unit, inner layer)
+    layers = natural.unit_layer.values
+    for layer in UNITS:
+        way = [name for name, there in zip(inner, on_way[layers == layer].all(0), strict=True) if there]
+        assert way[0] == "conv1"
+        assert way[-1] == layer
+        assert (on_way[layers == layer].any(0) == on_way[layers == layer].all(0)).all()
+    alive = cube.open_cube(layout.prototypes("clrjit", 1)).status.values[0, 0] == 1
+    similarity = natural.similarity.values[0, 0]
+    assert (np.isfinite(similarity).any(-1) == alive).all()
+    scales = (natural.similarity_own - natural.similarity_unrelated).values[0, 0]
+    along, above = (
+        natural.faithfulness_along.values[0, 0],
+        (natural.similarity - natural.similarity_unrelated),
+    )
+    for number, layer in enumerate(UNITS):
+        mean = scales[:, layers == layer].mean(1)  # (epoch, inner layer)
+        known = np.isfinite(along[:, :, layers == layer]).any((0, 2))
+        assert (natural.compared_layers.values[0, 0, :, number] == known.sum(-1)).all()
+        part = above.transpose("condition", "run", "repeat", "epoch", "unit", "inner_layer").values[0, 0]
+        for epoch in range(len(EPOCHS)):
+            at = np.flatnonzero(known[epoch])
+            own = part[:, epoch][:, layers == layer][..., at]
+            wanted = own / mean[epoch, at]
+            np.testing.assert_allclose(
+                along[:, epoch][:, layers == layer][..., at], wanted, rtol=1e-3, atol=1e-4
+            )
+            if len(at):
+                found = natural.faithfulness.values[0, 0, :, epoch][:, layers == layer]
+                np.testing.assert_allclose(found, own.sum(-1) / mean[epoch, at].sum(), rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_not_asked_is_not_there(study):
+    write_inputs(study)
+    natural = run(asked(study, faithfulness=None))
+    assert "faithfulness" not in natural
+    assert "inner_layer" not in natural.coords
+    assert not validation.problems(layout.natural("clrjit", 1), NATURAL)
+
+
+def test_one_photograph_for_each_unit_is_said_to_be_too_few(study):
+    write_inputs(study)
+    natural = run(asked(study, faithfulness=Faithfulness(top=1, elements=50)))
+    assert natural.faithfulness.isnull().all()
+    assert natural.similarity.notnull().any()
+    assert (natural.compared_layers == 0).all()
+    assert "one natural image for each unit" in natural.attrs["faithfulness_absent"]
+
+
+def test_memory_does_not_grow_with_epochs(study):
+    """Beyond what is stored: sums of ranks are those of one epoch and one layer of units."""
+    write_inputs(study, repeats=(0,))
+    made = cube.open_cube(layout.prototypes("clrjit", 1))
+    shown = Shown(np.load(layout.IMAGES / "test.npy"), np.arange(20), 3, Faithfulness(top=3, elements=2000))
+    asked_network = Network(network(0), SIZE)
+
+    def networks(epochs):
+        for _ in range(epochs):
+            gc.collect()  # graphs refer to themselves
+            yield asked_network
+
+    def peak(epochs):
+        many = made.isel(epoch=[0] * epochs).assign_coords(epoch=np.arange(epochs))
+        tracemalloc.start()
+        found = natural_responses(
+            networks(epochs), many, shown, study.synthesis.objective, batch=8, device=CPU
+        )
+        most = tracemalloc.get_traced_memory()[1] - found.nbytes
+        tracemalloc.stop()
+        return most
+
+    peak(1)  # what is made once
+    one = peak(1)  # most of it sums of ranks; torch keeps the source of every graph, some 100 kB an epoch
+    assert peak(5) < one + 600_000 < 1.5 * one

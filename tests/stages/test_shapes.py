@@ -19,12 +19,15 @@ ALWAYS = {
     *("g1_prototypes", "g1_prototypes_unmasked", "g2_diversity", "g3_development", "g5_diversity_cosine"),
     *("findings", "g6_learning", "g6_rate_of_change", "g7_between_repeats", "settled_units", *APPEARANCE),
 }
+FAITHFUL = {"faithfulness", "faithfulness_along"}
+OF_IMAGES = {"dimension", "matched_units", "matched_units_beyond"}
+OF_BOTH = {"g4_probe", "prediction", *OF_IMAGES}
 SHAPES = {
-    "least": (set(), {"g4_probe", "dimension", "g8_development"}),
-    "two": ({"g8_development"}, {"g4_probe", "dimension"}),
-    "images": ({"g4_probe", "dimension", "g8_development"}, set()),
-    "many layers": (set(), {"g4_probe", "dimension", "g8_development"}),
-    "a dead layer": ({"g8_development"}, {"g4_probe", "dimension"}),
+    "least": (set(), {*OF_BOTH, *FAITHFUL, "g8_development"}),
+    "two": ({"g8_development"}, {*OF_BOTH, *FAITHFUL}),
+    "images": ({*OF_BOTH, "g8_development"}, FAITHFUL),
+    "many layers": (set(), {*OF_BOTH, *FAITHFUL, "g8_development"}),
+    "a dead layer": ({"g8_development"}, {*OF_BOTH, *FAITHFUL}),
 }
 
 

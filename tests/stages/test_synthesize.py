@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from protoviz import files, layout
 from protoviz.config import params, synthesis
 from protoviz.errors import StudyError
 from protoviz.models import checkpoints, resnet
+from protoviz.models.priors import spectrum
 from protoviz.store import attributes, cube
 from stages import generator, reference, synthesize
 
@@ -73,3 +75,28 @@ def test_weights_that_are_not_there_are_refused(study):
     with pytest.raises(StudyError, match=r"fc6\.pt: expected a weight file, found nothing"):
         generator.main(study.model_copy(update={"prior": named}))
     assert not layout.PRIOR.exists()
+
+
+def test_the_spectrum_of_the_studys_own_images(study):
+    """Planted: pictures of one wave, three down and none across, of many phases."""
+    rows = np.arange(32)[:, None, None]
+    phases = np.random.default_rng(0).uniform(0, 2 * np.pi, (24, 1, 1, 1))
+    waves = np.broadcast_to(128 + 60 * np.sin(2 * np.pi * 3 * rows / 32 + phases), (24, 32, 32, 3))
+    noise = np.random.default_rng(1).integers(-8, 9, (24, 32, 32, 3))
+    layout.IMAGES.mkdir(parents=True)
+    recipe = synthesis.changed("maco", {"repeats": 1, "ascent": {"steps": 2}, "precision": "float32"})
+    named = params.Prior(name="maco", weights=params.OWN, sha256=None)
+    study = study.model_copy(update={"prior": named, "synthesis": recipe})
+    np.save(layout.IMAGES / "unlabeled.npy", (waves + noise).astype(np.uint8))
+    generator.main(study)
+    said = files.read_json(layout.PRIOR)
+    assert said == {"name": "maco", "sha256": files.sha256(layout.SPECTRUM)}
+    found = spectrum.load(layout.SPECTRUM).at(32, 1)[0]
+    assert found.argmax() == 3 * 17, "but for the mean, that wave is the strongest"
+    recipe = recipe.model_copy(update={"keep_transparency": True})
+    synthesize.main(study.model_copy(update={"synthesis": recipe}), "clrjit", 1)
+    with cube.open_cube(layout.prototypes("clrjit", 1)) as made:
+        assert attributes.read(made)["prior"] == said
+        assert made.transparency.shape[-3:] == (60, 32, 32)
+        assert made.transparency.max() == 255
+        assert attributes.read(made)["synthesis"]["transforms"]["crop"] == [0.8, 1.0]

@@ -100,6 +100,7 @@ def test_shard_of_zeros_is_a_file(tmp_path):
         "activation": np.full(toy.UNITS, np.nan, dtype=np.float32),
         "activation_trace": np.full((toy.UNITS, toy.TRACE), np.nan, dtype=np.float32),
         "latent": np.full((toy.UNITS, toy.COMPONENTS), np.nan, dtype=np.float16),
+        "transparency": np.zeros_like(toy.shard(address).transparency),
     }
     cube.write_shard(tmp_path / "a.zarr", address, cube.Shard(**nothing, status=dead))
     cube.validate(tmp_path / "a.zarr")
@@ -120,7 +121,7 @@ def test_template_alone_reads_as_missing(tmp_path):
 
 def test_size_before_compression():
     extent = toy.template()
-    bytes_of_a_unit = 6 * 6 * 3 + 2 * 5 + 4 + 4 * 3 + 1
+    bytes_of_a_unit = 6 * 6 * 3 + 2 * 5 + 4 + 4 * 3 + 1 + 6 * 6
     assert extent.nbytes == 2 * 3 * 12 * bytes_of_a_unit
 
 

@@ -67,6 +67,8 @@ STEPWISE = {
         "evolution": {"strategy": "sep_cma", "generations": 3, "samples": 6, "parents": None, "only": "all"}
     },
     "transforms": {"transforms": {"jitter": 2, "scale": (0.9, 1.1), "rotation": 10}},
+    "crops": {"transforms": {"crop": (0.6, 0.9), "noise": 0.05}},
+    "transparency": {"keep_transparency": True},
     "mean": {"objective": {"position": "mean", "activation": "pre"}},
     "levels": {"levels": 16},
 }

@@ -7,7 +7,15 @@ from typing import Any
 
 import xarray as xr
 
-from protoviz.analysis.findings import change, content, diversity, multimodality, statistics
+from protoviz.analysis.findings import (
+    change,
+    content,
+    diversity,
+    multimodality,
+    prediction,
+    seeds,
+    statistics,
+)
 from protoviz.analysis.findings.evidence import Evidence, estimated, of_claim
 from protoviz.analysis.findings.mode_means import what_starts_show
 from protoviz.analysis.findings.study import Space, Study
@@ -42,6 +50,8 @@ CLAIMS = {
     "F10": Claim(content.f10, (schema.MASKING,)),
     "F11": Claim(content.f11, ()),
     "F12": Claim(multimodality.f12, ()),
+    "F13": Claim(seeds.f13, ()),
+    "F14": Claim(prediction.f14),
 }
 
 

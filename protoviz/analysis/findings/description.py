@@ -5,7 +5,7 @@ higher, or that this cannot be told.
 """
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,16 @@ UNTRAINED = "untrained_"  # begins the names of read-outs of networks before tra
 ValuesOf = Callable[[str], Floats]  # condition -> (1 + D, R)
 
 
-def describe(study: Study, described: Mapping[str, Any], *, matched: bool) -> dict[str, Any]:
+def describe(
+    study: Study, described: Mapping[str, Any], *, matched: bool, only: Collection[str] | None = None
+) -> dict[str, Any]:
     """All measures of a study and the comparisons of its conditions, as JSON values.
 
     Args:
         study: its stores.
         described: what is said of it before the findings, see `collection.about`.
         matched: whether, in one run, all conditions share what chance decides; see `contrasts.compared`.
+        only: names of measures; by default all, and the read-outs.
 
     Returns:
         `measures`, each with its name, what it is, when it was taken, unit, and either `layers` or the reason
@@ -36,7 +39,10 @@ def describe(study: Study, described: Mapping[str, Any], *, matched: bool) -> di
         `missing`, words on what could not be computed.
     """
     writer = _Writer([str(name) for name in described["conditions"]], study.runs, matched)
-    found = _of_layers(study, writer) + _of_probes(described["probe"], writer)
+    measures = [one for one in MEASURES if only is None or one.name in only]
+    found = _of_layers(study, measures, writer)
+    if only is None:
+        found += _of_probes(described["probe"], writer)
     number = sum(len(layer["comparisons"]) for one in found for layer in one["layers"])
     return {
         "kind": GENERAL,
@@ -112,11 +118,11 @@ class _Writer:
         )
 
 
-def _of_layers(study: Study, writer: _Writer) -> list[dict[str, Any]]:
+def _of_layers(study: Study, measures: Sequence[Measure], writer: _Writer) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for layer in study.layers:
         part = study.of_layer(layer)
-        for measure in MEASURES:
+        for measure in measures:
             said = found.setdefault(measure.name, _heading(measure))
             taken = measure.take(part.measures(part.main_space))
             if isinstance(taken, Absent):
@@ -127,7 +133,7 @@ def _of_layers(study: Study, writer: _Writer) -> list[dict[str, Any]]:
                 writer.layer(_by_condition(taken), measure.name, layer, ratio=measure.ratio)
             )
         for space in _neighbours(part) if writer.pairs else ():
-            _add_verdicts(found, part, space, writer)
+            _add_verdicts(found, measures, part, space, writer)
     return list(found.values())
 
 
@@ -153,10 +159,16 @@ def _changed(space: Space, main: Space) -> list[str]:
     return [axis for axis in space if space[axis] != main[axis]]
 
 
-def _add_verdicts(found: Mapping[str, dict[str, Any]], study: Study, space: Space, writer: _Writer) -> None:
+def _add_verdicts(
+    found: Mapping[str, dict[str, Any]],
+    measures: Sequence[Measure],
+    study: Study,
+    space: Space,
+    writer: _Writer,
+) -> None:
     """To each comparison in the layer that came last: its verdict in another space."""
     (axis,) = _changed(space, study.main_space)
-    for measure in MEASURES:
+    for measure in measures:
         said = found[measure.name]
         if axis not in measure.axes or said["missing"]:
             continue

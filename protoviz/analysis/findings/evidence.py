@@ -39,12 +39,14 @@ class Effect:
         log: natural logarithm of the ratio, (draw, run) and, for what the effect is pooled of, condition
             and layer; NaN where it could not be computed.
         pool: whether the effect is the mean of these, or the least of them (a claim on all networks).
+        exact: p and the least that it can be, of a test of its own; None: that of exchanged signs.
     """
 
     quantity: str
     side: Literal["above", "below"]
     log: xr.DataArray
     pool: Literal["mean", "least"] = "mean"
+    exact: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,8 @@ def _summary(values: statistics.Floats, effect: Effect, address: Sequence[str]) 
     sound = values[np.isfinite(values).all(1)]  # draws of units in which nothing is left to compare
     interval = statistics.interval(sound, *address, effect.quantity)
     found["interval"] = [times(interval.low), times(interval.high)]
-    found["p"] = round(statistics.sign_flip_p(observed), 4)
-    found["p_floor"] = round(statistics.sign_flip_floor(runs), 4)
+    p, floor = effect.exact or (statistics.sign_flip_p(observed), statistics.sign_flip_floor(runs))
+    found["p"], found["p_floor"] = round(p, 4), round(floor, 4)
     found["verdict"] = of_interval(interval, effect.side)
     return found
 

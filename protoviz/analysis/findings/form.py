@@ -6,8 +6,8 @@ The rule. A study is of the paper's form if
   run all conditions start from the same weights and see the images in the same order;
 - `clrjit` and `keepclr` are among its conditions, and clrjit jitters colours more often than keepclr.
 
-Such a study is held against F1 to F12. Every other study is described (description.py), and one of the
-paper's form that has further conditions is described as well.
+Such a study is held against F1 to F14. Every other study is described (description.py), and one of the
+paper's form that has further conditions is described as well; one that has none by what no claim speaks of.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from typing import Any
 from protoviz.analysis.findings.collection import collect
 from protoviz.analysis.findings.comparisons import JITTER, KEEP, PAIR
 from protoviz.analysis.findings.description import describe
+from protoviz.analysis.findings.measures import UNCLAIMED
 from protoviz.analysis.findings.study import Study
 from protoviz.config.learning import Augment
 
@@ -42,8 +43,9 @@ def of_any(
         augmentations: of each condition; none of networks that were trained elsewhere.
 
     Returns:
-        What `collect` returns for a study of the paper's form, with that of `describe` as `beside` where it
-        has further conditions; for any other study what `describe` returns, whose `kind` is "general".
+        What `collect` returns for a study of the paper's form, with that of `describe` as `beside`: of all
+        measures where it has further conditions, else of those of which no claim speaks, if there are any;
+        for any other study what `describe` returns, whose `kind` is "general".
     """
     matched = bool(augmentations)
     if not of_the_paper(augmentations):
@@ -51,4 +53,6 @@ def of_any(
     found = collect(study, described)
     if len(augmentations) > len(PAIR):
         found["beside"] = describe(study, described, matched=matched)
+    elif study.is_compared:
+        found["beside"] = describe(study, described, matched=matched, only=UNCLAIMED)
     return found

@@ -9,8 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from protoviz.analysis.findings.study import APART, CHANGE, DIVERSITY, DRAW, LEARNING, SETTLED, over_repeats
-from protoviz.store import schema, schema_appearance, schema_modes, schema_responses
+from protoviz.analysis.findings.pairs import LEAST_RUNS
+from protoviz.analysis.findings.study import (
+    APART,
+    CHANGE,
+    DIVERSITY,
+    DRAW,
+    FAITHFULNESS,
+    LEARNING,
+    SETTLED,
+    over_repeats,
+)
+from protoviz.store import schema, schema_appearance, schema_matching, schema_modes, schema_responses
 
 EVERYWHERE = (schema.EMBEDDER, schema.DISTANCE, schema.MASKING)
 NO_UNITS = "too few live units"
@@ -152,6 +162,23 @@ def _modes(name: str) -> Callable[[xr.Dataset], Taken | Absent]:
     return take
 
 
+def _faithfulness(measures: xr.Dataset) -> Taken | Absent:
+    if FAITHFULNESS not in measures:
+        return Absent("prototypes were not compared with natural images along the layers")
+    return Taken(over_repeats(measures[FAITHFULNESS].isel(epoch=-1), measures), _last(measures))
+
+
+def _matching(name: str) -> Callable[[xr.Dataset], Taken | Absent]:
+    def take(measures: xr.Dataset) -> Taken | Absent:
+        if name in measures:
+            return Taken(measures[name], "the last epoch at which units were matched")
+        if measures.sizes[schema.RUN] < LEAST_RUNS:
+            return Absent("what is said of pairs of runs needs three runs")
+        return Absent("units were not matched over runs by what this needs")
+
+    return take
+
+
 MEASURES = (
     Measure("diversity", "mean distance between two units", _diversity),
     Measure("diversity_growth", "diversity of the last epoch over that of the first", _growth),
@@ -192,4 +219,23 @@ MEASURES = (
         _modes(schema_modes.MEETING),
         axes=(),
     ),
+    Measure(
+        FAITHFULNESS,
+        "1 where layers see prototypes as the natural images that drive a unit, 0 where as any others",
+        _faithfulness,
+        ratio=False,
+        axes=(),
+    ),
+    *(
+        Measure(name, text, _matching(name), ratio=False, axes=())
+        for name, text in (
+            (schema_matching.SHARE_MATCHED, "share of units with a partner in another run, beyond chance"),
+            (schema_matching.SHARE_BEYOND_SPACE, "the same, beyond units turned at random in their space"),
+            (schema_matching.MATCHED, "mean correlation of units and their partners in another run"),
+            (schema_matching.AGREEMENT, "share of units with the same partner by prototypes and responses"),
+        )
+    ),
 )
+
+# Of which no claim of the paper speaks: a study that is held against its claims is described by these beside.
+UNCLAIMED = (FAITHFULNESS,)

@@ -204,6 +204,9 @@ def error_rate_of_difference(runs: int, studies: int = 4000) -> float:
 def sign_flip_p(effects: Floats) -> float:
     """Two-sided p of the mean effect, exact: the share of all exchanges of signs that give as much.
 
+    >>> sign_flip_p(np.array([1.0, 2.0, 3.0]))
+    0.25
+
     Args:
         effects: (R,), one for each run, 0 where there is none.
     """
@@ -241,11 +244,19 @@ def _share_as_extreme(found: Floats, observed: float) -> float:
 
 
 def sign_flip_floor(runs: int) -> float:
-    """The smallest two-sided p that so many matched runs allow."""
+    """The smallest two-sided p that so many matched runs allow.
+
+    >>> sign_flip_floor(3)
+    0.25
+    """
     return min(1.0, 2.0 ** (1 - min(runs, EXACT_RUNS)))
 
 
 def permutation_floor(first: int, second: int) -> float:
-    """The smallest two-sided p that so many unmatched runs of two conditions allow."""
+    """The smallest two-sided p that so many unmatched runs of two conditions allow.
+
+    >>> permutation_floor(3, 3)
+    0.1
+    """
     mirrored = 2 if first == second else 1  # with equal numbers every split has its mirror image
     return min(1.0, max(mirrored / math.comb(first + second, first), 2.0**-EXACT_RUNS))

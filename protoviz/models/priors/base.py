@@ -110,19 +110,22 @@ class Origin:
             )
         return weights
 
-    def extent(self) -> Size:
-        """The image size, for a prior without weights.
+    def extent(self, *, weightless: bool = True) -> Size:
+        """The image size, for a prior of images of any size.
+
+        Args:
+            weightless: whether the prior has no weights either.
 
         Raises:
-            StudyError: none is given, or weights are.
+            StudyError: none is given, or weights are, for a prior without any.
         """
         where = f"image prior {self.prior!r}"
-        if self.weights is not None or self.sha256 is not None:
+        if weightless and (self.weights is not None or self.sha256 is not None):
             raise StudyError(
                 where,
                 expected="no weights, it has no parameters",
                 found=str(self.weights or self.sha256),
-                remedy="leave the weights out, or choose 'natural', 'generator' or 'deepsim'",
+                remedy="leave the weights out, or choose 'natural', 'maco', 'generator' or 'deepsim'",
             )
         if self.size is None or min(sides(self.size)) < SMALLEST:
             raise StudyError(
@@ -146,9 +149,10 @@ def load(
     """An image prior of the registry.
 
     Args:
-        name: "natural", "generator" and "deepsim" have weights, "fourier" and "pixels" have none.
-        weights: path or address (https, http, file) of the weights of a prior that has some; those of
-            "natural" come with it, unless others are named.
+        name: "natural", "generator" and "deepsim" have weights, "fourier" and "pixels" have none, "maco" has
+            a spectrum.
+        weights: path or address (https, http, file) of the weights or the spectrum of a prior that has some;
+            those of "natural" and "maco" come with it, unless others are named.
         sha256: hex digest that the weights must have.
         size: image size of a prior without weights, px, a number or (H, W); the others have their
             own.
@@ -194,6 +198,19 @@ def _fourier(origin: Origin) -> ImagePrior:
     return fourier.Fourier(origin.extent(), origin.channels).to(origin.device).eval()
 
 
+def _maco(origin: Origin) -> ImagePrior:
+    from protoviz.models import download
+    from protoviz.models.priors import maco, spectrum
+
+    size = origin.extent(weightless=False)
+    weights = origin.weights
+    source = None if weights is None else download.local(weights, sha256=origin.sha256)
+    found = spectrum.load(source, sha256=origin.sha256)
+    prior = maco.Maco(found.at(size, origin.channels), size)
+    prior.sha256 = found.sha256
+    return prior.to(origin.device).eval()
+
+
 def _pixels(origin: Origin) -> ImagePrior:
     from protoviz.models.priors import pixels
 
@@ -204,6 +221,7 @@ PRIORS: dict[str, Callable[[Origin], ImagePrior]] = {
     "deepsim": _deepsim,
     "fourier": _fourier,
     "generator": _generator,
+    "maco": _maco,
     "natural": _natural,
     "pixels": _pixels,
 }

@@ -16,7 +16,7 @@ from protoviz.config.image_size import Size, sides
 # axes (columns), as published with Lucid.
 COLOUR = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 
-_CONTRAST = 4  # the sigmoid of 4 (x - 1/2) is x to first order
+CONTRAST = 4  # the sigmoid of 4 (x - 1/2) is x to first order
 # Of one channel alone: that of grey levels, the mean of R, G and B, under the covariance above.
 _DEVIATION = sqrt(sum((sum(axis) / 3) ** 2 for axis in zip(*COLOUR, strict=True)))
 
@@ -43,9 +43,8 @@ class Fourier(nn.Module):
         self.image_size, self.channels = image_size, channels
         self.height, self.width = sides(image_size)
         self.latent_size = channels * self.height * self.width
-        colour = torch.tensor(COLOUR) if channels == len(COLOUR) else _DEVIATION * torch.eye(channels)
         self.register_buffer("amplitude", amplitudes(image_size))
-        self.register_buffer("colour", _CONTRAST * colour)
+        self.register_buffer("colour", colours(channels, _DEVIATION))
 
     def forward(self, latents: Tensor) -> Tensor:
         """Logits of the image, (B, C, H, W)."""
@@ -56,6 +55,17 @@ class Fourier(nn.Module):
     def render(self, latents: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1]."""
         return torch.sigmoid(self(latents))
+
+
+def colours(channels: int, deviation: float = 1.0) -> Tensor:
+    """What gives the logits (C) of a pixel from its decorrelated channels (C), a matrix.
+
+    Args:
+        channels: C; those of images that are no RGB are independent.
+        deviation: of each of these.
+    """
+    colour = torch.tensor(COLOUR) if channels == len(COLOUR) else deviation * torch.eye(channels)
+    return CONTRAST * colour
 
 
 def amplitudes(size: Size) -> Tensor:

@@ -199,3 +199,26 @@ def receptive_field(graph: Graph, node: fx.Node, row: int, column: int) -> Windo
                 if extent_of(source) == extent_of(current):
                     seen[source] = window.hull(seen[source]) if source in seen else window
     return None
+
+
+def nearest_to_middle(graph: Graph, node: fx.Node, sides: tuple[int, int]) -> tuple[int, int] | None:
+    """The position of a map whose receptive field lies nearest to the middle of the image.
+
+    Args:
+        graph: of the network.
+        node: the map.
+        sides: height and width of the image.
+
+    Returns:
+        Row and column; None where its units see no windows of the image.
+    """
+    found = []
+    extent = extent_of(node)
+    assert extent is not None
+    for axis, length in enumerate(extent.size):
+        boxes = [receptive_field(graph, node, *((at, 0) if axis == 0 else (0, at))) for at in range(length)]
+        away = [abs(sum(box[axis]) - sides[axis]) / 2 for box in boxes if box]
+        if not away:
+            return None
+        found.append(away.index(min(away)))
+    return found[0], found[1]

@@ -5,12 +5,13 @@ from copy import deepcopy
 from dataclasses import replace
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from protoviz.config.image_size import Size, checked, sides
 from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
 from protoviz.models.readout import calls, checks, crop, hooks, layers, operations, readout, repeatable, trace
+from protoviz.models.readout.along import HookedAlong, traced_along
 from protoviz.models.readout.layers import Layer
 from protoviz.models.readout.readout import Readout
 from protoviz.models.readout.windows import Window, whole
@@ -34,6 +35,7 @@ class Network:
         channels: C.
         layers: name -> layer, of every module whose output has channels, in the order of the modules; of each
             call of a module that is called several times.
+        order: these names as they end in a forward pass: sources come before.
 
     Raises:
         StudyError: a weight is not finite and has to be, or has no shape yet; the network cannot be copied,
@@ -73,7 +75,9 @@ class Network:
             self._following = {} if self._traced else hooks.following(self._module, example)
         found = layers.layers_of(self._module, self._calls, sides(self.size))
         self.layers: dict[str, Layer] = {name: layer for name, layer in found.items() if name in known}
-        self._nodes = _nodes(self._traced, self.layers) if self._traced else {}
+        self.order = [name for name in self._calls.shapes if name in self.layers]
+        turned = {name: layer.channels_last for name, layer in self.layers.items()}
+        self._nodes = self._traced.nodes(turned) if self._traced else {}
 
     @property
     def channels(self) -> int:
@@ -125,6 +129,23 @@ class Network:
             return hooks.Columns(hooked, positions), whole(*sides(self.size))
         nodes = {layer: (self._nodes[layer, objective.activation], positions[layer]) for layer in layers}
         return readout.columns(self._graph(dtype, device), nodes)
+
+    def along(
+        self, layer: str, inner: Sequence[str], objective: Objective, dtype: torch.dtype, device: torch.device
+    ) -> tuple[Callable[[Tensor], Mapping[str, Tensor]], Window]:
+        """What gives each image the values (B, ...) of layers on the way to units, and the window it takes.
+
+        Of those of `inner` that the layer's units depend on, what these see of them, on the side of the
+        non-linearity that the objective names, after a normalisation; of the layer itself the responses (B,
+        C). Of a network that cannot be traced, all of what ends before. Raises StudyError as `readout`.
+        """
+        position = self.position(layer, objective)
+        if not self._traced:
+            before = [name for name in inner if self.order.index(name) < self.order.index(layer)]
+            hooked = self._hooked([*before, layer], objective, dtype, device)
+            return HookedAlong(hooked, layer, position), whole(*sides(self.size))
+        nodes = {name: self._nodes[name, objective.activation] for name in (*inner, layer)}
+        return traced_along(self._graph(dtype, device), layer, position, nodes)
 
     def uncut(
         self, layer: str, objective: Objective, dtype: torch.dtype, device: torch.device, *, read: bool = True
@@ -194,12 +215,11 @@ class Network:
             StudyError: there is no such layer, the directions do not fit it, or its graph is not known.
         """
         found = self.layer(layer)
-        wanted = f"(directions, {found.channels}) finite numbers, of a network whose graph is known"
         fits = directions.ndim == 2 and directions.shape[1] == found.channels and len(directions)
         if not (self._traced and fits and directions.isfinite().all()):
             raise StudyError(
                 f"directions of layer {layer!r}",
-                expected=wanted,
+                expected=f"(directions, {found.channels}) finite numbers, of a network whose graph is known",
                 found=str(tuple(directions.shape)) if self._traced else "a network that cannot be traced",
                 remedy="give a row for each direction",
             )
@@ -215,12 +235,11 @@ class Network:
             source = self._nodes[layer, activation]
             with self._traced.graph.inserting_after(source):
                 node = self._traced.graph.create_node("call_module", path, (source,))
-            shape = source.meta[trace.SHAPE]
-            node.meta[trace.SHAPE] = (
-                (len(directions), *shape[1:]) if first else (*shape[:-1], len(directions))
-            )
+            shape, count = source.meta[trace.SHAPE], len(directions)
+            node.meta[trace.SHAPE] = (count, *shape[1:]) if first else (*shape[:-1], count)
             self._nodes[name, activation] = node
         self.layers[name] = replace(found, name=name, type="directions", channels=len(directions))
+        self.order.insert(self.order.index(layer) + 1, name)
         self._prepared.clear()
         self._moved.clear()
         return name
@@ -266,34 +285,15 @@ class Network:
 
     def _image_centre(self, layer: Layer) -> tuple[int, ...]:
         """The position whose receptive field lies nearest to the middle of the image."""
-        boxes = {}
+        found = None
         if self._traced and layer.kind == "map" and not layer.channels_last:
-            node = self._nodes[layer.name, "pre"]
             graph = operations.Graph(self._traced, {})
-            for axis, extent in enumerate(layer.shape):
-                for at in range(extent):
-                    position = (at, 0) if axis == 0 else (0, at)
-                    box = crop.receptive_field(graph, node, *position)
-                    if box:
-                        boxes[axis, at] = abs(sum(box[axis]) - sides(self.size)[axis]) / 2
-        if not boxes:
+            found = crop.nearest_to_middle(graph, self._nodes[layer.name, "pre"], sides(self.size))
+        if found is None:
             raise StudyError(
                 f"layer {layer.name!r}: position image_centre",
                 expected="a map whose units see a part of the image each",
                 found=f"{layer.kind} of a {layer.type}",
                 remedy="read it at 'centre' or 'mean'",
             )
-        return tuple(
-            min(range(extent), key=lambda at, axis=axis: boxes[axis, at])  # type: ignore[misc]
-            for axis, extent in enumerate(layer.shape)
-        )
-
-
-def _nodes(traced: trace.Traced, known: Mapping[str, Layer]) -> dict[tuple[str, str], fx.Node]:
-    """The value that is read of each layer, "pre" and "post" its non-linearity."""
-    nodes = {(name, "pre"): traced.before(name) for name in known}
-    nodes |= {(name, "post"): traced.after(name) for name in known}
-    return {
-        (name, activation): traced.channels_first(node) if known[name].channels_last else node
-        for (name, activation), node in nodes.items()
-    }
+        return found

@@ -63,7 +63,7 @@ def columns(
         A module, normalised images (B, 3, h, w) -> layer -> (B, C), and the window of the image it takes.
     """
     crop = Crop(graph)
-    emits = {layer: _column(crop, node, position) for layer, (node, position) in nodes.items()}
+    emits = {layer: all_channels(crop, node, position) for layer, (node, position) in nodes.items()}
     crop.spread()
     # A graph's output may be a mapping of nodes.
     module = crop.emit(lambda emission: {layer: emit(emission) for layer, emit in emits.items()})
@@ -93,7 +93,7 @@ def _unit(crop: Crop, node: fx.Node, position: tuple[int, ...] | None) -> _Emit:
     if position is not None and graph.traced.is_activation(node) and alone:
         inner = _unit(crop, node.all_input_nodes[0], position)
         return lambda emission, channels: emission.new.node_copy(node, lambda _: inner(emission, channels))
-    column = _column(crop, node, position)
+    column = all_channels(crop, node, position)
     return lambda emission, channels: emission.new.call_function(_pick, (column(emission), channels))
 
 
@@ -174,7 +174,9 @@ def _row_response(features: Tensor, weight: Tensor, bias: Tensor | None, channel
     return response if bias is None else response + bias[channels].float()
 
 
-def _column(crop: Crop, node: fx.Node, position: tuple[int, ...] | None) -> Callable[[Emission], fx.Node]:
+def all_channels(
+    crop: Crop, node: fx.Node, position: tuple[int, ...] | None
+) -> Callable[[Emission], fx.Node]:
     """All channels of a value at one position, or their mean over all positions: (B, C) float32."""
     extent = extent_of(node)
     window = at(*position) if position and extent else extent

@@ -133,6 +133,15 @@ class Traced:
                 break
         return node
 
+    def nodes(self, layers: Mapping[str, bool]) -> dict[tuple[str, str], fx.Node]:
+        """The value that is read of each layer, "pre" and "post" its non-linearity, channels first.
+
+        `layers`: name -> whether its map is (B, H, W, C).
+        """
+        found = {(name, "pre"): self.before(name) for name in layers}
+        found |= {(name, "post"): self.after(name) for name in layers}
+        return {key: self.channels_first(node) if layers[key[0]] else node for key, node in found.items()}
+
     def until(self, node: fx.Node, module: nn.Module) -> fx.GraphModule:
         """The network up to a node: its own operations in their order, none that the node does not need.
 

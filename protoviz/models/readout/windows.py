@@ -37,7 +37,11 @@ class Window(NamedTuple):
 
 
 def whole(height: int, width: int) -> Window:
-    """All of a map."""
+    """All of a map.
+
+    >>> whole(4, 6)
+    Window(rows=Span(start=0, stop=4), columns=Span(start=0, stop=6))
+    """
     return Window(Span(0, height), Span(0, width))
 
 

@@ -6,6 +6,7 @@
     sheets/<network>/<repeat>/<epoch>/<layer>.webp                     all units of a layer, for the grid
     units/<network>/<layer>/<channel>.webp                             all epochs of a unit of a large layer
     veils/<network>/<layer>.webp, veils/<cube>/<layer>.webp            masks, as what is laid over images
+    transparency/<network>/<repeat>/<epoch>/<layer>.webp               the same of each unit, where kept
     modes/<network>/<layer>/<channel>.webp                             images of the modes of a unit
     photographs/<cube>/<place in the test set>.webp                    natural images that drive units most
     data/map/<cube>.js, map/<network>/<repeat>/<epoch>.webp            places, and thumbnails of all units
@@ -93,12 +94,14 @@ def manifest(
 def _cube(source: Source, strips: frozenset[str]) -> dict[str, Any]:
     computed = {
         "masks": all(network.fields is not None for network in source.networks),
+        "transparency": source.transparent,
         "fixed": source.fixed_mask(next(iter(source.layers))) is not None,
         "change": all(network.distances is not None for network in source.networks),
         "saturation": all(network.appearance is not None for network in source.networks),
         "settling": all(network.settling is not None for network in source.networks),
         "photographs": all(network.natural is not None for network in source.networks),
         "modes": any(network.modes is not None for network in source.networks),
+        "partners": source.matching is not None,
         "map": source.projection is not None,
     }
     return {

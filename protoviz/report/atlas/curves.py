@@ -13,6 +13,7 @@ MEASURES = {  # group of curves -> its name, what its values are; those that are
     "meeting": ("meeting", "chance that two starts end in one mode"),
     "reaching": ("reaching", "starts that drive a unit nearly as well as the best"),
     "spread": ("spread of modes", "distance between starts / between units"),
+    "faithfulness": ("faithfulness", "1: seen as images of the unit, 0: of others"),
     "probe": ("probe accuracy", "%"),
     "training": ("training loss", ""),
 }

@@ -94,6 +94,10 @@ def _layer(
             images = source.images(network, at, **{schema.REPEAT: i, schema.EPOCH: j})
             path = folder / "sheets" / name / str(repeat) / str(epoch) / f"{layer}.webp"
             tally.prototypes("sheets", path, images)
+            if source.transparent:
+                opacities = source.opacities(network, at, **{schema.REPEAT: i, schema.EPOCH: j})
+                path = folder / "transparency" / name / str(repeat) / str(epoch) / f"{layer}.webp"
+                _veil(path, opacities, tally, "transparency")
     _veil(folder / "veils" / name / f"{layer}.webp", source.masks(network, layer), tally)
     found = units.numbers(source, network, layer, near)
     tally.bytes["numbers"] += scripts.write(folder, f"units/{name}/{layer}", found)
@@ -112,10 +116,10 @@ def _strips(
             tally.prototypes("units", folder / "units" / name / layer / f"{channel}.webp", images)
 
 
-def _veil(path: Path, masks: NDArray[np.floating], tally: Tally) -> None:
+def _veil(path: Path, masks: NDArray[np.floating], tally: Tally, kind: str = "veils") -> None:
     """Masks are lossless: an error of theirs would change every image that they are laid over."""
-    tally.bytes["veils"] += sheets.write(path, sheets.veil(masks))
-    tally.images["veils"] += len(masks)
+    tally.bytes[kind] += sheets.write(path, sheets.veil(masks))
+    tally.images[kind] += len(masks)
 
 
 def _name(network: Network) -> str:

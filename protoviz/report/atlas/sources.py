@@ -51,6 +51,7 @@ class Source:
         cube: as `cube.open_cube` gives it.
         networks: one for each condition and run of the cube.
         projection: `position` (condition, run, repeat, epoch, unit, axis), the map.
+        matching: which unit of one network is which of another.
         photographs: places in the data set that `top_image` counts in -> images (N, S, S, 3).
     """
 
@@ -60,6 +61,7 @@ class Source:
     networks: tuple[Network, ...]
     projection: xr.DataArray | None = None
     photographs: Callable[[NDArray[np.int64]], Images] | None = None
+    matching: xr.Dataset | None = None
 
     @property
     def layers(self) -> dict[str, slice]:
@@ -75,6 +77,16 @@ class Source:
     def size(self) -> int:
         """Height and width of the images as they are shown, px: the longer side, as they are made square."""
         return int(max(self.cube.sizes[schema.X], self.cube.sizes[schema.Y]))
+
+    @property
+    def transparent(self) -> bool:
+        """Whether the cube says where its images were worked on."""
+        return schema.TRANSPARENCY in self.cube
+
+    def opacities(self, network: Network, units: slice, **at: int) -> Float32:
+        """(units, S, S) in [0, 1]: where prototypes as they are shown were worked on; see `stored`."""
+        chosen = self.cube[schema.TRANSPARENCY].isel({**self.place(network), **at, schema.UNIT: units})
+        return channels.squared(chosen.to_numpy().astype(np.float32) / np.float32(255), 1)
 
     def place(self, network: Network) -> dict[str, int]:
         """Where a network lies along condition and run."""

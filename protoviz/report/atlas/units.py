@@ -7,11 +7,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from protoviz.analysis import metrics
-from protoviz.report.atlas import modes, neighbours, scripts, sheets
+from protoviz.report.atlas import modes, neighbours, partners, scripts, sheets
 from protoviz.report.atlas.sources import Images, Network, Source, as_shown, labels
 from protoviz.store import schema
 from protoviz.store.schema_appearance import SATURATION, SETTLING_EPOCH
-from protoviz.store.schema_responses import TOP_IMAGE
+from protoviz.store.schema_responses import ALONG, FAITHFULNESS, INNER, TOP_IMAGE
 
 NEIGHBOURS = 6  # of each unit
 PHOTOGRAPHS = 9  # natural images of each unit, at most
@@ -51,8 +51,11 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
     Returns:
         `status`, a digit for each unit, and `activation` [repeat][epoch]; where they were computed `change`
         since the epoch before, `saturation`, `settling` and `photographs` [unit], places in the data set;
-        `modes` [unit];
-        `neighbours` [unit], each as place of the network, channel, distance; `windows` of the masks.
+        `faithfulness` [repeat][epoch] and `along`, the same at the last epoch in each of the `layers` on the
+        way, `values` [repeat][layer];
+        `modes` [unit], see `modes.numbers`;
+        `neighbours` [unit], each as place of the network, channel, distance; `partners` [unit], see
+        `partners.of_layer`; `windows` of the masks.
     """
     at = source.layers[layer]
     status = source.numbers(network, schema.STATUS, at)
@@ -71,6 +74,8 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
             for unit in range(own.start, own.stop)
         ],
     }
+    if source.matching is not None:
+        found["partners"] = partners.of_layer(source, network, layer)
     if network.distances is not None:
         found["change"] = scripts.numbers(_change(source, network.distances, at))
     if network.appearance is not None:
@@ -80,6 +85,9 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
     if network.natural is not None:
         places = photographs(network.natural, at).tolist()
         found["photographs"] = [[one for one in unit if one >= 0] for unit in places]
+        if FAITHFULNESS in network.natural:
+            found["faithfulness"] = scripts.numbers(_of(network.natural, FAITHFULNESS, at), 3)
+            found["along"] = _along(network.natural, at)
     if network.modes is not None:
         found["modes"] = modes.numbers(source, network, layer)
     return found
@@ -90,7 +98,7 @@ def unit_images(
 ) -> list[Images]:
     """What the sheet of each of some units of a layer holds, in this order.
 
-    Its prototypes, repeat after repeat, epoch after epoch; its neighbours.
+    Its prototypes, repeat after repeat, epoch after epoch; its neighbours; its partners in other networks.
 
     Args:
         source: the cube.
@@ -102,10 +110,14 @@ def unit_images(
     at = source.layers[layer]
     first = _own(source, network, at).start + units.start - at.start
     grown = source.images(network, units).transpose(2, 0, 1, 3, 4, 5)
+    place = {channel: k for k, channel in enumerate(source.channels(layer))}
+    each, matched = at.stop - at.start, partners.of_layer(source, network, layer)
     found = []
     for k, own in enumerate(grown):
         places = near.places[first + k]
-        found.append(np.concatenate([own.reshape(-1, *own.shape[2:]), near.images[places[places >= 0]]]))
+        others = [one * each + place[channel] for one, channel, *_ in matched[units.start - at.start + k]]
+        beside = [*places[places >= 0].tolist(), *others]
+        found.append(np.concatenate([own.reshape(-1, *own.shape[2:]), near.images[beside]]))
     return found
 
 
@@ -116,6 +128,15 @@ def photographs(natural: xr.Dataset, units: slice) -> NDArray[np.int64]:
     )
     places: NDArray[np.int64] = chosen.to_numpy()[:, :PHOTOGRAPHS].astype(np.int64)
     return places
+
+
+def _along(natural: xr.Dataset, at: slice) -> dict[str, Any]:
+    """Faithfulness at the last epoch in the layers on the way to a layer's units."""
+    values = natural[ALONG].isel({schema.CONDITION: 0, schema.RUN: 0, schema.EPOCH: -1, schema.UNIT: at})
+    table = values.transpose(schema.REPEAT, INNER, schema.UNIT).to_numpy()
+    there = np.isfinite(table).any((0, 2))
+    names = [name for name, one in zip(labels(natural, INNER), there, strict=True) if one]
+    return {"layers": names, "values": scripts.numbers(table[:, there], 3)}
 
 
 def _own(source: Source, network: Network, at: slice) -> slice:

@@ -11,6 +11,8 @@ from protoviz.report.figures.contrasts import contrasts
 from protoviz.report.figures.curves import Space, between_repeats, diversity, rate_of_change
 from protoviz.report.figures.development import development
 from protoviz.report.figures.explanations import appearance, dimension, learning, settled
+from protoviz.report.figures.faithfulness import along as faithfulness_along
+from protoviz.report.figures.faithfulness import faithfulness
 from protoviz.report.figures.forest import forest
 from protoviz.report.figures.gallery import Artefacts, Shown, gallery, left_out
 from protoviz.report.figures.grids import prototype_grids
@@ -32,6 +34,8 @@ __all__ = [
     "development",
     "dimension",
     "diversity",
+    "faithfulness",
+    "faithfulness_along",
     "forest",
     "gallery",
     "has_pictures",

@@ -13,14 +13,19 @@ from protoviz.report.figures.choices import middle_layer, spaced_units
 from protoviz.report.figures.contrasts import contrasts
 from protoviz.report.figures.curves import Space, Stores
 from protoviz.report.figures.development import development
+from protoviz.report.figures.faithfulness import along, faithfulness, is_measured
 from protoviz.report.figures.forest import forest
 from protoviz.report.figures.grids import prototype_grids
 from protoviz.report.figures.measured import measured
 from protoviz.report.figures.modes import modes
+from protoviz.report.figures.partners import SHARES, known, matched
+from protoviz.report.figures.prediction import prediction
 from protoviz.report.figures.readouts import probe
 from protoviz.report.figures.sample import Masks
 from protoviz.store import schema
 
+FAITHFUL = ("faithfulness", "faithfulness_along")
+MATCHED = dict(zip(SHARES, ("matched_units", "matched_units_beyond"), strict=True))
 UNMASKED_UNITS = 16  # of each layer: without masks the images are all detail, and the file is large
 
 
@@ -48,6 +53,7 @@ class Artefacts:
         accuracies: rows of the probe; none without one.
         classes: number of classes; None without a probe.
         findings: what metrics/findings.json holds.
+        matching: which unit of one network is which of another; None where that was not asked.
     """
 
     title: str
@@ -60,6 +66,7 @@ class Artefacts:
     accuracies: Sequence[Mapping[str, str]]
     classes: int | None
     findings: Mapping[str, Any]
+    matching: xr.Dataset | None = None
     modes: Stores = ()
 
 
@@ -73,7 +80,14 @@ def left_out(made: Artefacts, shown: Shown) -> dict[str, str]:
     if not made.appearance:
         found |= dict.fromkeys(explanations.APPEARANCE, "the appearance of prototypes was not measured")
     if not made.natural:
-        found["dimension"] = "the study has no natural images"
+        found |= dict.fromkeys(("dimension", *FAITHFUL), "the study has no natural images")
+    elif not is_measured(made.natural):
+        found |= dict.fromkeys(FAITHFUL, "prototypes were not compared with natural images along the layers")
+    for share, name in MATCHED.items():
+        if not known(made.matching, share):
+            found[name] = "no two runs of a condition were matched by responses to natural images"
+    if not made.findings.get("prediction", {}).get("rows"):
+        found["prediction"] = "; ".join(made.findings.get("prediction", {}).get("missing", ["not asked"]))
     if not _rows_of_units(made, shown)[2]:
         found["g8_development"] = "g3_development shows all units of the layer"
     return found
@@ -108,6 +122,7 @@ def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
     def rows(units: Sequence[int]) -> Figure:
         return development(made.cube, made.masks, layer, units, title, dpi)
 
+    conditions = [str(name) for name in made.cube[schema.CONDITION].values]
     named = dict(zip(epochs, made.cube[schema.CHECKPOINT].to_numpy().tolist(), strict=True))
     first = named.get(0, schema.checkpoint_name(0))
     at_a_glance = forest
@@ -131,10 +146,17 @@ def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
             for name in explanations.APPEARANCE
         },
         "dimension": lambda: explanations.dimension(made.natural, title),
+        "faithfulness": lambda: faithfulness(made.natural, title),
+        "faithfulness_along": lambda: along(made.natural, title),
+        **{
+            name: lambda share=share: matched(made.matching, share, conditions, title)  # type: ignore[misc]
+            for share, name in MATCHED.items()
+        },
+        "prediction": lambda: prediction(made.findings["prediction"], title),
     }
     if made.modes:  # which a study asks for (modes.runs)
         every["modes"] = lambda: modes(made.modes, title)
-    if "beside" in made.findings:  # of a study of the paper's form with further conditions
+    if "beside" in made.findings:  # of a study of the paper's form: what its claims do not say
         every["findings_conditions"] = lambda: contrasts(made.findings["beside"], title)
     absent = left_out(made, shown)
     return {name: draw for name, draw in every.items() if name not in absent}

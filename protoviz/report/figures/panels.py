@@ -119,6 +119,7 @@ def panels(
     caption: Sequence[str],
     lines: str,
     from_zero: bool = False,
+    chance: float | None = None,
 ) -> Figure:
     """One panel for each layer: a thin line for each curve, a thick one for the mean of a condition.
 
@@ -132,6 +133,7 @@ def panels(
         caption: parts of the small print.
         lines: what a line is for.
         from_zero: whether the vertical axes begin at zero.
+        chance: what would be there if nothing was, a dashed line.
     """
     every = list(dict.fromkeys(curve.layer for curve in curves))
     layers = evenly(every, LAYERS)
@@ -163,6 +165,8 @@ def panels(
         axes.margins(x=0.04, y=0.08)
         if from_zero:
             axes.set_ylim(0, None)
+        if chance is not None:
+            axes.axhline(chance * 10.0**-power, color=SOFT, lw=1, ls=(0, (4, 3)))
         axes.grid(axis="y", color=FAINT, lw=0.7)
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=3))
     if ends:

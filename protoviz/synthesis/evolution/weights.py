@@ -7,7 +7,11 @@ from torch import Tensor
 
 
 def log_rank_weights(count: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """w_i proportional to log(count + 1) - log(i), i = 1..count, summing to one (S3)."""
+    """w_i proportional to log(count + 1) - log(i), i = 1..count, summing to one (S3).
+
+    >>> [round(weight, 3) for weight in log_rank_weights(3).tolist()]
+    [0.586, 0.293, 0.122]
+    """
     weights = math.log(count + 1) - torch.arange(1, count + 1, dtype=torch.float64).log()
     return (weights / weights.sum()).to(dtype)
 
@@ -23,7 +27,11 @@ def raw_weights(samples: int, parents: int | None) -> Tensor:
 
 
 def effective(weights: Tensor) -> float:
-    """The variance effective selection mass (sum w)^2 / sum w^2 (Eq. 8); 0 of no weights."""
+    """The variance effective selection mass (sum w)^2 / sum w^2 (Eq. 8); 0 of no weights.
+
+    >>> effective(torch.full((4,), 0.25))
+    4.0
+    """
     mass = float(weights.square().sum())
     return float(weights.sum()) ** 2 / mass if mass else 0.0
 

@@ -6,6 +6,7 @@ activation is placed among the unit's responses to held-out images of the data s
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
+from protoviz.config.analysis import Faithfulness
 from protoviz.config.synthesis import Objective
 from protoviz.errors import StudyError
 from protoviz.models.readout.network import Network
@@ -20,6 +22,8 @@ from protoviz.store import schema
 from protoviz.store import schema_responses as names
 from protoviz.synthesis import memory
 from protoviz.synthesis.responses import forward, measures
+from protoviz.synthesis.responses.faithfulness import Along, inner_layers
+from protoviz.synthesis.responses.kept import Kept, chosen
 
 Image = NDArray[np.uint8]
 _APART = 0.01  # of the layer's greatest activation: more than rounding, less than another network
@@ -35,11 +39,17 @@ class Shown:
         images: (N, H, W, 3).
         rows: (N,), where they stand in their split.
         top: how many are kept for each unit.
+        faithfulness: how prototypes are compared with them; None: they are not.
+        kept: to how many of them the responses are kept.
+        folder: in which there is room for these: they are mapped from there; None: they are held in memory.
     """
 
     images: Image
     rows: NDArray[np.integer]
     top: int
+    faithfulness: Faithfulness | None = None
+    kept: int = 0
+    folder: Path | None = None
 
 
 def natural_responses(
@@ -86,17 +96,22 @@ class _Study:
         self.activation: NDArray[np.float32] = cube[schema.ACTIVATION].transpose(*order).values
         self.layers = schema.layer_slices(prototypes[schema.LAYER].values)
         repeats, epochs, units = self.live.shape
+        self.inner: list[str] = []
+        self.extent = {
+            schema.CONDITION: 1,
+            schema.RUN: 1,
+            schema.REPEAT: repeats,
+            schema.EPOCH: epochs,
+            schema.UNIT: units,
+            schema.RANK: natural.top,
+            schema.LAYER: len(self.layers),
+        }
+        self.shown = chosen(len(natural.images), natural.kept)
+        self.kept = None
+        if len(self.shown):
+            self.kept = Kept(natural.folder, epochs, self.shown, units)
         self.arrays = _empty(
-            names.NATURAL,
-            {
-                schema.CONDITION: 1,
-                schema.RUN: 1,
-                schema.REPEAT: repeats,
-                schema.EPOCH: epochs,
-                schema.UNIT: units,
-                schema.RANK: natural.top,
-                schema.LAYER: len(self.layers),
-            },
+            (one for one in names.NATURAL.variables if one.name not in names.OF_FAITHFULNESS), self.extent
         )
 
     def add(self, epoch: int, network: Network, batch: int, device: torch.device) -> None:
@@ -110,6 +125,10 @@ class _Study:
             answered = np.array([answer(shown.values, channels) for shown in self.images[:, epoch, units]])
             self._require_own(epoch, layer, answered)
             self._ground(epoch, number, units, seen[layer][:, channels])
+            if self.natural.faithfulness is not None:
+                self._compare(epoch, layer, network, seen[layer][:, channels], batch, device)
+            if self.kept is not None:
+                self.kept.add(epoch, units, seen[layer][:, channels])
 
     def _require_own(self, epoch: int, layer: str, answered: NDArray[np.float32]) -> None:
         """The network must answer its own prototypes as the cube says."""
@@ -138,6 +157,33 @@ class _Study:
         store[names.MEAN_CORRELATION][here] = measures.mean_correlation(seen)
         store[names.VARYING_UNITS][here] = measures.varying(seen).sum()
 
+    def _compare(
+        self,
+        epoch: int,
+        layer: str,
+        network: Network,
+        seen: NDArray[np.float32],
+        batch: int,
+        device: torch.device,
+    ) -> None:
+        """The prototypes of one layer and the natural images of its units, along the layers before."""
+        store, wanted, units = self.arrays, self.natural.faithfulness, self.layers[layer]
+        assert wanted is not None
+        if not self.inner:  # the same in all networks of the study
+            self.inner = inner_layers(network, list(self.layers))
+            extent = {**self.extent, names.INNER: len(self.inner)}
+            store |= _empty((names.NATURAL[name] for name in names.OF_FAITHFULNESS), extent)
+        top = measures.strongest(seen, wanted.top)[0]
+        images, live = self.images[:, epoch, units].values, self.live[:, epoch, units]
+        along = Along(self.inner, self.objective, wanted.elements, batch, device)
+        found = along.measure(network, layer, images, live, self.natural.images, top)
+        store[names.SIMILARITY][0, 0, :, epoch, units] = found.similarity
+        store[names.SIMILARITY_OWN][0, 0, epoch, units] = found.own
+        store[names.SIMILARITY_UNRELATED][0, 0, epoch, units] = found.unrelated
+        store[names.ALONG][0, 0, :, epoch, units] = found.along
+        store[names.FAITHFULNESS][0, 0, :, epoch, units] = found.faithfulness
+        store[names.COMPARED_LAYERS][0, 0, epoch, list(self.layers).index(layer)] = found.compared
+
     def dataset(self) -> xr.Dataset:
         """What the units respond to."""
         kept = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
@@ -148,12 +194,31 @@ class _Study:
             schema.RANK: (schema.RANK, np.arange(self.natural.top)),
             schema.LAYER: (schema.LAYER, np.array(list(self.layers), dtype=schema.TEXT)),
         }
+        if self.inner:
+            coordinates[names.INNER] = (names.INNER, np.array(self.inner, dtype=schema.TEXT))
         variables = {name: (names.NATURAL[name].dims, array) for name, array in self.arrays.items()}
-        return xr.Dataset(variables, coordinates, {"images": len(self.natural.images)})
+        said = {"images": len(self.natural.images), **self._absent()}
+        found = xr.Dataset(variables, coordinates, said)
+        if self.kept is None:
+            return found
+        rows = self.natural.rows[self.shown].tolist()
+        response = xr.Variable(names.NATURAL[names.RESPONSE].dims, self.kept.array)
+        return found.assign({names.RESPONSE: response}).assign_attrs(shown_images=rows)
+
+    def _absent(self) -> dict[str, str]:
+        """Why there is no faithfulness where it was asked for, in words."""
+        wanted = self.natural.faithfulness
+        if wanted is None or np.isfinite(self.arrays[names.FAITHFULNESS]).any():
+            return {}
+        why = "no prototype has converged, or no layer tells images of different units apart"
+        if min(wanted.top, len(self.natural.images)) < 2:
+            why = "one natural image for each unit, which can be compared with no other of the unit"
+        return {"faithfulness_absent": why}
 
 
-def _empty(store: schema.Store, extent: Mapping[str, int]) -> Arrays:
+def _empty(variables: Iterable[schema.Variable], extent: Mapping[str, int]) -> Arrays:
     return {
         variable.name: np.full([extent[dim] for dim in variable.dims], variable.fill, variable.dtype)
-        for variable in store.variables
+        for variable in variables
+        if not variable.by
     }

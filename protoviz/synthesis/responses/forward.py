@@ -45,7 +45,7 @@ def all_responses(
     columns, window = network.columns(layers, objective, torch.float32, device)
 
     def answer(some: range) -> Mapping[str, Tensor]:
-        shown = _seen(network, images[some.start : some.stop], window, device)
+        shown = seen(network, images[some.start : some.stop], window, device)
         return {layer: column.cpu() for layer, column in columns(shown).items()}
 
     with torch.inference_mode():
@@ -78,7 +78,7 @@ class OwnResponses:
         asked = torch.from_numpy(np.array(channels, np.int64)).to(self._device)
 
         def answer(some: range) -> Tensor:
-            shown = _seen(self._network, images[some.start : some.stop], self._readout.window, self._device)
+            shown = seen(self._network, images[some.start : some.stop], self._readout.window, self._device)
             return self._readout(shown, asked[some.start : some.stop]).cpu()
 
         with torch.inference_mode():
@@ -87,7 +87,7 @@ class OwnResponses:
         return answered
 
 
-def _seen(network: Network, images: Images, window: Window, device: torch.device) -> Tensor:
+def seen(network: Network, images: Images, window: Window, device: torch.device) -> Tensor:
     """The window of images as the network takes them."""
     (top, bottom), (left, right) = window
     cut = np.array(images[:, top:bottom, left:right])  # a copy, as images mapped from the disk are read-only

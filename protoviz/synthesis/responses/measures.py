@@ -72,6 +72,10 @@ def participation_ratio(responses: Float) -> float:
     (sum l)^2 / sum l^2 of the eigenvalues of their covariance: 1 if all units vary together, C if
     independently and alike. From N images it cannot exceed N - 1, and is low by about PR^2 / N: compare
     numbers of the same N. NaN where no unit varies.
+
+    >>> together = np.outer(np.arange(4.0), [1.0, 2.0])  # both units vary as one
+    >>> round(participation_ratio(together), 6)
+    1.0
     """
     centred = _centred(responses)
     if not centred.size:

@@ -9,6 +9,7 @@ from protoviz.analysis import findings
 from protoviz.analysis.findings import contrasts, statistics
 from protoviz.config.learning import Augment
 from tests.reference import planted, planted_study
+from tests.reference.compared import compared
 
 LAYERS = (("blocks.0", 6), ("blocks.3", 6))
 
@@ -214,3 +215,46 @@ def test_each_form_has_its_findings():
     foreign = findings.of_any(study, said, {})
     assert foreign["kind"] == "general"
     assert "taken not to be matched" in foreign["note"]
+
+
+def faithful(of, options):
+    """A planted study whose prototypes are so faithful: (condition, layer) -> the mean of its units."""
+    made = planted_study.study(**options)
+    truth = planted_study.replace(planted_study.PAPER, **{k: v for k, v in options.items() if k != "draws"})
+
+    def store(natural, condition, run):
+        layers = dict(truth.layers)
+        mean = lambda layer, _t: of(condition, layer)  # noqa: E731
+        seed = 100 * truth.conditions.index(condition) + run
+        return compared(natural, layers, truth.repeats, mean, seed=seed, spread=0.3)
+
+    stores = [
+        [store(natural, condition, run) for run, natural in zip(truth.runs, networks, strict=True)]
+        for condition, networks in zip(truth.conditions, made.responses, strict=True)
+    ]
+    return planted_study.replace(made, responses=stores)
+
+
+def test_faithfulness_is_a_measure_with_an_interval_and_no_claim():
+    options = {"layers": planted_study.PAPER.layers, "embedders": ("pixels",)}
+    study = faithful(lambda name, layer: 0.9 if (name, layer) == ("keepclr", "layer4") else 0.2, options)
+    found = findings.of_any(study, about(options), {"clrjit": JITTER, "keepclr": PLAIN})
+    assert [one["id"] for one in found["findings"]] == list(findings.CLAIMS)
+    assert [one["name"] for one in found["beside"]["measures"]] == ["faithfulness"]
+    clrjit, keepclr = of(found["beside"], "faithfulness", "layer4")["conditions"]
+    assert clrjit["interval"][0] < 0.2 < clrjit["interval"][1]
+    assert keepclr["interval"][0] < 0.9 < keepclr["interval"][1]
+    (pair,) = of(found["beside"], "faithfulness", "layer4")["comparisons"]
+    assert (pair["scale"], pair["verdict"]) == ("difference", "lower")
+    assert pair["effect"] == pytest.approx(-0.7, abs=0.15)
+    assert of(found["beside"], "faithfulness", "layer2")["comparisons"][0]["verdict"] == "undecided"
+    without = findings.of_any(
+        planted_study.study(**options), about(options), {"clrjit": JITTER, "keepclr": PLAIN}
+    )
+    assert "beside" not in without
+
+
+def test_where_faithfulness_was_not_measured_it_is_said():
+    measure = next(one for one in described()["measures"] if one["name"] == "faithfulness")
+    assert measure["layers"] == []
+    assert measure["missing"] == ["prototypes were not compared with natural images along the layers"]

@@ -28,6 +28,23 @@ def test_priors_without_weights_are_of_any_channels_and_sides(name, channels, si
         assert (together - torch.eye(channels)).abs().max() < 0.1, "nothing is known of other channels"
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 7])
+@pytest.mark.parametrize("size", [24, (16, 24), (25, 9), (2, 3)])
+def test_a_spectrum_is_of_any_channels_and_sides(channels, size):
+    prior = base.load("maco", size=size, channels=channels)
+    height, width = (size, size) if isinstance(size, int) else size
+    assert (prior.image_size, prior.channels) == (size, channels)
+    alone = (2 - height % 2) * (2 - width % 2)  # waves that are their own mirror image
+    assert prior.latent_size == channels * (height * width - alone) // 2
+    latents = torch.randn(200, prior.latent_size, generator=torch.Generator().manual_seed(0))
+    images = prior.render(latents)
+    assert images.shape == (200, channels, height, width)
+    if min(height, width) > 8:
+        for channel in images.unbind(1):
+            assert channel.mean() == pytest.approx(0.45, abs=0.06), "the mean colour of photographs"
+            assert channel.std() == pytest.approx(0.21, abs=0.04)
+
+
 @pytest.mark.parametrize("sides", [(6, 8), (8, 6), (5, 9)])
 def test_the_transform_is_its_own_inverse_on_rectangles(sides):
     values = torch.randn(2, *sides, generator=torch.Generator().manual_seed(0))

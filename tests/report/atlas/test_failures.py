@@ -69,7 +69,7 @@ def test_a_damaged_sheet_of_a_unit_leaves_its_curves(damaged: Visit, copy: Path)
     cut(copy / "units/clrjit-1/layer1/3.webp")
     page = damaged.open("#/unit/clrjit/1/layer1/3?mask=own")
     assert "units/clrjit-1/layer1/3.webp is missing or damaged" in page.locator(".note").first.inner_text()
-    assert page.locator(".curve path").count() == 4
+    assert page.locator(".curve path").count() == 8
     damaged.go("#/unit/clrjit/1/layer1/4")
     assert page.locator(".stage").count() == 8
 
@@ -101,7 +101,7 @@ def test_a_missing_sheet_leaves_the_other_pictures_of_a_unit(
     missing = [one for one in named if one.endswith(": missing")]
     assert missing == ["Prototype of layer1 channel 3, epoch 2, repeat 0: missing"]
     assert len(named) == 8
-    assert page.locator(".likenesses li").count() == 6
+    assert page.locator(".likenesses").first.locator("li").count() == 6
     page.close()
     served.stop()
     assert [one for one in visited.problems if "Failed to load" not in one and "failed:" not in one] == []
@@ -247,7 +247,7 @@ def test_what_was_not_computed_is_said(chromium: Any, study: Any) -> None:
     visited.go("#/unit/clrjit/1/layer1/3")
     assert "Not computed in this study: the natural images" in page.locator("main").inner_text()
     visited.go("#/about")
-    lacking = "saturation of colours, settling epochs, top natural images, map"
+    lacking = "saturation of colours, settling epochs, top natural images, partners in other networks, map"
     assert lacking in page.locator("main").inner_text()
     page.close()
     served.stop()

@@ -15,8 +15,8 @@ TILE = """async ([at, channel, unit]) => {
   const cube = atlas.study.cube(at.condition);
   let found = { sheet: atlas.study.sheet(at), k: cube.channels.get(at.layer).indexOf(channel) };
   if (unit) {
-    const { neighbours } = await atlas.study.numbers(at);
-    const life = atlas.study.life({ ...at, channel }, neighbours[found.k]);
+    const { neighbours, partners } = await atlas.study.numbers(at);
+    const life = atlas.study.life({ ...at, channel }, neighbours[found.k], partners?.[found.k]);
     found = life.own(cube.repeat.indexOf(at.repeat), cube.epoch.indexOf(at.epoch));
   }
   const { sheet, k } = found;
@@ -69,6 +69,34 @@ def test_a_tile_is_the_image_of_the_cube_pixel_for_pixel(
     fixed = made_up.masks(1)[0, list(made_up.LAYERS).index(layer)]
     masked = tile(page, {**at, "mask": "fixed"}, channel)[..., :3]
     np.testing.assert_allclose(masked, 128 + (expected - 128.0) * fixed[..., None], atol=2)
+    worked = made_up.opacities(condition, run, repeat, epoch)[offset + channel] / 255
+    for named in ({}, {"channel": channel}):
+        masked = tile(page, {**at, **named, "mask": "transparency"}, channel)[..., :3]
+        np.testing.assert_allclose(masked, 128 + (expected - 128.0) * worked[..., None], atol=2)
+
+
+SHOWN = """async () => {
+  const drawn = [...document.querySelectorAll(".grown canvas, .likenesses canvas")];
+  return drawn.map((one) => [one.width, one.classList.contains("lacking"),
+    [...one.getContext("2d").getImageData(0, 0, one.width, one.height).data]]);
+}"""
+
+
+def test_a_unit_fades_where_its_ascents_have_not_worked(visit: Any) -> None:
+    """Every picture of the page has its own mask: of its epoch and repeat, and of its neighbours."""
+    page = visit.open("#/unit/clrjit/1/layer1/3?mask=transparency")
+    page.wait_for_function("document.querySelectorAll('.grown canvas').length")
+    assert page.get_by_label("mask").input_value() == "transparency"
+    pictures = page.evaluate(SHOWN)
+    assert not any(lacking for _, lacking, _ in pictures)
+    moments = [(repeat, epoch) for repeat in made_up.REPEATS for epoch in made_up.EPOCHS]
+    for (repeat, epoch), (side, _, values) in zip(moments, pictures, strict=False):
+        image = made_up.images("clrjit", 1, repeat, epoch)[3]
+        worked = made_up.opacities("clrjit", 1, repeat, epoch)[3] / 255
+        shown = np.array(values, np.float64).reshape(side, side, 4)[..., :3]
+        np.testing.assert_allclose(shown, 128 + (image - 128.0) * worked[..., None], atol=2)
+    page.get_by_label("mask").select_option("none")
+    page.wait_for_function("!location.hash.includes('mask')")
 
 
 @pytest.mark.parametrize(("layer", "channel"), [("layer1", 0), ("layer1", 23), ("layer2", 17)])
@@ -294,9 +322,39 @@ def test_what_a_view_says_late_does_not_undo_a_step(visit: Any) -> None:
     assert page.get_by_role("heading", level=1).inner_text() == "layer2, channel 3"
 
 
+def test_faithfulness_stands_on_the_page_of_a_unit(visit: Any) -> None:
+    page = visit.open("#/unit/keepclr/2/layer2/3?epoch=5&repeat=0")
+    page.wait_for_selector(".chart svg")
+    said = [one.get_attribute("aria-label") for one in page.locator(".chart svg").all()]
+    own = next(one for one in said if one.startswith("Faithfulness of layer2 channel 3"))
+    assert "repeat 0: 1 at epoch 0, 0.5 at epoch 5" in own
+    along = next(one for one in said if one.startswith("Faithfulness along the layers"))
+    assert "repeat 0: 0.3 at first, 0.7 at last" in along
+    visit.open("#/unit/keepclr/2/layer1/3?epoch=5&repeat=0")
+    page.wait_for_function("document.querySelectorAll('.chart svg').length === 4")
+    said = page.locator(".chart svg").last.get_attribute("aria-label")
+    assert "repeat 0: 0.3 at first, 0.3 at first" in said, "the one layer that units of layer1 see"
+
+
 def test_the_unit_without_natural_images_says_so(visit: Any) -> None:
     page = visit.open("#/unit/clrjit/1/layer1/5")
     assert "No natural image drives this unit." in page.locator(".unit").inner_text()
+
+
+def test_the_partners_of_a_unit_lead_to_their_pages(visit: Any) -> None:
+    page = visit.open("#/unit/clrjit/1/layer2/1")
+    section = page.locator("section", has=page.get_by_role("heading", name="Partners in other networks"))
+    assert section.locator("li").count() == 2
+    told = section.inner_text()
+    assert "r 0." in told
+    assert "by prototypes channel" in told
+    first = made_up.partners(0, "layer2")[0][1]
+    section.get_by_role("link").first.click()
+    visit.reach(f"#/unit/clrjit/2/layer2/{first}?epoch=5&repeat=0")
+    page = visit.open(f"#/unit/clrjit/1/layer2/{made_up.UNPAIRED}")
+    assert "distance 0." in page.locator(".unit").inner_text()
+    page = visit.open("#/unit/seresnext/1/conv1/2")
+    assert "Not computed in this study: the unit's partners" in page.locator(".unit").inner_text()
 
 
 def test_search_finds_a_unit(visit: Any) -> None:
@@ -489,7 +547,12 @@ def test_about_says_what_there_is_and_how_large_it_is(visit: Any, study: Any) ->
     text = visit.open("#/about").locator("main").inner_text()
     assert "An atlas of 2,069 prototypes" in text
     assert "Not computed: masks of receptive fields" in text  # of the stages
-    for kind, named in {"sheets": "sheets of layers", "units": "sheets of units", "veils": "masks"}.items():
+    for kind, named in {
+        "sheets": "sheets of layers",
+        "units": "sheets of units",
+        "veils": "masks",
+        "transparency": "transparency",
+    }.items():
         size = sum(path.stat().st_size for path in (study.rich / kind).rglob("*.webp"))
         said = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{-(-size // 1000)} kB"
         assert f"{named} {said}" in text

@@ -92,18 +92,36 @@ def test_layers_have_strips_beyond_the_limit(study: Any, monkeypatch: pytest.Mon
 def test_every_sheet_of_a_unit_holds_its_life_and_its_neighbours(study: Any) -> None:
     count = len(made_up.REPEATS) * len(made_up.EPOCHS)
     for channel in (0, 7, 23):
-        near = delivered(study.rich, "units/keepclr-2/layer1")["neighbours"][channel]
-        shown = tiles(study.rich / f"units/keepclr-2/layer1/{channel}.webp", count + len(near))
+        numbers = delivered(study.rich, "units/keepclr-2/layer1")
+        near, paired = (numbers[name][channel] for name in ("neighbours", "partners"))
+        assert len(paired) == 2  # the other run, the other condition
+        shown = tiles(study.rich / f"units/keepclr-2/layer1/{channel}.webp", count + len(near) + len(paired))
         own = [
             made_up.images("keepclr", 2, repeat, epoch)[channel]
             for repeat in made_up.REPEATS
             for epoch in made_up.EPOCHS
         ]
-        other = [made_up.images(*NETWORKS[place], 0, 5)[one] for place, one, _ in near]
+        other = [made_up.images(*NETWORKS[place], 0, 5)[one] for place, one, *_ in (*near, *paired)]
         np.testing.assert_array_equal(shown, np.stack(own + other))
         assert [place for place in near if place[:2] == [3, channel]] == []
     made = [path for path in (study.rich / "units").rglob("*.webp") if "seresnext" not in str(path)]
     assert len(made) == 4 * made_up.UNITS
+
+
+def test_partners_are_those_of_the_store_read_from_both_ends(study: Any) -> None:
+    for layer, size in made_up.LAYERS.items():
+        numbers = [delivered(study.rich, f"units/{c}-{r}/{layer}")["partners"] for c, r in NETWORKS]
+        for p, (one, other) in enumerate(made_up.PAIRS):
+            answers, looks = made_up.partners(p, layer)
+            for channel in range(size):
+                found = {place: row for place, *row in numbers[one][channel]}[other]
+                partner = answers[channel] if answers[channel] >= 0 else looks[channel]
+                assert (found[0], found[2]) == (partner, looks[channel])
+                assert (found[1] is None) == (answers[channel] < 0)
+                if answers[channel] >= 0:
+                    back = {place: row for place, *row in numbers[other][partner]}[one]
+                    assert back[:2] == [channel, found[1]]
+    assert "partners" not in delivered(study.rich, "units/seresnext-1/conv1")
 
 
 def test_a_natural_image_is_stored_once(study: Any) -> None:
@@ -171,7 +189,7 @@ def test_the_manifest_says_what_there_is(study: Any) -> None:
     assert cube["checkpoint"] == ["untrained", "epoch 1", "epoch 2", "epoch 5"]
     assert cube["networks"] == [list(one) for one in NETWORKS]
     computed = {name for name, there in cube["computed"].items() if there}
-    assert computed == {"masks", "fixed", "change"}
+    assert computed == {"masks", "fixed", "change", "transparency"}
     assert found["colours"] == {"clrjit": "#0072B2", "keepclr": "#D55E00"}
     for kind in ("sheets", "veils"):
         size = sum(path.stat().st_size for path in (study.bare / kind).rglob("*.webp"))

@@ -31,6 +31,7 @@
   // A chart that fills the width of its element. Options:
   //   series   [{name, colour, dash, points: [[x, y or null], ...]}]
   //   height, title (what it shows, for those who do not see it), unit, marked (an x)
+  //   named    a Map of all of x to their names, where not all stand under the axis
   //   moment   what x is, "epoch" if nothing is said; names: a Map of x to its name, where x is not a number
   //   point({series, x, y} or null) when a point is pointed at; pick(the same) when it is clicked
   atlas.chart = function (options) {
@@ -118,7 +119,7 @@
     }
 
     function words() {
-      const named = (at) => now.names?.get(at) ?? `${now.moment ?? "epoch"} ${at}`;
+      const named = (at) => (now.named ?? now.names)?.get(at) ?? `${now.moment ?? "epoch"} ${at}`;
       const lines = now.series.map((one) => {
         const there = one.points.filter(([, value]) => value !== null);
         if (!there.length) return `${one.name}: no values`;
@@ -150,7 +151,7 @@
         hovered.setAttribute("cy", y(found.y));
         hovered.setAttribute("stroke", found.series.colour);
       }
-      reading.textContent = found ? `${found.series.name}, ${now.names?.get(found.x) ?? `${now.moment ?? "epoch"} ${found.x}`}: ${atlas.number(found.y, 4)}` : "";
+      reading.textContent = found ? `${found.series.name}, ${(now.named ?? now.names)?.get(found.x) ?? `${now.moment ?? "epoch"} ${found.x}`}: ${atlas.number(found.y, 4)}` : "";
       now.point?.(found);
     }
 

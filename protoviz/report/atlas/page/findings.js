@@ -67,7 +67,7 @@
     key: () => false,
   };
 
-  const NAMES = { masks: "masks of receptive fields", change: "change between epochs", saturation: "saturation of colours", settling: "settling epochs", photographs: "top natural images", modes: "modes of units", map: "map" };
+  const NAMES = { masks: "masks of receptive fields", change: "change between epochs", saturation: "saturation of colours", settling: "settling epochs", photographs: "top natural images", partners: "partners in other networks", modes: "modes of units", map: "map" };
 
   // How true the pictures are.
   function exactness() {
@@ -87,7 +87,7 @@
     const bytes = study.bytes;
     const total = Object.values(bytes).reduce((sum, one) => sum + one, 0);
     const each = bytes.sheets / (study.images.sheets || 1);
-    const sizes = { sheets: "sheets of layers", units: "sheets of units", photographs: "natural images", modes: "images of modes", veils: "masks", map: "the map and its pictures", numbers: "numbers" };
+    const sizes = { sheets: "sheets of layers", units: "sheets of units", photographs: "natural images", modes: "images of modes", veils: "masks", transparency: "transparency", map: "the map and its pictures", numbers: "numbers" };
     const keys = [
       ["← →", "change the epoch, in the grid and on the page of a unit"],
       ["Shift with ← →", "the unit before, the unit after; in a grid that has the focus, the epoch"],
@@ -103,7 +103,7 @@
       atlas.element("p", {}, `An atlas of ${atlas.count(study.prototypes(), "prototype")}: for every unit of a network, at every kept moment of its training, the image to which it responds most.`),
       atlas.element("ul", {}, list),
       atlas.element("h2", {}, "How to read it"),
-      atlas.element("p", {}, "In the grid, the part of a prototype around the receptive field of its layer fills the tile; a mask, of which one can be chosen, lets what lies outside of the field fade to grey. Hatched tiles are dead or diverged units: the image is not one to which they respond. Colours of networks are those of the figures; lines of the same colour are runs, told apart by their dashes."),
+      atlas.element("p", {}, "In the grid, the part of a prototype around the receptive field of its layer fills the tile; a mask, of which one can be chosen, lets what lies outside of the field fade to grey, or, with “transparency”, what the ascent has not worked on. Hatched tiles are dead or diverged units: the image is not one to which they respond. Colours of networks are those of the figures; lines of the same colour are runs, told apart by their dashes."),
       atlas.element("h2", {}, "Keys"),
       atlas.element("table", { class: "keys" }, atlas.element("tbody", {}, keys.map(([key, does]) => atlas.element("tr", {}, atlas.element("th", { scope: "row" }, atlas.element("kbd", {}, key)), atlas.element("td", {}, does))))),
       atlas.element("h2", {}, "Bytes"),

@@ -82,7 +82,7 @@
         order: order || this.order(),
         status: this.numbers.status[cube.repeat.indexOf(at.repeat)][cube.epoch.indexOf(at.epoch)],
         mask: state.mask,
-        window: state.whole ? null : this.numbers.windows[state.mask === "none" ? "own" : state.mask],
+        window: state.whole ? null : this.numbers.windows[state.mask] || this.numbers.windows.own,
       });
       this.expect(at, cube);
       return drawn;
@@ -224,7 +224,7 @@
     const lacking = SORTS.filter((sort) => !known.includes(sort)).map(([, text]) => text);
     sortChoice.title = lacking.length ? `Not computed in this study: ${lacking.join(", ")}` : "";
     maskChoice.select.fill(atlas.study.masks(cube), state.mask);
-    maskChoice.hidden = !cube.computed.masks;
+    maskChoice.hidden = atlas.study.masks(cube).length < 2;
     wholeBox.box.checked = Boolean(state.whole);
     wholeBox.hidden = !cube.computed.masks;
     withBox.box.checked = Boolean(state.with);

@@ -12,7 +12,7 @@
     const [sx, sy] = atlas.sheets.tile(sheet, k);
     context.drawImage(image, sx + left, sy + top, width, width, x, y, side, side);
     if (veil) {
-      const [vx, vy] = atlas.sheets.tile(veil.sheet, veil.k);
+      const [vx, vy] = atlas.sheets.tile(veil.sheet, veil.k ?? k);
       context.drawImage(veil.image, vx + left, vy + top, width, width, x, y, side, side);
     }
     if (status !== "1") hatch(context, x, y, side);

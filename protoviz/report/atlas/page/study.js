@@ -54,37 +54,45 @@
     const cube = study.cube(at.condition);
     return { path: `sheets/${network(at)}/${at.repeat}/${at.epoch}/${at.layer}.webp`, tiles: cube.sizes.get(at.layer), size: cube.size };
   };
-  // What masks an image, "own" or "fixed": the sheet, and the tile of the epoch; null for "none".
+  // What masks an image, "own" or "fixed": the sheet, and the tile of the epoch; null for "none". Of "transparency" the
+  // tile is that of the unit: of `at.channel`, or without one as on the sheet of images.
   study.veil = (at, mask) => {
     const cube = study.cube(at.condition);
+    if (mask === "transparency") {
+      if (!cube.computed.transparency) return null;
+      const sheet = { ...study.sheet(at), path: `transparency/${network(at)}/${at.repeat}/${at.epoch}/${at.layer}.webp` };
+      return { sheet, k: at.channel === undefined ? undefined : cube.channels.get(at.layer).indexOf(at.channel) };
+    }
     if (mask === "none" || !cube.computed.masks) return null;
     if (mask === "fixed") return { sheet: { path: `veils/${cube.name}/${at.layer}.webp`, tiles: 1, size: cube.size }, k: 0 };
     return { sheet: { path: `veils/${network(at)}/${at.layer}.webp`, tiles: cube.epoch.length, size: cube.size }, k: cube.epoch.indexOf(at.epoch) };
   };
 
-  // The masks that can be chosen: none, the own one of the network and the epoch, the fixed one of the layer.
+  // The masks that can be chosen: none, the own one of the network and the epoch, the fixed one of the layer, and where
+  // the ascent has worked on each image.
   study.masks = (cube) => {
-    if (!cube.computed.masks) return ["none"];
-    return ["none", "own", ...(cube.computed.fixed ? ["fixed"] : [])];
+    const fields = cube.computed.masks ? ["own", ...(cube.computed.fixed ? ["fixed"] : [])] : [];
+    return ["none", ...fields, ...(cube.computed.transparency ? ["transparency"] : [])];
   };
   // Where the images of a unit lie: `own(i, j)` at a repeat and an epoch by their places, `near(k)` that of its neighbour
-  // k at the last epoch. Each is a sheet and a tile: of the unit's own sheet if the layer is large, else of the layer's.
-  study.life = (at, neighbours) => {
+  // k at the last epoch, `partner(k)` that of its partner k. Each is a sheet and a tile: of the unit's own sheet if the layer is large, else of the layer's.
+  study.life = (at, neighbours, partners = []) => {
     const cube = study.cube(at.condition);
     const [repeats, epochs] = [cube.repeat.length, cube.epoch.length];
     const channels = cube.channels.get(at.layer);
     if (cube.strips.includes(at.layer)) {
-      const tiles = repeats * epochs + neighbours.length;
+      const tiles = repeats * epochs + neighbours.length + partners.length;
       const sheet = { path: `units/${network(at)}/${at.layer}/${at.channel}.webp`, tiles, size: cube.size };
-      return { own: (i, j) => ({ sheet, k: i * epochs + j }), near: (k) => ({ sheet, k: repeats * epochs + k }) };
+      return { own: (i, j) => ({ sheet, k: i * epochs + j }), near: (k) => ({ sheet, k: repeats * epochs + k }), partner: (k) => ({ sheet, k: repeats * epochs + neighbours.length + k }) };
     }
+    const last = ([place, channel]) => {
+      const [condition, run] = cube.networks[place];
+      return { sheet: study.sheet({ ...at, condition, run, repeat: cube.repeat[0], epoch: cube.epoch.at(-1) }), k: channels.indexOf(channel) };
+    };
     return {
       own: (i, j) => ({ sheet: study.sheet({ ...at, repeat: cube.repeat[i], epoch: cube.epoch[j] }), k: channels.indexOf(at.channel) }),
-      near: (k) => {
-        const [place, channel] = neighbours[k];
-        const [condition, run] = cube.networks[place];
-        return { sheet: study.sheet({ ...at, condition, run, repeat: cube.repeat[0], epoch: cube.epoch.at(-1) }), k: channels.indexOf(channel) };
-      },
+      near: (k) => last(neighbours[k]),
+      partner: (k) => last(partners[k]),
     };
   };
   study.photograph = (at, place) => `photographs/${study.cube(at.condition).name}/${place}.webp`;

@@ -18,7 +18,7 @@
 
   // A canvas with one tile of a sheet; masked, it shows the part that the mask leaves. Without its sheet it is empty.
   function picture({ sheet, k }, veil, alt, status = "1") {
-    const window = veil ? parts.numbers.windows[state.mask] : null;
+    const window = (veil && parts.numbers.windows[state.mask]) || null;
     const side = window ? window[2] : sheet.size;
     const image = parts.images.get(sheet.path);
     const lacking = !image?.width || (veil && !veil.image?.width); // a picture that was let go has no width
@@ -27,10 +27,10 @@
     return canvas;
   }
 
-  // The mask of an epoch, of this network or another, unless masks are not wanted.
-  const veilOf = (epoch, place = parts.place) => {
+  // The mask of an epoch, of this network or another, unless masks are not wanted; that of a unit where each has its own.
+  const veilOf = (epoch, repeat, place = parts.place, channel = state.channel) => {
     const [condition, run] = parts.cube.networks[place];
-    const veil = atlas.study.veil({ ...state, condition, run, epoch }, state.mask);
+    const veil = atlas.study.veil({ ...state, condition, run, epoch, repeat, channel }, state.mask);
     return veil && { ...veil, image: parts.images.get(veil.sheet.path) };
   };
 
@@ -52,7 +52,7 @@
       const row = atlas.element("div", { class: "growing" }, atlas.element("span", { class: "rowname" }, `repeat ${repeat}`));
       cube.epoch.forEach((epoch, j) => {
         const status = statusOf(i, j);
-        const tile = picture(parts.life.own(i, j), veilOf(epoch), alt(i, j), status);
+        const tile = picture(parts.life.own(i, j), veilOf(epoch, repeat), alt(i, j), status);
         parts.tiles[i].push(tile);
         const caption = atlas.element("span", {}, names[j], status === "1" ? null : atlas.element("b", {}, ` ${atlas.study.states[status]}`));
         row.append(atlas.element("button", { type: "button", class: "stage", "data-epoch": epoch, "data-repeat": repeat, style: `--tile:${tileSize(names)}px`, on: { click: () => choose(epoch, repeat) } }, tile, caption));
@@ -111,18 +111,32 @@
     const { cube, numbers } = parts;
     const found = numbers.neighbours[parts.unit];
     if (!found.length) return atlas.element("p", { class: "note" }, "It has no prototype at the last epoch, hence no neighbours.");
-    const last = cube.epoch.length - 1;
-    return atlas.element(
-      "ol",
-      { class: "likenesses" },
-      found.map(([place, channel, distance], k) => {
-        const [condition, run] = cube.networks[place];
-        const words = `${condition} ${run}, channel ${channel}`;
-        const tile = picture(parts.life.near(k), veilOf(cube.epoch[last], place), `Prototype of ${words}, distance ${distance}`);
-        const swatch = atlas.element("span", { class: "swatch", style: `background:${atlas.study.colours[condition]}`, "aria-hidden": "true" });
-        return atlas.element("li", {}, link({ condition, run, channel, epoch: cube.epoch[last], repeat: cube.repeat[0] }, [tile, atlas.element("span", {}, swatch, ` ${words}`), atlas.element("small", {}, atlas.number(distance, 2))].flat()));
-      }),
-    );
+    return atlas.element("ol", { class: "likenesses" }, found.map(([place, channel, distance], k) => other(place, channel, parts.life.near(k), `distance ${distance}`, atlas.number(distance, 2))));
+  }
+
+  // Another unit at the last epoch: its prototype, whose it is, and what is to be said of it; a link to its page.
+  function other(place, channel, shown, told, note) {
+    const { cube } = parts;
+    const [condition, run] = cube.networks[place];
+    const words = `${condition} ${run}, channel ${channel}`;
+    const tile = picture(shown, veilOf(cube.epoch.at(-1), cube.repeat[0], place, channel), `Prototype of ${words}, ${told}`);
+    const swatch = atlas.element("span", { class: "swatch", style: `background:${atlas.study.colours[condition]}`, "aria-hidden": "true" });
+    return atlas.element("li", {}, link({ condition, run, channel, epoch: cube.epoch.at(-1), repeat: cube.repeat[0] }, [tile, atlas.element("span", {}, swatch, ` ${words}`), atlas.element("small", {}, note)].flat()));
+  }
+
+  // The same feature in the other runs and conditions, as far as there is one.
+  function partners() {
+    const { numbers } = parts;
+    if (!numbers.partners) return atlas.element("p", { class: "note" }, "Not computed in this study: the unit's partners in other networks.");
+    const found = numbers.partners[parts.unit];
+    if (!found.length) return atlas.element("p", { class: "note" }, "It has no partner in another network.");
+    const list = found.map(([place, channel, correlation, drawn, distance], k) => {
+      const same = drawn === null ? "" : drawn === channel ? ", by prototypes, too" : `, by prototypes channel ${drawn}`;
+      const note = correlation === null ? `distance ${atlas.number(distance, 2)}` : `r ${atlas.number(correlation, 2)}${same}`;
+      return other(place, channel, parts.life.partner(k), note, note);
+    });
+    const lead = `Units of ${state.layer} are paired with those of the other runs of their condition, and of the other conditions of their run, so that the sum of the correlations r of their responses to natural images is greatest; or, where it says so, that of the distances of their prototypes least.`;
+    return [atlas.element("p", { class: "soft" }, lead), atlas.element("ol", { class: "likenesses" }, list)];
   }
 
   function photographs() {
@@ -181,7 +195,7 @@
     const { cube } = parts;
     const { condition, run, repeat, epoch, layer } = state;
     const mask = atlas.choice("mask", atlas.study.masks(cube), state.mask, (value) => atlas.address.go(address({ mask: value })));
-    mask.hidden = !cube.computed.masks;
+    mask.hidden = atlas.study.masks(cube).length < 2;
     const step = (way, text) => {
       const channel = beside(way);
       return link({ channel }, text, { class: "chip", "aria-label": `Unit ${channel}`, title: `Unit ${channel}` });
@@ -225,16 +239,19 @@
     const numbers = await atlas.study.numbers(state);
     const found = { cube, numbers, charts: [], unit: cube.channels.get(state.layer).indexOf(state.channel) };
     const near = numbers.neighbours[found.unit];
-    found.life = atlas.study.life(state, near);
+    const matched = numbers.partners?.[found.unit] ?? [];
+    found.life = atlas.study.life(state, near, matched);
     found.place = cube.networks.findIndex(([condition, run]) => condition === state.condition && run === state.run);
     const wanted = cube.repeat.flatMap((_, i) => cube.epoch.map((_, j) => found.life.own(i, j).sheet));
-    wanted.push(...near.map((_, k) => found.life.near(k).sheet));
+    wanted.push(...near.map((_, k) => found.life.near(k).sheet), ...matched.map((_, k) => found.life.partner(k).sheet));
     found.modes = numbers.modes?.[found.unit];
     const modes = atlas.modes.sheet(state, cube, found.modes);
     if (modes) wanted.push(modes);
-    for (const one of new Set([found.place, ...near.map(([one]) => one)])) {
+    const moments = cube.repeat.flatMap((repeat) => cube.epoch.map((epoch) => [found.place, repeat, epoch]));
+    const others = [...near, ...matched].map(([one]) => [one, cube.repeat[0], cube.epoch.at(-1)]);
+    for (const [one, repeat, epoch] of [...moments, ...others]) {
       const [condition, run] = cube.networks[one];
-      const veil = atlas.study.veil({ ...state, condition, run }, state.mask);
+      const veil = atlas.study.veil({ ...state, condition, run, repeat, epoch }, state.mask);
       if (veil) wanted.push(veil.sheet);
     }
     found.images = new Map();
@@ -247,15 +264,16 @@
     parts.large = atlas.element("div", { class: "large" });
     parts.root = atlas.element("div", { class: "unit" }, head());
     place.replaceChildren(parts.root);
-    const curves = atlas.element("div", { class: "curves" }, curve("activation", "Activation"), curve("change", `Change since the ${atlas.study.moment(cube)} before`));
+    const curves = atlas.element("div", { class: "curves" }, curve("activation", "Activation"), curve("change", `Change since the ${atlas.study.moment(cube)} before`), numbers.faithfulness ? curve("faithfulness", "Faithfulness", "1: as its natural images") : null, atlas.along({ cube, numbers, unit: found.unit, title: `${state.layer} channel ${state.channel}`, colour: atlas.study.colours[state.condition] }));
     for (const problem of problems) parts.root.append(atlas.element("p", { class: "note failed" }, problem));
     parts.list = rows();
     const settles = numbers.settling?.map((repeat) => repeat[parts.unit]);
     parts.root.append(
       atlas.element("div", { class: "growth" }, parts.large, atlas.element("section", {}, atlas.element("h2", {}, "Growing up"), parts.list, settles ? atlas.element("p", { class: "soft" }, `Settles at epoch ${settles.map((one, i) => `${atlas.number(one)} (repeat ${cube.repeat[i]})`).join(", ")}.`) : null)),
       curves,
-      atlas.element("section", {}, atlas.element("h2", {}, "Modes"), atlas.modes.section({ state, cube, found: found.modes, draw: picture, veil: found.modes ? veilOf(found.modes.epoch) : null })),
+      atlas.element("section", {}, atlas.element("h2", {}, "Modes"), atlas.modes.section({ state, cube, found: found.modes, draw: picture, veil: found.modes && state.mask !== "transparency" ? veilOf(found.modes.epoch) : null })),
       atlas.element("section", {}, atlas.element("h2", {}, "Nearest neighbours"), atlas.element("p", { class: "soft" }, `Units of ${state.layer} in all networks whose prototypes look most alike at the last epoch: mean squared difference of masked pixels in 0–1.`), neighbours()),
+      atlas.element("section", {}, atlas.element("h2", {}, "Partners in other networks"), partners()),
       atlas.element("section", {}, atlas.element("h2", {}, "Top natural images"), photographs()),
       table(),
     );

@@ -1,0 +1,86 @@
+"""What units respond to among natural images, and whether networks treat prototypes as they treat these."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from torch import nn
+
+from protoviz import compute
+from protoviz.config.analysis import Faithfulness
+from protoviz.errors import StudyError
+from protoviz.notebook.develop import networks_of, objective_of
+from protoviz.notebook.series import Checkpoints
+from protoviz.notebook.stores import require_cube, titled
+from protoviz.store import schema
+from protoviz.store.schema_responses import NATURAL
+from protoviz.synthesis.responses.dataset import Shown, natural_responses
+
+
+def natural(
+    model: nn.Module | str,
+    cube: xr.Dataset,
+    images: NDArray[np.uint8],
+    checkpoints: Checkpoints | None = None,
+    *,
+    epochs: Iterable[int] | None = None,
+    top: int = 9,
+    compared: int = 5,
+    elements: int = 1000,
+    keep: int = 0,
+    batch_size: int = 64,
+    device: str = "auto",
+    **options: Any,
+) -> xr.Dataset:
+    """Which natural images drive the units of a cube, and how faithful its prototypes are.
+
+        natural = protoviz.natural(model, cube, images, "runs/a/epoch_{epoch}.safetensors")
+        natural.faithfulness.sel(repeat=0).groupby("unit_layer").mean()
+        protoviz.measures(cube, distances, fields, natural).faithfulness
+        protoviz.atlas(cube, "atlas", natural=natural, images=images)
+
+    Args:
+        model: the network of the cube, a module or a name.
+        cube: prototypes of one condition and run.
+        images: uint8 (N, H, W, C), of the size of the prototypes.
+        checkpoints: as for `protoviz.receptive_fields`.
+        epochs: see `checkpoints`.
+        top: images that are kept for each unit.
+        compared: images that drive a unit most, with which its prototype is compared along the layers; 0: it
+            is not.
+        elements: of each layer on the way to a unit, at most so many values count.
+        keep: images to which the responses themselves are kept, for `protoviz.matching`; the same in all
+            networks.
+        batch_size: images at once.
+        device: "auto", "cpu", "cuda", "cuda:1", ...
+        options: of the network, as for `protoviz.synthesize`: `mean`, `std`, ...
+
+    Returns:
+        A Dataset with the schema of natural images and units: `top_image`, `percentile`, ...; `faithfulness`
+        (1: layers see the prototype as the natural images that drive the unit, 0: as any others) and
+        `faithfulness_along`, the same in every layer on the way. Where there is none, the attribute
+        `faithfulness_absent` says why.
+
+    Raises:
+        StudyError: images are of another size or type, or none; as `protoviz.receptive_fields`; the network
+            does not respond to the prototypes as the cube says.
+    """
+    cube = require_cube(cube)
+    wanted = tuple(cube.sizes[name] for name in (schema.Y, schema.X, schema.RGB))
+    if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1:] != wanted or not len(images):
+        raise StudyError(
+            "images",
+            expected=f"uint8 (N, {', '.join(map(str, wanted))}), those of the prototypes, at least one",
+            found=f"{images.dtype} {images.shape}",
+            remedy="bring them to the size of the prototypes",
+        )
+    _, loaded = networks_of(model, cube, checkpoints, epochs, "natural images", options)
+    how = Faithfulness(top=compared, elements=elements) if compared else None
+    shown = Shown(images, np.arange(len(images)), min(top, len(images)), how, keep)
+    networks = (network for _, network in loaded)
+    found = natural_responses(
+        networks, cube, shown, objective_of(cube), batch=batch_size, device=compute.available(device)
+    )
+    return titled(found, NATURAL, {"images": len(images)})

@@ -1,0 +1,29 @@
+"""Whether prototypes can be made as they are asked for."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from protoviz.config.synthesis import Synthesis
+from protoviz.models.priors.base import ImagePrior, require_channels
+from protoviz.models.readout.network import Network
+from protoviz.synthesis.evolution.base import STRATEGIES
+
+
+def require_feasible(
+    network: Network, units: Mapping[str, Sequence[int]], prior: ImagePrior, recipe: Synthesis
+) -> None:
+    """Refuse what would fail later, before any time is spent.
+
+    Raises:
+        StudyError: a layer, channel or position that the network does not have, a prior of images of other
+            channels, or an evolution strategy that cannot take latents of this size.
+    """
+    for layer, channels in units.items():
+        network.require_channels(layer, channels)
+        network.position(layer, recipe.objective)
+    require_channels(prior, network.channels)
+    evolution = recipe.evolution
+    if evolution.strategy != "none":
+        origin = torch.zeros(1, prior.latent_size)
+        STRATEGIES[evolution.strategy](origin, evolution.sigma, evolution.samples, evolution.parents)

@@ -1,0 +1,23 @@
+"""Which unit of one network is which unit of another: over runs, and over the conditions of a run."""
+
+from protoviz import layout
+from protoviz.analysis import matching, members
+from protoviz.config.study import Study
+from protoviz.store import schema_matching, zarr_io
+from stages import run_stage
+
+
+def main(params: Study) -> None:
+    """Open what the stages before have kept, match, write one store."""
+    asked = params.matching
+    networks, units = members.opened(list(params.conditions), params.runs)
+    found = matching.matched(
+        networks, units, asked.of(params.epochs), draws=asked.null_draws, error=asked.error
+    )
+    zarr_io.write_dataset(layout.MATCHING, found, schema_matching.MATCHING)
+    if found.attrs["absent"]:
+        print(f"matching: {found.attrs['absent']}")
+
+
+if __name__ == "__main__":
+    run_stage(main)
