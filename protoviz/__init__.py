@@ -11,9 +11,9 @@ cube = protoviz.develop(model, "runs/a/epoch_{epoch}.safetensors", "layer4:0-15"
 fields = protoviz.receptive_fields(model, cube, "runs/a/epoch_{epoch}.safetensors") # where its units look
 distances = protoviz.distances(cube, fields)                     # between units, epochs, repeats
 protoviz.measures(cube, distances, fields)                       # diversity, rate of change, ... of layers
+protoviz.modes(model, cube, "runs/a/epoch_{epoch}.safetensors", fields)             # images that drive units
 protoviz.natural(model, cube, images, "runs/a/epoch_{epoch}.safetensors")           # are they faithful?
 protoviz.matching(cube, natural)                                 # the same unit in the other runs
-protoviz.modes(model, cube, "runs/a/epoch_{epoch}.safetensors", fields)             # images that drive units
 protoviz.plot.development(cube, "layer4")                        # pictures on Matplotlib's axes
 protoviz.atlas(cube, "atlas", receptive_fields=fields, distances=distances)         # a page to look at it all
 protoviz.join(cube, another)                                     # those of several networks

@@ -32,6 +32,7 @@ def main(params: Study) -> None:
         networks.modes,
         matching=networks.matching,
         accuracy=findings.accuracies(probe, means),
+        modes=networks.modes,
     )
     found = findings.of_any(study, about, params.augmentations)
     found["prediction"] = findings.predicted(means, study.accuracy)

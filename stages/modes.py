@@ -12,6 +12,7 @@ import numpy as np
 from protoviz import compute, files, layout
 from protoviz.analysis import embedders, modes
 from protoviz.analysis.census import Census
+from protoviz.config.params import OWN
 from protoviz.config.study import Study
 from protoviz.pipeline import executor, resume
 from protoviz.store import modes as store
@@ -29,6 +30,7 @@ def main(params: Study, condition: str, run: int) -> None:
     ours = params.prior.model_dump(include={"name", "sha256"})
     named = files.read_json(layout.PRIOR) if layout.PRIOR.exists() else ours
     weights = str(layout.GENERATOR) if named["name"] == "generator" else params.prior.weights
+    weights = str(layout.SPECTRUM) if weights == OWN else weights
     weights = str(Path(weights).absolute()) if weights and Path(weights).exists() else weights
     place = layout.checkpoints(condition, run)
     analysed = Analysed.of(place, params.epochs, params.size, params.colours, params.units)
@@ -43,7 +45,7 @@ def main(params: Study, condition: str, run: int) -> None:
     device = compute.available(on.device)
     attributes = {
         "modes": asked.model_dump(mode="json", exclude={"runs", "epochs", "per_layer"}),
-        "synthesis": recipe.model_dump(mode="json", exclude={"repeats"}),
+        "synthesis": recipe.recorded(),
         "prior": named,
         "space": f"{spaces.embedders[0]} mse {schema.MASKED}",
         "device": device.type,

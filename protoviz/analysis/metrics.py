@@ -219,8 +219,10 @@ def curves(
     """
     found: dict[str, list[Row]] = {}
     space = means.sel(main_space(means))
-    along = (*MEASURES, LEARNING, CONSISTENCY, *APPEARANCE, *RESPONSES, FAITHFULNESS, *MODES)
-    along += partners.OF_RUNS
+    along = (
+        *(*MEASURES, LEARNING, CONSISTENCY, *APPEARANCE, *RESPONSES, FAITHFULNESS, *MODES),
+        *partners.OF_RUNS,
+    )
     for measure in (name for name in along if name in means):
         for layer in space[schema.LAYER].values:
             found[f"{measure}_{layer}"] = _rows(space[measure].sel(layer=layer))

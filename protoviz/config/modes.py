@@ -61,3 +61,19 @@ class Modes(Section):
             raise invalid(
                 "no runs, as an ascent of no steps leaves nothing to chance", str(self.runs), at="modes.runs"
             )
+
+
+NO_MODES = Modes(
+    runs=[],
+    method="restarts",
+    restarts=8,
+    epochs=None,
+    per_layer=None,
+    share=0.8,
+    confidence=0.95,
+    linkage="single",
+    jitter=1.0,
+    weight=0.5,
+    kept=4,
+)
+"""Those of a study that does not ask for them, and what serves most where it does."""

@@ -108,8 +108,8 @@ class Params(Section):
     synthesis: Synthesis
     distances: Distances
     natural: NaturalImages
-    matching: Matching
     modes: Modes
+    matching: Matching
     figures: Figures
     atlas: Atlas
     training_stages: Finetuning
@@ -161,13 +161,13 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def _matching_fits(self) -> Self:
-        self.matching.require_fit(self.epochs)
+    def _modes_fit(self) -> Self:
+        self.modes.require_fit(self.runs, self.epochs, self.synthesis.ascent.steps)
         return self
 
     @model_validator(mode="after")
-    def _modes_fit(self) -> Self:
-        self.modes.require_fit(self.runs, self.epochs, self.synthesis.ascent.steps)
+    def _matching_fits(self) -> Self:
+        self.matching.require_fit(self.epochs)
         return self
 
     @property

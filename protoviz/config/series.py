@@ -71,8 +71,8 @@ class SeriesStudy(Section):
     synthesis: Synthesis
     distances: Distances
     natural: NaturalImages | None
-    matching: Matching
     modes: Modes
+    matching: Matching
     probe: Probe | None
     projection: Maps
     figures: Figures
@@ -123,13 +123,13 @@ class SeriesStudy(Section):
         return self
 
     @model_validator(mode="after")
-    def _matching_fits(self) -> Self:
-        self.matching.require_fit(self.epochs)
+    def _modes_fit(self) -> Self:
+        self.modes.require_fit(self.runs, self.epochs, self.synthesis.ascent.steps)
         return self
 
     @model_validator(mode="after")
-    def _modes_fit(self) -> Self:
-        self.modes.require_fit(self.runs, self.epochs, self.synthesis.ascent.steps)
+    def _matching_fits(self) -> Self:
+        self.matching.require_fit(self.epochs)
         return self
 
     def named(self, condition: str) -> str:

@@ -141,7 +141,7 @@ def modes(
             "confidence": confidence,
             "linkage": linkage,
         },
-        "synthesis": recipe.model_dump(mode="json", exclude={"repeats"}),
+        "synthesis": recipe.recorded(),
     }
     return titled(_dataset(cube, asked, of_epochs, restarts, kept), schema_modes.MODES, said)
 

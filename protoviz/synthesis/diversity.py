@@ -12,9 +12,11 @@ a unit nearly as well, not how many modes independent starts find.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from protoviz import compute
@@ -112,8 +114,13 @@ class _Together:
         moves, steps = recipe.transforms, recipe.ascent.steps
         draws = None
         if moves.active and steps:
-            draws = torch.stack([transforms.draw(moves, steps, *moved_at[k], *unit) for unit, k in each], 1)
-            draws = draws.to(self.device)
+            draws = torch.stack(
+                [
+                    transforms.draw(moves, steps, *moved_at[k], *unit, size=self.network.size)
+                    for unit, k in each
+                ],
+                1,
+            ).to(self.device)
         numbers = torch.tensor([channel for (_, channel), _ in each], device=self.device)
         best = ascent.adam(
             recipe.start.sigma * latents.to(self.device),
@@ -186,9 +193,13 @@ def likeness(values: Tensor, count: int) -> Tensor:
 
 
 def _of(shard: Shard, rows: slice) -> Shard:
-    return replace(shard, **{name: values[rows] for name, values in vars(shard).items()})
+    return replace(shard, **{name: values[rows] for name, values in _arrays(shard).items()})
 
 
 def _joined(parts: Sequence[Shard]) -> Shard:
-    names = vars(parts[0])
+    names = _arrays(parts[0])
     return Shard(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+def _arrays(shard: Shard) -> dict[str, NDArray[Any]]:
+    return {name: values for name, values in vars(shard).items() if values is not None}

@@ -96,7 +96,11 @@ def twin(address: tuple[str, int, int]) -> Address:
 
 
 def with_transforms(recipe: Synthesis, jitter: float) -> Synthesis:
-    """A recipe under random transforms: its own, or, where it has none, a jitter of so many px."""
+    """A recipe under random transforms: its own, or, where it has none, a jitter of so many px.
+
+    It keeps no transparency, of which a mode has no use.
+    """
+    opaque = recipe.model_copy(update={"keep_transparency": False})
     if recipe.transforms.active:
-        return recipe
-    return recipe.model_copy(update={"transforms": recipe.transforms.model_copy(update={"jitter": jitter})})
+        return opaque
+    return opaque.model_copy(update={"transforms": recipe.transforms.model_copy(update={"jitter": jitter})})

@@ -211,9 +211,9 @@ class _Layers:
         steps = settings.steps * effort
         draws = None
         if moves.active and steps:
-            size = self.search.network.size
+            size, address = self.search.network.size, self.search.moved_at
             draws = torch.stack(
-                [transforms.draw(moves, steps, *self.search.moved_at, *unit, size=size) for unit in units], 1
+                [transforms.draw(moves, steps, *address, *unit, size=size) for unit in units], 1
             ).to(self.search.device)
         index = self._numbers(units)
         watched = self.search.recipe.keep_transparency

@@ -219,6 +219,35 @@ def rich_sources() -> list[Source]:
     return [sources, Source("stages", "made-up stages", staged, (Network("seresnext", 1),), places(staged))]
 
 
+def modes(condition: str, run: int) -> xr.Dataset:
+    """Channels 0 to 4 of each layer, at two epochs, have as many modes as their channel says, of 8 starts.
+
+    The images of the first three are kept; every pixel of mode k of channel c is 10 c + k.
+    """
+    names, channels = schema.unit_labels(dict.fromkeys(LAYERS, 5))
+    count, kept = np.tile(channels.astype(np.int32), (1, 1, 2, 1)), 3
+    shown = np.arange(kept) < count[..., None]
+    value = np.where(shown, 10 * channels[:, None] + np.arange(kept), 0).astype(np.uint8)
+    images = np.broadcast_to(value[..., None, None, None], (*value.shape, SIZE, SIZE, 3))
+    along = ("condition", "run", "epoch", "unit")
+    return xr.Dataset(
+        {
+            "modes": (along, count),
+            "reaching": (along, np.where(count > 0, 6, 0).astype(np.int32)),
+            "mode_starts": ((*along, "mode"), np.where(shown, kept - np.arange(kept), 0).astype(np.int32)),
+            "mode_image": ((*along, "mode", "y", "x", "rgb"), images),
+        },
+        {
+            "condition": np.array([condition], dtype=schema.TEXT),
+            "run": [run],
+            "epoch": [EPOCHS[0], EPOCHS[-1]],
+            "layer": ("unit", names),
+            "channel": ("unit", channels),
+            "start": np.arange(8),
+        },
+    )
+
+
 PAIRS = ((0, 1), (2, 3), (0, 2), (1, 3))  # of networks: runs of a condition, conditions of a run
 UNPAIRED = 4  # the channel without a partner by responses, in layer2
 
@@ -261,35 +290,6 @@ def matching() -> xr.Dataset:
             "epoch": [EPOCHS[-1]],
             "unit_layer": ("unit", np.repeat(layers, list(LAYERS.values()))),
             "channel": ("unit", [channel for size in LAYERS.values() for channel in range(size)]),
-        },
-    )
-
-
-def modes(condition: str, run: int) -> xr.Dataset:
-    """Channels 0 to 4 of each layer, at two epochs, have as many modes as their channel says, of 8 starts.
-
-    The images of the first three are kept; every pixel of mode k of channel c is 10 c + k.
-    """
-    names, channels = schema.unit_labels(dict.fromkeys(LAYERS, 5))
-    count, kept = np.tile(channels.astype(np.int32), (1, 1, 2, 1)), 3
-    shown = np.arange(kept) < count[..., None]
-    value = np.where(shown, 10 * channels[:, None] + np.arange(kept), 0).astype(np.uint8)
-    images = np.broadcast_to(value[..., None, None, None], (*value.shape, SIZE, SIZE, 3))
-    along = ("condition", "run", "epoch", "unit")
-    return xr.Dataset(
-        {
-            "modes": (along, count),
-            "reaching": (along, np.where(count > 0, 6, 0).astype(np.int32)),
-            "mode_starts": ((*along, "mode"), np.where(shown, kept - np.arange(kept), 0).astype(np.int32)),
-            "mode_image": ((*along, "mode", "y", "x", "rgb"), images),
-        },
-        {
-            "condition": np.array([condition], dtype=schema.TEXT),
-            "run": [run],
-            "epoch": [EPOCHS[0], EPOCHS[-1]],
-            "layer": ("unit", names),
-            "channel": ("unit", channels),
-            "start": np.arange(8),
         },
     )
 

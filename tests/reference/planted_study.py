@@ -46,6 +46,12 @@ def responses(_condition, _layer, t):
     return 5 + 10 * t, 0.5 - 0.3 * t
 
 
+def modes(condition, layer, t):
+    """(mean number of images that drive a unit, chance that two starts meet): more, most in deep clrjit."""
+    many = 1.5 + t * (2 if condition == "clrjit" and layer in DEEP else 1)
+    return many, 1 / many
+
+
 def matched(_condition, _layer, t):
     """(share of units with a partner, correlation over that of turned units, agreement)."""
     return 0.4 + 0.5 * t, 1.1 + 0.8 * t, 0.2 + 0.4 * t
@@ -56,12 +62,6 @@ def accuracy(t, lead):
     return 30 + 20 * t + 40 * t * lead
 
 
-def modes(condition, layer, t):
-    """(mean number of images that drive a unit, chance that two starts meet): more, most in deep clrjit."""
-    many = 1.5 + t * (2 if condition == "clrjit" and layer in DEEP else 1)
-    return many, 1 / many
-
-
 @dataclass(frozen=True)
 class Truth:
     diversity: object = diversity
@@ -69,11 +69,11 @@ class Truth:
     learnt: object = learnt
     looks: object = looks
     responses: object = responses
-    matched: object = matched
-    accuracy: object = accuracy
     modes: object = None  # or the function of this name: units are started again
     modes_runs: tuple = None  # of those that are, where not all
     modes_epochs: tuple = None
+    matched: object = matched
+    accuracy: object = accuracy
     conditions: tuple = ("clrjit", "keepclr")
     runs: tuple = (1, 2, 3, 4)
     repeats: tuple = (0, 1)
@@ -100,14 +100,14 @@ def study(truth=PAPER, draws=60, **changes):
         distances,
         [[_appearance(truth, *item) for item in runs] for runs in networks],
         [[_natural(truth, *item) for item in runs] for runs in networks],
-        [
+        draws=draws,
+        matching=_matching(truth),
+        accuracy=_accuracy(truth, distances),
+        modes=[
             [_modes(truth, *item) for item in runs if item[1] in (truth.modes_runs or truth.runs)]
             for runs in networks
             if truth.modes
         ],
-        draws=draws,
-        matching=_matching(truth),
-        accuracy=_accuracy(truth, distances),
     )
 
 

@@ -1,4 +1,4 @@
-"""The findings of a study, with their uncertainty: the paper's F1 to F14, or a description of any study."""
+"""The findings of a study, with their uncertainty: claims F1 to F14, or a description of any study."""
 
 from protoviz.analysis.findings.collection import CLAIMS, about, collect, note
 from protoviz.analysis.findings.description import describe

@@ -146,6 +146,22 @@ def _responses(name: str) -> Callable[[xr.Dataset], Taken | Absent]:
     return take
 
 
+def _modes(name: str) -> Callable[[xr.Dataset], Taken | Absent]:
+    def take(measures: xr.Dataset) -> Taken | Absent:
+        if name not in measures:
+            return Absent("no units were started again (modes.runs)")
+        known = measures[name].isel({DRAW: 0}).notnull()
+        runs = known.any([dim for dim in known.dims if dim != schema.RUN]).values
+        if not runs.all():
+            again = ", ".join(str(run) for run in measures[schema.RUN].values[runs])
+            return Absent(f"units were started again in run {again} alone")
+        epochs = np.flatnonzero(known.any([dim for dim in known.dims if dim != schema.EPOCH]))
+        last = int(epochs[-1])
+        return Taken(measures[name].isel(epoch=last), f"epoch {_epochs(measures)[last]}")
+
+    return take
+
+
 def _faithfulness(measures: xr.Dataset) -> Taken | Absent:
     if FAITHFULNESS not in measures:
         return Absent("prototypes were not compared with natural images along the layers")
@@ -159,22 +175,6 @@ def _matching(name: str) -> Callable[[xr.Dataset], Taken | Absent]:
         if measures.sizes[schema.RUN] < LEAST_RUNS:
             return Absent("what is said of pairs of runs needs three runs")
         return Absent("units were not matched over runs by what this needs")
-
-    return take
-
-
-def _modes(name: str) -> Callable[[xr.Dataset], Taken | Absent]:
-    def take(measures: xr.Dataset) -> Taken | Absent:
-        if name not in measures:
-            return Absent("no units were started again (modes.runs)")
-        known = measures[name].isel({DRAW: 0}).notnull()
-        runs = known.any([dim for dim in known.dims if dim != schema.RUN]).values
-        if not runs.all():
-            again = ", ".join(str(run) for run in measures[schema.RUN].values[runs])
-            return Absent(f"units were started again in run {again} alone")
-        epochs = np.flatnonzero(known.any([dim for dim in known.dims if dim != schema.EPOCH]))
-        last = int(epochs[-1])
-        return Taken(measures[name].isel(epoch=last), f"epoch {_epochs(measures)[last]}")
 
     return take
 
@@ -208,6 +208,18 @@ MEASURES = (
         )
     ),
     Measure(
+        schema_modes.COUNT,
+        "different images that were found to drive a unit, a lower bound",
+        _modes(schema_modes.COUNT),
+        axes=(),
+    ),
+    Measure(
+        schema_modes.MEETING,
+        "chance that two starts of a unit end in one mode",
+        _modes(schema_modes.MEETING),
+        axes=(),
+    ),
+    Measure(
         FAITHFULNESS,
         "1 where layers see prototypes as the natural images that drive a unit, 0 where as any others",
         _faithfulness,
@@ -222,18 +234,6 @@ MEASURES = (
             (schema_matching.MATCHED, "mean correlation of units and their partners in another run"),
             (schema_matching.AGREEMENT, "share of units with the same partner by prototypes and responses"),
         )
-    ),
-    Measure(
-        schema_modes.COUNT,
-        "different images that were found to drive a unit, a lower bound",
-        _modes(schema_modes.COUNT),
-        axes=(),
-    ),
-    Measure(
-        schema_modes.MEETING,
-        "chance that two starts of a unit end in one mode",
-        _modes(schema_modes.MEETING),
-        axes=(),
     ),
 )
 

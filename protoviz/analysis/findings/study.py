@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from protoviz.analysis import settling
 from protoviz.analysis.findings import pairs, statistics
-from protoviz.analysis.findings.mode_means import DRAW as DRAW
 from protoviz.analysis.findings.mode_means import mode_means, modes_of_layer
 from protoviz.store import schema, schema_appearance, schema_responses
 
 Space = dict[str, str]
 Stores = Sequence[Sequence[xr.Dataset]]  # of each condition, and in it of each run
 
+DRAW = "draw"
 DIVERSITY, CHANGE, APART = "diversity", "change", "between_repeats"
 LEARNING, SETTLED, REPEAT_COUNTS = "learning", "settled", "repeat_counts"
 COLOURS = (schema_appearance.SATURATION, schema_appearance.WARMTH, schema_appearance.HIGH_FREQUENCY)
@@ -36,19 +36,19 @@ class Study:
         distances: of every network.
         appearance: the same; empty where it was not measured.
         responses: the same, of natural images.
-        modes: how many images drive units, of the runs that were started again; empty where none were.
         draws: of the bootstrap.
         matching: which unit of one network is which of another; None where that was not asked.
         accuracy: of the probe, (condition, run, epoch), %; None without one.
+        modes: how many images drive units, of the runs that were started again; empty where none were.
     """
 
     distances: Stores
     appearance: Stores = ()
     responses: Stores = ()
-    modes: Stores = ()
     draws: int = statistics.DRAWS
     matching: xr.Dataset | None = None
     accuracy: xr.DataArray | None = None
+    modes: Stores = ()
     _known: dict[tuple[str, ...], xr.Dataset] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -97,9 +97,15 @@ class Study:
             here = {schema.UNIT: at}
             return [[store.isel(here, missing_dims="ignore") for store in runs] for runs in stores]
 
-        whole = (part(self.responses), modes_of_layer(self.modes, layer), self.draws)
-        stores = (part(self.distances), part(self.appearance), *whole)
-        return Study(*stores, self.matching, self.accuracy)
+        return Study(
+            part(self.distances),
+            part(self.appearance),
+            part(self.responses),
+            self.draws,
+            self.matching,
+            self.accuracy,
+            modes_of_layer(self.modes, layer),
+        )
 
     def measures(self, space: Space) -> xr.Dataset:
         """The layer means in one space; the two spaces that were asked for last are kept.
@@ -109,10 +115,10 @@ class Study:
             condition, run, repeat, epoch or step, layer); `between_repeats` (the same without repeat);
             `settled`, the mean settling epoch (without epoch); where they were measured, saturation,
             warmth and high_frequency, within the masks of the space (as diversity), participation_ratio and
-            mean_correlation (as between_repeats), faithfulness (as diversity); modes and meeting, of units
-            that something drives (as between_repeats), NaN in runs and at epochs that were not started again;
-            of units matched over three runs or more `partners.OF_RUNS` (draw, condition, run, layer);
-            `repeat_counts` (draw, run, repeat). NaN where no unit is live.
+            mean_correlation (as between_repeats), faithfulness (as diversity), modes and meeting (as
+            between_repeats; NaN in runs and at epochs that were not started again), and of units matched over
+            three runs or more `partners.OF_RUNS` (draw, condition, run, layer); `repeat_counts` (draw, run,
+            repeat). NaN where no unit is live.
         """
         key = tuple(space.values())
         if key not in self._known:
@@ -142,12 +148,12 @@ def _measures(study: Study, space: Space) -> xr.Dataset:
         found[name] = taken(study.appearance, variable, *both)
     for name in RESPONSES if study.responses else ():
         found[name] = _unresampled(study, name)
+    if study.modes:
+        found |= mode_means(study.modes, study.runs, first[schema.EPOCH].values.tolist(), study.draws)
     if study.is_compared:
         found[FAITHFULNESS] = taken(study.responses, FAITHFULNESS, *both)
     conditions = [str(runs[0][schema.CONDITION].values[0]) for runs in study.distances]
     found |= pairs.measured(study.matching, conditions, study.runs, study.layers, study.draws)
-    if study.modes:
-        found |= mode_means(study.modes, study.runs, first[schema.EPOCH].values.tolist(), study.draws)
     drawn = [
         statistics.draw_counts(first.sizes[schema.REPEAT], "repeats", run, draws=study.draws)
         for run in study.runs

@@ -100,8 +100,8 @@ def _cube(source: Source, strips: frozenset[str]) -> dict[str, Any]:
         "saturation": all(network.appearance is not None for network in source.networks),
         "settling": all(network.settling is not None for network in source.networks),
         "photographs": all(network.natural is not None for network in source.networks),
-        "partners": source.matching is not None,
         "modes": any(network.modes is not None for network in source.networks),
+        "partners": source.matching is not None,
         "map": source.projection is not None,
     }
     return {

@@ -9,11 +9,11 @@ MEASURES = {  # group of curves -> its name, what its values are; those that are
     "diversity": ("diversity", "mean distance between units"),
     "rate_of_change": ("rate of change", "distance to the kept epoch before"),
     "between_repeats": ("between repeats", "distance between repeats"),
-    "faithfulness": ("faithfulness", "1: seen as images of the unit, 0: of others"),
     "modes": ("modes", "different images that drive a unit"),
     "meeting": ("meeting", "chance that two starts end in one mode"),
     "reaching": ("reaching", "starts that drive a unit nearly as well as the best"),
     "spread": ("spread of modes", "distance between starts / between units"),
+    "faithfulness": ("faithfulness", "1: seen as images of the unit, 0: of others"),
     "probe": ("probe accuracy", "%"),
     "training": ("training loss", ""),
 }

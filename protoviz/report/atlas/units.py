@@ -52,7 +52,8 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
         `status`, a digit for each unit, and `activation` [repeat][epoch]; where they were computed `change`
         since the epoch before, `saturation`, `settling` and `photographs` [unit], places in the data set;
         `faithfulness` [repeat][epoch] and `along`, the same at the last epoch in each of the `layers` on the
-        way, `values` [repeat][layer]; `modes` [unit];
+        way, `values` [repeat][layer];
+        `modes` [unit], see `modes.numbers`;
         `neighbours` [unit], each as place of the network, channel, distance; `partners` [unit], see
         `partners.of_layer`; `windows` of the masks.
     """

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from protoviz.analysis import metrics
-from protoviz.analysis.findings import CLAIMS, describe, evidence, multimodality
+from protoviz.analysis.findings import CLAIMS, describe, evidence, multimodality, prediction
 from tests.reference import planted_study
 from tests.reference.planted_study import modes
 
@@ -111,5 +111,9 @@ def test_metrics_and_curves_have_the_means():
     assert last[0] == 0  # the unit that nothing drives is in layer1 and does not count there
     shown = [one.modes.values[0, 0, -1][1:6].mean() for one in study.modes[0]]
     assert numbers["layer1"]["modes"] == pytest.approx(np.mean(shown), rel=1e-3)
+    predicted = prediction.predicted(combined, study.accuracy)
+    assert {row["layer"] for row in predicted["rows"] if row["measure"] == "modes"} == {
+        *combined.layer.values
+    }
     curves = metrics.curves(combined, [], [])
     assert len(curves["modes_layer3"]) == 2 * len(study.distances[0]) * 7

@@ -48,9 +48,9 @@ MIRROR = {
     ),
     "looks": mirrored(planted.looks),
     "responses": mirrored(planted.responses),
+    "modes": lambda *at: (6 / planted.modes(*at)[0], planted.modes(*at)[0] / 6),
     "matched": lambda _c, _l, t: (0.02, 0.9 - 0.3 * t, 0.01),
     "accuracy": lambda t, lead: 30 + 20 * t - 40 * t * lead,
-    "modes": lambda *at: (6 / planted.modes(*at)[0], planted.modes(*at)[0] / 6),
 }
 
 
@@ -64,9 +64,9 @@ NOTHING = {
     "learnt": lambda *_: 0.2,
     "looks": lambda *_: (0.4, 0.5, 0.3),
     "responses": lambda *_: (5.0, 0.3),
+    "modes": lambda *_: (2.0, 0.5),
     "matched": lambda *_: (0.05, 1.0, 0.05),
     "accuracy": lambda t, _lead: 30 + 20 * t,
-    "modes": lambda *_: (2.0, 0.5),
     "spread": 0.2,
     "seed": 1,
 }

@@ -167,16 +167,16 @@ def natural_stores(networks) -> list[xr.Dataset]:
     return [store.assign_coords(unit_layer=("unit", layers)) for store in stores_of(networks)]
 
 
+def mode_stores(networks) -> list[xr.Dataset]:
+    said = {"modes": '{"share": 0.8, "confidence": 0.95}'}
+    return [store.assign_coords(start=np.arange(8)).assign_attrs(said) for store in stores_of(networks)]
+
+
 def compared_stores() -> list[xr.Dataset]:
     return [
         compared(store, SIZES, (0, 1), seed=k, spread=0.2)
         for k, store in enumerate(stores_of(STUDY.responses))
     ]
-
-
-def mode_stores(networks) -> list[xr.Dataset]:
-    said = {"modes": '{"share": 0.8, "confidence": 0.95}'}
-    return [store.assign_coords(start=np.arange(8)).assign_attrs(said) for store in stores_of(networks)]
 
 
 MEASURED = stores_of(STUDY.distances)
@@ -189,9 +189,9 @@ BUILD = {
     "settled": lambda: figures.settled(settled_stores(MEASURED), EPOCHS, TITLE),
     "saturation": lambda: figures.appearance(stores_of(STUDY.appearance), "saturation", TITLE),
     "dimension": lambda: figures.dimension(natural_stores(STUDY.responses), TITLE),
+    "modes": lambda: figures.modes(mode_stores(STUDY.modes), TITLE),
     "faithfulness": lambda: figures.faithfulness(compared_stores(), TITLE),
     "faithfulness along": lambda: figures.faithfulness_along(compared_stores(), TITLE),
-    "modes": lambda: figures.modes(mode_stores(STUDY.modes), TITLE),
     "g9": lambda: figures.animation(CUBE, MASKS, "layer2", 6, TITLE)[-1],
     "g1": lambda: figures.prototype_grids(CUBE, MASKS, 64, TITLE, DPI),
     "g1 unmasked": lambda: figures.prototype_grids(CUBE, MASKS, 64, TITLE, DPI, masked=False),
@@ -221,8 +221,6 @@ PROMISED = {
     "settled": ["settled units (%)", "4 units", "change point", "n = 2 runs \u00d7 2 repeats"],
     "saturation": ["saturation (%)", "masked prototypes", "n = 2 runs \u00d7 2 repeats"],
     "dimension": ["participation ratio (dimensions)", "8 units", "n = 2 runs for each condition"],
-    "faithfulness": ["faithfulness (1: as the unit's, 0: as others')", "n = 2 runs \u00d7 2 repeats"],
-    "faithfulness along": ["clrjit", "keepclr", "middle", "8 units", "thin to thick: epoch 0, 1, 2, 4"],
     "modes": [
         "modes (images)",
         "4 units",
@@ -232,6 +230,8 @@ PROMISED = {
         "confidence 0.95",
         "n = 2 runs for each condition",
     ],
+    "faithfulness": ["faithfulness (1: as the unit's, 0: as others')", "n = 2 runs \u00d7 2 repeats"],
+    "faithfulness along": ["clrjit", "keepclr", "middle", "8 units", "thin to thick: epoch 0, 1, 2, 4"],
     "g9": ["layer2 during training: epoch 4", "6 of 8 units", "n = 1 run, 1 repeat, 6 units", "clrjit"],
     "g1": [
         "clrjit",

@@ -271,7 +271,7 @@
     parts.root.append(
       atlas.element("div", { class: "growth" }, parts.large, atlas.element("section", {}, atlas.element("h2", {}, "Growing up"), parts.list, settles ? atlas.element("p", { class: "soft" }, `Settles at epoch ${settles.map((one, i) => `${atlas.number(one)} (repeat ${cube.repeat[i]})`).join(", ")}.`) : null)),
       curves,
-      atlas.element("section", {}, atlas.element("h2", {}, "Modes"), atlas.modes.section({ state, cube, found: found.modes, draw: picture, veil: found.modes ? veilOf(found.modes.epoch) : null })),
+      atlas.element("section", {}, atlas.element("h2", {}, "Modes"), atlas.modes.section({ state, cube, found: found.modes, draw: picture, veil: found.modes && state.mask !== "transparency" ? veilOf(found.modes.epoch) : null })),
       atlas.element("section", {}, atlas.element("h2", {}, "Nearest neighbours"), atlas.element("p", { class: "soft" }, `Units of ${state.layer} in all networks whose prototypes look most alike at the last epoch: mean squared difference of masked pixels in 0–1.`), neighbours()),
       atlas.element("section", {}, atlas.element("h2", {}, "Partners in other networks"), partners()),
       atlas.element("section", {}, atlas.element("h2", {}, "Top natural images"), photographs()),
