@@ -29,7 +29,6 @@ def main(params: Study) -> None:
         networks.distances,
         networks.appearance,
         networks.natural,
-        networks.modes,
         matching=networks.matching,
         accuracy=findings.accuracies(probe, means),
         modes=networks.modes,

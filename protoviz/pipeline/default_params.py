@@ -2,21 +2,8 @@
 
 from typing import Any
 
+from protoviz.config.modes import NO_MODES
 from protoviz.config.synthesis import Synthesis
-
-_MODES = {
-    "runs": [],
-    "method": "restarts",
-    "restarts": 8,
-    "epochs": None,
-    "per_layer": None,
-    "share": 0.8,
-    "confidence": 0.95,
-    "linkage": "single",
-    "jitter": 1.0,
-    "weight": 0.5,
-    "kept": 4,
-}
 
 
 def of(recipe: Synthesis, **found: Any) -> dict[str, Any]:
@@ -62,7 +49,7 @@ def of(recipe: Synthesis, **found: Any) -> dict[str, Any]:
         if photographs
         else None,
         "matching": {"epochs": None, "null_draws": 20, "error": 0.05},
-        "modes": dict(_MODES),
+        "modes": NO_MODES.model_dump(mode="json"),
         "probe": {"max_iter": 1000, "adam_lr": 1e-2, "adam_epochs": 250, "adam_batch_size": 512}
         if photographs
         else None,

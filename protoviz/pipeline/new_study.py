@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from protoviz import layout
-from protoviz.config.modes import NO_MODES
-from protoviz.config.synthesis import Synthesis
 from protoviz.errors import StudyError
 from protoviz.pipeline import study_files
 
@@ -146,7 +144,7 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
         )
         stages["probe"]["metrics"] = [_uncached(f"metrics/probe/{_ITEM}.json")]
     found = ["data/distances", "data/units", "data/appearance", *["data/natural"] * natural]
-    found += ["data/modes", str(layout.MATCHING)]
+    found += [str(layout.MATCHING), "data/modes"]
     found += ["metrics/probe"] * probed
     stage("projection", [str(layout.CUBE)], ["compute", "projection"], [str(layout.projection("study"))])
     classes = [f"{layout.IMAGES}/classes.json"] * natural
@@ -181,73 +179,6 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
 def _uncached(path: str) -> dict[str, Any]:
     """An output that git keeps, as it is text or a picture."""
     return {path: {"cache": False}}
-
-
-def default_params(recipe: Synthesis, **found: Any) -> dict[str, Any]:
-    """params.yaml of a new study: what was found, and for the rest what serves most.
-
-    Args:
-        recipe: of the synthesis.
-        found: `title`, `checkpoints`, `conditions`, `runs`, `images`, `prior`.
-    """
-    # Of networks that take neither grey nor RGB, no trained network can embed the images.
-    known = len(found["checkpoints"]["mean"]) in (1, 3)
-    spaces = ["efficientnet_lite0", "pixels"] if known else ["pixels"]
-    photographs = found["images"] is not None
-    return {
-        "title": found["title"],
-        "compute": {"device": "cpu", "threads": 1},
-        "checkpoints": found["checkpoints"],
-        "conditions": found["conditions"],
-        "runs": found["runs"],
-        "images": found["images"],
-        "prior": {"name": found["prior"], "weights": None, "sha256": None},
-        "receptive_fields": {
-            "estimate": "as-written",
-            "noise": 64,
-            "probes": 8,
-            "per_unit": False,
-            "offset": "removed",
-        },
-        "synthesis": recipe.model_dump(mode="json"),
-        "distances": {
-            "embedders": spaces,
-            "weights": None,
-            "precision": "float32",
-            "batch_size": 256,
-            "keep_vectors": True,
-        },
-        "natural": {
-            "images": 1000,
-            "top": 9,
-            "faithfulness": {"top": 5, "elements": 1000},
-            "keep_responses": 500,
-        }
-        if photographs
-        else None,
-        "modes": NO_MODES.model_dump(mode="json"),
-        "matching": {"epochs": None, "null_draws": 20, "error": 0.05},
-        "probe": {"max_iter": 1000, "adam_lr": 1e-2, "adam_epochs": 250, "adam_batch_size": 512}
-        if photographs
-        else None,
-        "projection": {
-            "runs": 1,
-            "repeats": 1,
-            "embedders": spaces[:1],
-            "batch_size": 256,
-            "umap": {"neighbours": 15, "min_dist": 0.1, "epochs": 200, "alignment": 0.01},
-            "seeds": [0],
-        },
-        "figures": {
-            "grid_units": 16,
-            "development_layer": None,
-            "development_units": None,
-            "more_units": None,
-            "animated_layer": None,
-            "dpi": 150,
-        },
-        "atlas": {"quality": 80, "strips_above": 6},
-    }
 
 
 def _repositories(folder: Path) -> None:
