@@ -124,7 +124,7 @@ def study(first: tuple[Study, subprocess.CompletedProcess[str]]) -> Study:
 def test_everything_is_made(first: tuple[Study, subprocess.CompletedProcess[str]]) -> None:
     (study, printed), folder = first, first[0].folder
     expected = {"dataset", "reference", "generator", "cube", "metrics@clrjit", "findings", "figures"}
-    expected |= STAGES_OF_TRAINING | {"projection", "dataset_card", "atlas"}
+    expected |= STAGES_OF_TRAINING | {"projection", "dataset_card", "atlas", "matching"}
     items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses", "appearance"}
     assert stages_run(printed) == expected | {f"{stage}@clrjit-1" for stage in items}
     for path in outputs(study):
