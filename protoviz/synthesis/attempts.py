@@ -68,7 +68,7 @@ def transparency(worked: Tensor) -> Tensor:
     """
     shares = worked.float().mean(1)
     some = shares.flatten(1).where(shares.flatten(1) > 0, torch.nan)
-    # One by one: torch refuses quantiles of more than 2^24 values.
+    # One by one: older versions of torch take no quantile of more than 2^24 values.
     full = torch.stack([torch.nanquantile(one, WORKED) for one in some]).nan_to_num(1.0)[:, None, None]
     return (shares / full).clamp(0, 1).mul(255).round().to(torch.uint8)
 

@@ -85,6 +85,18 @@ def test_a_prior_of_the_study_s_own_is_accepted() -> None:
     assert study.distances.embedders[0] == "reference"
 
 
+def test_the_spectrum_of_the_study_s_own_images() -> None:
+    raw = params.read(DEFAULT)
+    raw["prior"] = {"name": "maco", "weights": params.OWN, "sha256": None}
+    assert params.parse(raw, "here").prior.weights == "images"
+    for change, message in (
+        ({"sha256": "0" * 64}, r"prior\.sha256: expected null, as they are made here"),
+        ({"name": "natural"}, r"prior\.weights: expected a path or URL, found 'images'"),
+    ):
+        with pytest.raises(StudyError, match=message):
+            params.parse({**raw, "prior": raw["prior"] | change}, "here")
+
+
 def test_study_b_looks_at_eight_units_of_every_convolution_of_an_imagenet_network() -> None:
     study = params.load(DEFAULT).training_stages
     assert (study.network.model, study.pretrain.weights) == ("tf_efficientnet_lite0", "installed")
@@ -222,6 +234,17 @@ def test_parameters_cannot_be_changed() -> None:
         ),
         ("synthesis/ascent/longest", 1, "synthesis.ascent.longest: expected a number above 1.0, found 1"),
         ("synthesis/objective/position", "middle", "synthesis.objective.position"),
+        (
+            "synthesis/transforms/crop",
+            [0.9, 0.5],
+            "synthesis.transforms.crop: expected two numbers in ascending",
+        ),
+        (
+            "synthesis/transforms/crop",
+            [0.5, 1.5],
+            "synthesis.transforms.crop.1: expected a number of at most 1",
+        ),
+        ("synthesis/transforms/noise", -1, "synthesis.transforms.noise: expected a number of at least 0"),
         ("synthesis/precision", "float16", "synthesis.precision: expected 'float32', 'bfloat16' or 'auto'"),
         ("synthesis/batch_size", 0, "synthesis.batch_size"),
         (

@@ -20,6 +20,7 @@ from protoviz.cli import main as cli
 from protoviz.config import params, studies, synthesis
 from protoviz.config.finetuning import Maps
 from protoviz.config.series import SeriesStudy
+from protoviz.errors import StudyError
 from protoviz.models import checkpoints, resnet
 from protoviz.models.readout.network import Network
 from protoviz.pipeline import fingerprint
@@ -341,14 +342,25 @@ def test_a_prior_gets_the_recipe_that_suits_it(trained, monkeypatch, tmp_path):
     monkeypatch.chdir(trained)
     given = ("--model", "net.py:Net", "--checkpoints", PATTERN, "--size", 24, "--channels", 1, *COLOURS)
     recipes = {}
-    for prior in ("fourier", "natural"):
+    for prior in ("fourier", "natural", "maco"):
         command("init", tmp_path / prior, *given, "--prior", prior)
         read = studies.parse(params.read(tmp_path / prior / "params.yaml"), "params.yaml")
         assert read.prior.name == prior
         recipes[prior] = read.synthesis
     changes = {"repeats": 2, "levels": 64}
     assert recipes["natural"] == synthesis.changed("gentle", changes)
-    assert recipes["fourier"] == synthesis.changed("fourier", {**changes, "keep_latents": False})
+    for large in ("fourier", "maco"):
+        assert recipes[large] == synthesis.changed(large, {**changes, "keep_latents": False})
+
+
+def test_the_spectrum_of_its_images_is_not_that_of_a_study_of_checkpoints(trained, monkeypatch, tmp_path):
+    monkeypatch.chdir(trained)
+    given = ("--model", "net.py:Net", "--checkpoints", PATTERN, "--size", 24, "--channels", 1, *COLOURS)
+    command("init", tmp_path / "new", *given, "--prior", "maco")
+    raw = params.read(tmp_path / "new" / "params.yaml")
+    raw["prior"]["weights"] = params.OWN
+    with pytest.raises(StudyError, match=r"prior\.weights: expected a file of `protoviz train-prior FOLDER"):
+        studies.parse(raw, "params.yaml")
 
 
 def test_how_images_were_normalised_has_to_be_said(trained, monkeypatch, capsys, tmp_path):

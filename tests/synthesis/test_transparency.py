@@ -74,7 +74,7 @@ def test_opacities_are_cut_at_the_percentile_of_what_was_worked_on():
 
 
 def test_many_large_images_at_once():
-    """More values than torch takes a quantile of."""
+    """More values than older versions of torch take a quantile of."""
     worked = torch.ones(1, 1, 1024, 1025).expand(17, -1, -1, -1)
     assert (transparency(worked) == 255).all()
 
