@@ -154,7 +154,10 @@ def _faithfulness(
     shown: NDArray[np.uint8],
     answers: Mapping[str, NDArray[np.float32]],
 ) -> Callable[[Made], float]:
-    """What gives the mean faithfulness of a prior's prototypes."""
+    """What gives the faithfulness of a prior's prototypes, the mean over layers of that over units.
+
+    NaN where no layer tells images of different units apart.
+    """
     objective = PRESETS["fourier"].objective
     inner = faithfulness.inner_layers(network, list(chosen))
     along = faithfulness.Along(inner, objective, ELEMENTS, 50, torch.device("cpu"))
@@ -165,8 +168,9 @@ def _faithfulness(
             top = np.argsort(-answers[layer], axis=0, kind="stable")[:TOP].T
             live = np.ones((1, len(top)), bool)
             found = along.measure(network, layer, one.images[layer][None], live, shown, top)
-            values.append(float(np.nanmean(found.faithfulness)))
-        return float(np.nanmean(values))
+            known = found.faithfulness[np.isfinite(found.faithfulness)]
+            values += [float(known.mean())] if len(known) else []
+        return float(np.mean(values)) if values else float("nan")
 
     return measure
 
