@@ -247,7 +247,7 @@ def test_the_pipeline_is_one_that_dvc_reads(study, monkeypatch):
         found = fingerprint.find(name, item, values)
         assert None not in found.parameters.values(), name
         reads_network = name.startswith(
-            ("checkpoints-", "receptive_fields", "synthesize", "responses", "probe")
+            ("checkpoints-", "receptive_fields", "synthesize", "responses", "probe", "modes")
         )
         assert ("../net.py" in found.dependencies) == reads_network, name
     assert (study / ".git").is_dir()
@@ -444,6 +444,7 @@ def test_our_own_checkpoints_give_the_same_store_by_either_way(tmp_path, monkeyp
     series = studies.parse(
         {
             **{name: raw[name] for name in ("title", "compute", "receptive_fields", "figures", "atlas")},
+            **{name: raw[name] for name in ("matching", "modes")},
             "checkpoints": {
                 "network": "protoviz:resnet18",
                 "arguments": {"width": 4},

@@ -167,13 +167,13 @@ def test_a_new_condition_runs_only_what_is_new(study: Study) -> None:
     write_params(study.folder, {**MINIATURE, "conditions": both}, FULL)
     stale = study.call("python", "-c", "from protoviz.pipeline import driver; print(*driver.stale())")
     summaries = {"cube", "metrics@clrjit", "metrics@keepclr", "findings", "figures"}
-    summaries |= {"projection", "dataset_card", "atlas"}
+    summaries |= {"projection", "dataset_card", "atlas", "matching"}
     items = {"train", "probe", "receptive_fields", "synthesize", "distances", "responses", "appearance"}
     assert set(stale.stdout.split()) == summaries | {f"{stage}@keepclr-1" for stage in items}, stale.stderr
     result = study.call("dvc", "repro", "metrics@keepclr")
     assert result.returncode == 0, result.stdout + result.stderr
     ran = set(re.findall(r"^Running stage '(.*)':", result.stdout, re.MULTILINE))
-    assert ran == {"metrics@keepclr"} | {f"{stage}@keepclr-1" for stage in items}
+    assert ran == {"matching", "metrics@keepclr"} | {f"{stage}@keepclr-1" for stage in items}
     after = outputs(study)
     kept = [path for path in before if "clrjit" in path]
     assert kept

@@ -73,7 +73,7 @@ def prototypes(condition, run):
     sources = {epoch: layout.checkpoints(condition, run) / layout.checkpoint(epoch) for epoch in epochs}
     about = {
         "title": "The cube of prototypes",
-        "synthesis": Synthesis.model_validate(study["synthesis"]).model_dump(mode="json"),
+        "synthesis": Synthesis.model_validate(study["synthesis"]).recorded(),
         "checkpoint_sha256": {
             layout.item(condition, run): {str(epoch): files.sha256(path) for epoch, path in sources.items()}
         },
