@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from protoviz import compute
 from protoviz.config.image_size import sides
 from protoviz.config.synthesis import Objective
 from protoviz.models.readout.network import Network
@@ -104,6 +105,7 @@ def unit_maps(
     return maps
 
 
+@compute.whole_float32()
 def _maps(
     network: Network,
     layer: str,
