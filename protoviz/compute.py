@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
+from typing import Any
 
 import torch
 
@@ -62,7 +63,7 @@ def whole_float32() -> Iterator[None]:
     By default torch has GPUs convolve float32 in TF32, of 10 bits for 23: several times faster, and a
     response differs from a processor's by a thousandth.
     """
-    places = torch.backends.cudnn, torch.backends.cuda.matmul
+    places: tuple[Any, ...] = torch.backends.cudnn, torch.backends.cuda.matmul
     before = [place.allow_tf32 for place in places]
     try:
         for place in places:

@@ -41,7 +41,9 @@ def test_whole_float32_leaves_things_as_they_were():
         return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
 
     before = allowed()
-    with pytest.raises(ZeroDivisionError), compute.whole_float32():
+    with compute.whole_float32():
         assert allowed() == (False, False)
-        raise ZeroDivisionError
+    assert allowed() == before
+    with pytest.raises(ZeroDivisionError), compute.whole_float32():
+        1 / 0  # noqa: B018
     assert allowed() == before
