@@ -113,8 +113,9 @@ def difference(first: Shard, second: Shard) -> str:
     """Whether two shards have the same bytes, or how far their images and activations are apart."""
     digests = [hashlib.sha256(), hashlib.sha256()]
     for digest, shard in zip(digests, (first, second), strict=True):
-        for item in fields(Shard):
-            digest.update(np.ascontiguousarray(getattr(shard, item.name)).tobytes())
+        arrays = [getattr(shard, item.name) for item in fields(Shard)]
+        for array in arrays:
+            digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
     if digests[0].digest() == digests[1].digest():
         return f"the same bytes, {digests[0].hexdigest()[:12]}"
     levels = np.abs(first.image.astype(int) - second.image).reshape(len(first.image), -1).max(1)

@@ -65,7 +65,17 @@ NETWORKS = {"resnet18": lambda: resnet.initial("resnet18", 8, 0).eval(), "consta
 LAYERS = {"resnet18": ["layer1", "layer4"], "constants": ["first", "second"]}
 
 
-def step_on(device, name, prior, layers, position="centre", moves=False, dtype=torch.bfloat16, longest=2.0):
+def step_on(
+    device,
+    name,
+    prior,
+    layers,
+    position="centre",
+    moves=None,
+    watched=False,
+    dtype=torch.bfloat16,
+    longest=2.0,
+):
     """A step, ready to be made."""
     network = Network(NETWORKS[name](), SIZE)
     renderer = Renderer(prior, SIZE, dtype, device)
