@@ -10,13 +10,14 @@ from torch import nn
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from protoviz.config.synthesis import Objective
+from protoviz.config.synthesis import PRESETS, Objective
 from protoviz.models import resnet
 from protoviz.models.priors import base
 from protoviz.models.priors.generator import Decoder, Shape
 from protoviz.models.readout.network import Network
 from protoviz.synthesis import ascent
 from protoviz.synthesis.batching import LayerBatch
+from protoviz.synthesis.diversity import _Together
 from protoviz.synthesis.objective import response
 from protoviz.synthesis.rendering import Renderer
 
@@ -112,6 +113,20 @@ def test_steps_with_transforms_noise_and_transparency_can_be_recorded(moves, wat
     _, step = step_on(META, "resnet18", prior_of("fourier"), ["layer2"], moves=moves, watched=watched)
     with Recording():
         step()
+
+
+@pytest.mark.parametrize("layer", ["layer2", "layer4"])
+def test_steps_of_images_that_are_pushed_apart_can_be_recorded(layer):
+    network, prior, recipe = Network(NETWORKS["resnet18"](), SIZE), prior_of("fourier"), PRESETS["fourier"]
+    renderer = Renderer(prior, SIZE, torch.bfloat16, META)
+    fixed = {"fast": renderer, "exact": renderer, "latent_size": prior.latent_size}
+    together = _Together(network, layer, recipe, 0.5, **fixed, dtype=torch.bfloat16, device=META)
+    network.normalise(torch.zeros(1, 3, SIZE, SIZE, device=META))
+    respond = together._respond(torch.tensor([0, 0, 3, 3], device=META), 2)
+    draws = torch.tensor([[1.0, -1.0, 1.1, 0.1]] * 4).to(META)
+    climb = ascent._Climb(torch.zeros(4, prior.latent_size, device=META), 2, draws, None)
+    with Recording():
+        climb.step(respond, 0.1, None, 0.3)
 
 
 def test_the_mean_over_a_map_can_be_recorded_too():
