@@ -3,6 +3,7 @@
 # make atlas   build the page on which all prototypes can be looked at, and open it
 # make docs    build the documentation site
 # make bench   how fast prototypes are made, against other ways, in one table
+# make bench-gpu   what a GPU does with the full study's networks, in six minutes
 # make bench-priors PHOTOGRAPHS=folder   what each image prior is good for, in another
 # Needs Python 3.11 or later, git and make; everything else comes into .venv from requirements.lock.
 
@@ -20,7 +21,7 @@ export UV_HTTP_TIMEOUT := 120
 # Stages or tests side by side, such as `make repro JOBS=4`; by default one for each core.
 JOBS ?=
 
-.PHONY: help repro test quick check docs bench bench-priors figures atlas verify publish lock install clean
+.PHONY: help repro test quick check docs bench bench-gpu bench-priors figures atlas verify publish lock install clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -56,6 +57,10 @@ docs: install
 # Some tens of minutes on two cores; `make bench DEVICE=cuda` on a GPU.
 bench: install
 	@python -m benchmarks.synthesis --device $(or $(DEVICE),cpu)
+
+# At most six minutes of an H100; `make bench-gpu PARTS=a,c` for some of its parts.
+bench-gpu: install
+	@python -m benchmarks.gpu --device $(or $(DEVICE),cuda) $(if $(PARTS),--parts $(PARTS))
 
 # Some ten minutes of one core. JUDGE_STATE: weights of a CIFAR-10 ResNet-20, for the nearness to photographs.
 bench-priors: install

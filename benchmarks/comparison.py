@@ -6,14 +6,17 @@ baseline, from the same repeat. A unit that is silent (dead) under the baseline 
 another method wakes it, it counts as woken.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.process import Result
 from benchmarks.rates import Rates
+
+if TYPE_CHECKING:  # it imports all methods, and what they need
+    from benchmarks.process import Result
 
 LOW = 10  # percentile of the ratios that is given beside the median
 
@@ -64,7 +67,7 @@ class Row:
     share: float
 
 
-def row(results: Sequence[Result], baselines: Sequence[Result], rates: Rates) -> Row:
+def row(results: Sequence["Result"], baselines: Sequence["Result"], rates: Rates) -> Row:
     """The row of a method on one network.
 
     Args:
@@ -88,17 +91,17 @@ def row(results: Sequence[Result], baselines: Sequence[Result], rates: Rates) ->
         seconds=seconds / count,
         once=sum(result.seconds_once for result in results) / len(results),
         faster=_seconds_each(baselines) / (seconds / count),
-        ratios=_ratios(units, activations, expected),
+        ratios=ratios(units, activations, expected),
         dead=int((activations <= 0).sum()),
         woken=int(((expected <= 0) & (activations > 0)).sum()),
         norm=float(np.median(np.concatenate([result.norm for result in results]))),
         peak=max(result.peak for result in results),
         own=max(result.peak - result.before for result in results),
-        share=_operations(forward, gradient, rates) / seconds / rates.matrix["bfloat16"],
+        share=operations(forward, gradient, rates) / seconds / rates.matrix["bfloat16"],
     )
 
 
-def _activation(result: Result, units: dict[str, list[int]] | None = None) -> NDArray[np.float32]:
+def _activation(result: "Result", units: dict[str, list[int]] | None = None) -> NDArray[np.float32]:
     """Activations (U,) of a result, or of these of its units; a response that is not a number is none."""
     found = np.maximum(np.nan_to_num(result.response, nan=0.0, posinf=0.0, neginf=0.0), 0)
     if units is None or units == result.task.units:
@@ -110,33 +113,33 @@ def _activation(result: Result, units: dict[str, list[int]] | None = None) -> ND
     return found[[places[layer, channel] for layer, channels in units.items() for channel in channels]]
 
 
-def _same_repeat(result: Result, baselines: Sequence[Result]) -> Result:
+def _same_repeat(result: "Result", baselines: Sequence["Result"]) -> "Result":
     return next(baseline for baseline in baselines if baseline.task.repeat == result.task.repeat)
 
 
-def _seconds_each(results: Sequence[Result]) -> float:
+def _seconds_each(results: Sequence["Result"]) -> float:
     return sum(result.charged for result in results) / sum(len(result.response) for result in results)
 
 
-def _ratios(
-    units: dict[str, list[int]], activations: NDArray[np.float32], expected: NDArray[np.float32]
+def ratios(
+    units: Mapping[str, Sequence[int]], activations: NDArray[np.float32], expected: NDArray[np.float32]
 ) -> dict[str, Ratio]:
     """Layer -> ratios, of activations (repeats, U) to those of the baseline."""
-    ratios, first = {}, 0
+    found, first = {}, 0
     for layer, channels in units.items():
         part = slice(first, first + len(channels))
         first += len(channels)
         alive = expected[:, part] > 0
         ratio = activations[:, part][alive] / expected[:, part][alive]
-        ratios[layer] = (
+        found[layer] = (
             Ratio(float(np.median(ratio)), float(np.percentile(ratio, LOW)), int(alive.sum()))
             if len(ratio)
             else Ratio(np.nan, np.nan, 0)
         )
-    return ratios
+    return found
 
 
-def _operations(forward: dict[str, float], gradient: dict[str, int], rates: Rates) -> float:
+def operations(forward: Mapping[str, float], gradient: Mapping[str, int], rates: Rates) -> float:
     """Floating-point operations of so many evaluations."""
     return sum(
         forward[layer] * once + gradient[layer] * both for layer, (once, both) in rates.operations.items()

@@ -25,7 +25,7 @@ def header(facts: Mapping[str, str]) -> str:
     return "\n".join(f"- {name}: {fact}" for name, fact in facts.items())
 
 
-def surroundings(rates: Rates, threads: int) -> dict[str, str]:
+def surroundings(rates: Rates, threads: int, packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """When and on what: date, hardware, threads, versions, measured matrix rates, load."""
     flags = _processor("flags").split()
     matrix = ", ".join(f"{name} {rate / 1e9:,.0f} GFLOP/s" for name, rate in rates.matrix.items())
@@ -39,7 +39,7 @@ def surroundings(rates: Rates, threads: int) -> dict[str, str]:
         **{name: fact for name, fact in hardware.items() if fact},
         "threads": f"{threads}, one process at a time; glibc keeps freed memory, for all methods alike",
         "versions": f"python {platform.python_version()}, protoviz {__version__}, "
-        + ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES),
+        + ", ".join(f"{name} {metadata.version(name)}" for name in packages),
         "large matrix products": f"{matrix}, measured in this run",
         **({"float32 on the GPU": _tf32()} if rates.name else {}),
     }

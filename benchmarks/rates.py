@@ -57,16 +57,21 @@ def measured(study: str, device: torch.device) -> Rates:
     return Rates(name, matrix_rates(device), subject.network.units, operations(subject))
 
 
-def matrix_rates(device: torch.device) -> dict[str, float]:
+def matrix_rates(device: torch.device, side: int | None = None, lasts: float = LASTS) -> dict[str, float]:
     """Floating-point operations per second of a large matrix product, by type, best of repeated products.
 
     A multiply-add counts as two, as in `operations`.
+
+    Args:
+        device: where to multiply.
+        side: of the square matrices; by default large enough for the device.
+        lasts: seconds of products of a type.
     """
-    side = SIDE[device.type]
+    side = side or SIDE[device.type]
     rates = {}
     for name, kind in TYPES.items():
         square = torch.rand(side, side, device=device).to(kind)
-        rates[name] = 2 * side**3 / _fastest(partial(torch.mm, square, square), device)
+        rates[name] = 2 * side**3 / _fastest(partial(torch.mm, square, square), device, lasts)
     return rates
 
 
@@ -87,8 +92,8 @@ def operations(subject: Subject) -> dict[str, list[int]]:
     return counted
 
 
-def _fastest(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds of the fastest of as many calls as fit in `LASTS`, after one to warm up."""
+def _fastest(work: Callable[[], object], device: torch.device, lasts: float) -> float:
+    """Seconds of the fastest of as many calls as fit in so many seconds, after one to warm up."""
 
     def seconds() -> float:
         begin = time.perf_counter()
@@ -99,7 +104,7 @@ def _fastest(work: Callable[[], object], device: torch.device) -> float:
 
     seconds()
     found = [seconds()]
-    while sum(found) < LASTS:
+    while sum(found) < lasts:
         found.append(seconds())
     return min(found)
 

@@ -134,7 +134,7 @@ def _trained(name: str, device: torch.device, _ours: bool) -> Subject:
 def _full(name: str, device: torch.device, ours: bool) -> Subject:
     """The paper's sizes: 4096 dimensions, 256 px, ResNet18 of width 64 at 96 px."""
     prior = PublishedFc6(SEED)
-    subject = _random(name, prior, 64, 96)
+    subject = untrained(name, prior, 64, 96)
     return on(replace(subject, prior=prior.ours()) if ours else subject, device)
 
 
@@ -142,11 +142,11 @@ def _tiny(name: str, device: torch.device, _ours: bool) -> Subject:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         prior = Decoder(Shape(16, 12, 32)).eval().requires_grad_(False)
-    return on(_random(name, prior, 4, 32), device)
+    return on(untrained(name, prior, 4, 32), device)
 
 
-def _random(name: str, prior: PublishedFc6 | Decoder, width: int, size: int) -> Subject:
-    """A random network whose batch normalisation fits the images of a random prior."""
+def untrained(name: str, prior: ImagePrior, width: int, size: int) -> Subject:
+    """A random ResNet18 whose batch normalisation fits a prior's images, on the CPU like the prior."""
     network = resnet.initial("resnet18", width, SEED)
     latents = torch.randn(CALIBRATION, prior.latent_size, generator=torch.Generator().manual_seed(SEED))
     calibrate(network, [resized(prior.render(some), size) for some in latents.split(16)])

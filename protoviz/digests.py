@@ -9,8 +9,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
-
 IGNORE_FILE = ".dvcignore"
 FOLDER = ".dir"
 
@@ -35,6 +33,8 @@ def of_files(path: str | Path) -> dict[str, str]:
     path = Path(path)
     if path.is_file():
         return {"": of_file(path)}
+    from pathspec import GitIgnoreSpec  # here: nothing that computes prototypes needs it
+
     rules = Path(IGNORE_FILE)
     ignored = GitIgnoreSpec.from_lines(rules.read_text().splitlines() if rules.is_file() else [])
     return {

@@ -34,3 +34,16 @@ def test_missing_gpu_is_said():
 def test_a_device_that_there_is_not_is_said(name):
     with pytest.raises(StudyError, match=f"device '{name}': expected auto, cpu, cuda, cuda:1"):
         compute.available(name)
+
+
+def test_whole_float32_leaves_things_as_they_were():
+    def allowed():
+        return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+
+    before = allowed()
+    with compute.whole_float32():
+        assert allowed() == (False, False)
+    assert allowed() == before
+    with pytest.raises(ZeroDivisionError), compute.whole_float32():
+        1 / 0  # noqa: B018
+    assert allowed() == before

@@ -5,7 +5,7 @@ import sys
 import time
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Sampler
 
 from protoviz import files, seeding
 from protoviz.config.learning import Augment, SimClr
 from protoviz.errors import MissingPackageError, StudyError
+from protoviz.learning import batches
 from protoviz.learning.augment import draw_views
 from protoviz.models import resnet
 
@@ -96,14 +96,7 @@ def train(
             remedy="use more images or a smaller batch_size in params.yaml",
         )
     _quieten_lightning()
-    order = _EpochOrder(len(images), run)
-    loader = DataLoader(
-        _Rows(images),
-        sampler=order,
-        batch_size=settings.batch_size,
-        drop_last=True,
-        collate_fn=_as_batch,
-    )
+    loader = batches.shuffled(images, settings.batch_size, run)
     module = _SimClr(network, settings, augment, condition, run)
     recorder = _Recorder(module, on_epoch, state)
     on_terminal = sys.stderr.isatty()
@@ -249,40 +242,6 @@ class _LogLines(lightning.Callback):
             file=sys.stderr,
             flush=True,
         )
-
-
-class _Rows(Dataset[npt.NDArray[np.uint8]]):
-    """The images, fetched a batch at a time: one gather instead of one copy for each image."""
-
-    def __init__(self, images: npt.NDArray[np.uint8]) -> None:
-        self.images = images
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitems__(self, rows: list[int]) -> npt.NDArray[np.uint8]:
-        return self.images[rows]
-
-
-def _as_batch(rows: Any) -> Tensor:
-    return torch.from_numpy(rows)
-
-
-class _EpochOrder(Sampler[int]):
-    """A permutation for every epoch, from the address (run, epoch); Lightning calls `set_epoch`."""
-
-    def __init__(self, count: int, run: int) -> None:
-        self.count, self.run, self.epoch = count, run, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[int]:
-        order = seeding.generator("order of images", self.run, self.epoch).permutation(self.count)
-        return iter(order.tolist())
 
 
 def _quieten_lightning() -> None:

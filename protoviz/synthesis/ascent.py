@@ -46,6 +46,7 @@ def adam(
     damping: float = 0.0,
     draws: Tensor | None = None,
     through: Callable[[Tensor], Tensor] | None = None,
+    recorded: bool = True,
 ) -> Best:
     """Climb from each start by Adam (Kingma & Ba 2015) and keep the best latent on the way.
 
@@ -72,21 +73,23 @@ def adam(
             frequencies of an image, move less and no longer as noise.
         draws: (steps, B, 4) random transforms, or None.
         through: what latents become, such as images (B, C, H, W); `respond` then takes these.
+        recorded: whether a step on a GPU may be recorded and replayed (`cuda_graph`); not where `respond`
+            runs Python that looks at values.
     """
     radius = None if longest is None else longest * start.shape[1] ** 0.5
     start = start if radius is None else _within(start, radius)
     climb = _Climb(start, steps, None if draws is None else draws[0].clone(), through)
-    advance = (
-        captured(lambda: climb.step(respond, lr, radius, damping), climb.state, start.device)
-        if steps
-        else None
-    )
+
+    def advance() -> None:
+        climb.step(respond, lr, radius, damping)
+
+    if steps and recorded:
+        advance = captured(advance, climb.state, start.device)
     for step in range(steps):
         if draws is not None and climb.draws is not None:
             climb.draws.copy_(draws[step])
             if step % CHECK_EVERY == 0:
                 climb.keep(climb.measured(respond))
-        assert advance
         advance()
     last = climb.measured(respond)
     climb.keep(last)
@@ -128,6 +131,7 @@ class _Climb:
         self.best, self.best_response = start.clone(), start.new_full((count,), -torch.inf)
         self.finite = torch.ones(count, dtype=torch.bool, device=start.device)
         self.trace = start.new_full((count, steps + 1), torch.nan)
+        self.places = torch.arange(steps + 1, device=start.device)
         self.done = torch.zeros(1, dtype=torch.long, device=start.device)
 
     @property
@@ -172,7 +176,8 @@ class _Climb:
 
     def record(self, response: Tensor) -> None:
         """Write the responses of this step into the trace."""
-        self.trace.index_copy_(1, self.done, response[:, None].to(self.trace.dtype))
+        here = self.places == self.done
+        self.trace.copy_(torch.where(here, response[:, None].to(self.trace.dtype), self.trace))
         self.finite.logical_and_(response.isfinite())
         self.done.add_(1)
 

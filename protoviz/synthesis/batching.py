@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from protoviz.config.synthesis import Objective
+from protoviz.models.readout.layers import own
 from protoviz.models.readout.network import Network
 from protoviz.models.readout.readout import Readout
 
@@ -66,7 +67,7 @@ class _Own(nn.Module):
     def forward(self, images: Tensor, numbers: Tensor) -> Tensor:
         read = self.columns(images)
         everyone = torch.cat([read[layer] for layer in self.layers], 1)
-        return everyone.gather(1, numbers[:, None])[:, 0]
+        return own(everyone, numbers)
 
 
 def groups(units: Mapping[str, Sequence[int]], layers_at_once: int) -> Iterator[list[Unit]]:

@@ -1,4 +1,9 @@
-"""A step that is repeated many times, recorded once on a GPU and replayed: no launch costs of its own."""
+"""A step that is repeated many times, recorded once on a GPU and replayed: no launch costs of its own.
+
+While a step is recorded nothing may wait for the GPU or copy from the host's memory. `item` and `nonzero` do,
+and, where kernels have to be deterministic, `index_copy_` and the gradient of `gather`:
+tests/synthesis/test_recorded_step.py looks for them.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -16,18 +21,17 @@ def captured(step: Callable[[], None], state: Sequence[Tensor], device: torch.de
     """
     if device.type != "cuda":
         return step
-    before = [tensor.clone() for tensor in state]
-    beside = torch.cuda.Stream(device)
-    beside.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(
-        beside
-    ):  # libraries set themselves up in the first calls, which must not be recorded
-        for _ in range(2):
+    with torch.cuda.device(device):  # a stream, and what a graph waits for, belong to the current one
+        before = [tensor.clone() for tensor in state]
+        beside = torch.cuda.Stream()
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(beside):
+            for _ in range(2):  # libraries set themselves up in the first calls, which must not be recorded
+                step()
+        torch.cuda.current_stream().wait_stream(beside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=beside):
             step()
-    torch.cuda.current_stream(device).wait_stream(beside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
-    for tensor, value in zip(state, before, strict=True):
-        tensor.copy_(value)
+        for tensor, value in zip(state, before, strict=True):
+            tensor.copy_(value)
     return graph.replay

@@ -130,6 +130,7 @@ class _Together:
             longest=recipe.ascent.longest,
             damping=recipe.ascent.damping,
             draws=draws,
+            recorded=self.network.is_traced and self.fast.is_traced,
         )
         whole = self._snapshot(best, numbers)
         return [_of(whole, slice(k, None, len(places))) for k in range(len(places))]
@@ -144,7 +145,7 @@ class _Together:
             if draws is not None:
                 images = transforms.apply(images, draws)
             given = values(self.network.normalise(images).to(self.dtype, memory_format=torch.channels_last))
-            own = layers.read(given, position).float().gather(1, numbers[:, None])[:, 0]
+            own = layers.own(layers.read(given, position).float(), numbers)
             scale = own.detach().unflatten(0, (-1, count)).mean(1).abs().repeat_interleave(count)
             return own - self.weight * scale * likeness(given.float(), count)
 
@@ -154,7 +155,7 @@ class _Together:
         """As that of `search`: measured in float32 on exactly the stored image."""
         latent = best.latent.half()
         numbered = batching.LayerBatch.of(self.network, [self.layer])
-        with torch.no_grad():
+        with torch.no_grad(), compute.whole_float32():
             pixels = quantised(self.exact(latent.float()), self.recipe.levels)
             exact = response(
                 self.network, self.exact, numbered, self.recipe.objective, torch.float32, self.device

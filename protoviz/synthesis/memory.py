@@ -12,6 +12,10 @@ T = TypeVar("T")
 
 # Beyond, memory is spent for little: a processor's caches overflow, a GPU is busy.
 _MOST = {"cpu": 64, "cuda": 512}
+_SAID = (  # by torch on a processor, and by the libraries of a GPU
+    *("can't allocate memory", "not enough memory"),
+    *("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUFFT_ALLOC_FAILED"),
+)
 _PASSES = 3  # a value, its gradient, and the workspace of the operation
 
 
@@ -26,9 +30,15 @@ def size(wanted: int | Literal["auto"], elements: int, dtype: torch.dtype, devic
     """
     if wanted != "auto":
         return wanted
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else machine.free_memory()
+    free = _free_on_gpu(device) if device.type == "cuda" else machine.free_memory()
     fitting = free // 2 // max(1, _PASSES * elements * dtype.itemsize)
     return max(1, min(_MOST.get(device.type, 64), fitting))
+
+
+def _free_on_gpu(device: torch.device) -> int:
+    """Bytes that nobody has, and those that torch holds ready for new tensors."""
+    held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + held
 
 
 def in_blocks(count: int, block: int, work: Callable[[range], T]) -> list[T]:
@@ -64,4 +74,4 @@ def in_blocks(count: int, block: int, work: Callable[[range], T]) -> list[T]:
 
 def _is_out_of_memory(error: Exception) -> bool:
     out = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return out or any(words in str(error) for words in ("can't allocate memory", "not enough memory"))
+    return out or any(words in str(error) for words in _SAID)

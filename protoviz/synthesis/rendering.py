@@ -47,6 +47,11 @@ class Renderer:
             self._plain = rendered.to(device, self._dtype)
         self.elements = self._graph.traced.elements if self._graph else 0
 
+    @property
+    def is_traced(self) -> bool:
+        """Whether the prior's operations are known, none of which depends on values."""
+        return self._graph is not None
+
     def __call__(self, latents: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1], float32, of latents (B, latent_size)."""
         images = self._plain(latents.to(self._dtype))

@@ -62,6 +62,7 @@ def prototypes(
             channels, or an evolution strategy that cannot take latents of this size.
     """
     require_feasible(network, units, prior, recipe)
+    device = torch.empty(0, device=device).device  # with its number, as tensors say it
     dtype = compute.precision(recipe.precision, device)
     search = _Search(
         network,
@@ -227,6 +228,7 @@ class _Layers:
             damping=settings.damping,
             draws=draws,
             through=response.renderer if watched else None,
+            recorded=self.search.network.is_traced and self.search.fast.is_traced,
         )
         return Attempt(self._snapshot(units, best), best.astray.cpu().numpy())
 
@@ -257,8 +259,7 @@ class _Layers:
     def _is_silent(self, units: Sequence[Unit], start: Tensor) -> Tensor:
         """Whether each unit has no gradient at its start, (B,)."""
         latent = start.clone().requires_grad_(True)
-        index = self._numbers(units)
-        (gradient,) = torch.autograd.grad(self.fast(latent, index).sum(), latent)
+        (gradient,) = torch.autograd.grad(self.fast(latent, self._numbers(units)).sum(), latent)
         return (gradient == 0).all(1)
 
     def _respond_all(self, candidates: Tensor, index: Tensor) -> Tensor:
@@ -276,10 +277,9 @@ class _Layers:
 
     def _snapshot(self, units: Sequence[Unit], best: ascent.Best) -> Shard:
         """What is stored of the best step, measured in float32 on exactly the stored image."""
-        # The image is rendered from the stored float16, so that the latent regenerates it.
-        latent = best.latent.half()
+        latent = best.latent.half()  # as it is stored: so it regenerates the image
         index = self._numbers(units)
-        with torch.no_grad():
+        with torch.no_grad(), compute.whole_float32():
             pixels = quantised(self.search.exact(latent.float()), self.search.recipe.levels)
             activation = self.exact.of_images(pixels.float().div(255), index)
         return Shard(

@@ -7,7 +7,7 @@ from torch import nn
 
 from protoviz.config.learning import Augment, SimClr
 from protoviz.errors import StudyError
-from protoviz.learning import simclr
+from protoviz.learning import batches, simclr
 from protoviz.models import resnet
 
 CPU = torch.device("cpu")
@@ -70,7 +70,7 @@ def test_conditions_of_one_run_differ_by_their_augmentation_alone(images):
 
 def test_order_of_images_depends_on_run_and_epoch():
     def order(run, epoch):
-        sampler = simclr._EpochOrder(50, run)
+        sampler = batches.EpochOrder(50, run)
         sampler.set_epoch(epoch)
         return list(sampler)
 

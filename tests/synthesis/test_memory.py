@@ -92,6 +92,16 @@ def test_memory_for_not_even_one_is_said(work):
         memory.in_blocks(4, 4, work)
 
 
+@pytest.mark.parametrize("library", ["CUBLAS_STATUS", "CUDNN_STATUS", "CUFFT"])
+def test_what_the_libraries_of_a_gpu_say_when_its_memory_runs_out_is_understood(library):
+    def work(some):
+        if len(some) > 2:
+            raise RuntimeError(f"error: {library}_ALLOC_FAILED when calling something")
+        return list(some)
+
+    assert memory.in_blocks(5, 5, work) == [[0, 1], [2, 3], [4]]
+
+
 @pytest.mark.parametrize("error", [RuntimeError("sizes do not match"), ValueError("no"), KeyError("x")])
 def test_other_errors_pass(error):
     seen = []

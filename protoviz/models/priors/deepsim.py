@@ -169,7 +169,7 @@ def _converted(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
             converted[name] = flipped(converted[name])
     kernel, bias = converted["deconv0.weight"], converted["deconv0.bias"]
     converted["deconv0.weight"] = kernel.flip(1) / 255
-    converted["deconv0.bias"] = (bias.flip(0) + torch.tensor(MEAN)) / 255
+    converted["deconv0.bias"] = (bias.flip(0) + bias.new_tensor(MEAN)) / 255
     return converted
 
 

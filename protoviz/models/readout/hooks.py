@@ -230,7 +230,7 @@ class Unit(nn.Module):
 
     def forward(self, images: Tensor, channels: Tensor) -> Tensor:
         """Responses (B,) to normalised images (B, 3, H, W) of channels (B,)."""
-        return self.columns(images)[self.layer].gather(1, channels[:, None])[:, 0]
+        return layers.own(self.columns(images)[self.layer], channels)
 
 
 class One(nn.Module):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import gcd, isqrt
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from protoviz.errors import StudyError
@@ -172,6 +173,16 @@ def read(values: Tensor, position: tuple[int, ...] | None) -> Tensor:
     if position is None:
         return values.mean((2, 3) if values.ndim == 4 else 1)
     return values[:, position[0]] if values.ndim == 3 else values[:, :, position[0], position[1]]
+
+
+def own(columns: Tensor, channels: Tensor) -> Tensor:
+    """(B,) from (B, C): of each image its own channel (B,).
+
+    As a sum with nothing else in it. The gradient of `gather` adds at places given by numbers, for which GPUs
+    have to copy from the host if they are to be deterministic: no step with it can be recorded.
+    """
+    others = channels[:, None] != torch.arange(columns.shape[1], device=columns.device)
+    return columns.masked_fill(others, 0).sum(1)
 
 
 def require_position(layer: Layer, position: tuple[int, ...]) -> tuple[int, ...]:

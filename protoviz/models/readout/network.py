@@ -280,7 +280,7 @@ class Network:
         if (dtype, device) == (torch.float32, torch.device("cpu")):
             return self._module
         if (dtype, device) not in self._moved:
-            self._moved[dtype, device] = deepcopy(self._module).to(device, dtype)
+            self._moved[dtype, device] = operations.moved(deepcopy(self._module), dtype, device)
         return self._moved[dtype, device]
 
     def _image_centre(self, layer: Layer) -> tuple[int, ...]:

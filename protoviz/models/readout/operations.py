@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -146,8 +146,21 @@ def prepare(traced: Traced, dtype: torch.dtype, device: torch.device) -> Graph:
             convolution: Any = traced.find(source)
             modules.append(fuse_conv_bn_eval(convolution, _normalisation(traced, node)))
     traced.module.add_module(_FOLDED, modules)
-    traced.module.requires_grad_(False).to(device, dtype).to(memory_format=torch.channels_last)
+    moved(traced.module, dtype, device).to(memory_format=torch.channels_last)
     return Graph(traced, folded)
+
+
+def moved(module: nn.Module, dtype: torch.dtype, device: torch.device) -> nn.Module:
+    """A frozen network in a precision and on a device, in place.
+
+    With the tensors that are neither parameters nor buffers: those that it holds as plain attributes, and the
+    constants of its Python, which a trace keeps so.
+    """
+    for part in module.modules():
+        for name, value in vars(part).items():
+            if isinstance(value, Tensor):
+                setattr(part, name, value.to(device, dtype if value.is_floating_point() else value.dtype))
+    return module.requires_grad_(False).to(device, dtype)
 
 
 def normalises(traced: Traced, node: fx.Node) -> bool:

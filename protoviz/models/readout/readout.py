@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
+from protoviz.models.readout import layers
 from protoviz.models.readout.crop import Crop, Emission
 from protoviz.models.readout.operations import Graph, extent_of
 from protoviz.models.readout.trace import SHAPE
@@ -94,7 +95,7 @@ def _unit(crop: Crop, node: fx.Node, position: tuple[int, ...] | None) -> _Emit:
         inner = _unit(crop, node.all_input_nodes[0], position)
         return lambda emission, channels: emission.new.node_copy(node, lambda _: inner(emission, channels))
     column = all_channels(crop, node, position)
-    return lambda emission, channels: emission.new.call_function(_pick, (column(emission), channels))
+    return lambda emission, channels: emission.new.call_function(layers.own, (column(emission), channels))
 
 
 def _is_sum(node: fx.Node) -> bool:
@@ -193,8 +194,3 @@ def _read(values: Tensor, position: tuple[int, ...] | None, mean: bool) -> Tenso
     if values.ndim == 3:
         return values.float().mean(1) if mean else values[:, position[0]].float()  # type: ignore[index]
     return values.float()
-
-
-def _pick(columns: Tensor, channels: Tensor) -> Tensor:
-    """(B,) from (B, C): each image's own channel."""
-    return columns.gather(1, channels[:, None])[:, 0]

@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from protoviz import compute
 from protoviz.config.image_size import sides
 from protoviz.config.synthesis import Objective
 from protoviz.models.readout.network import Network
@@ -116,21 +117,22 @@ def _maps(
     paper = estimator.estimate == "paper"
     respond = network.uncut(layer, objective, torch.float32, mixtures.device)
     sums: list[Tensor] = []
-    for batch in _batches(drawn):
-        noise = torch.from_numpy(batch).to(mixtures.device)
-        pixels = (noise * 2 - 1 if paper else noise).requires_grad_(True)
-        response = respond(pixels if paper else network.normalise(pixels))
-        for number, mixture in enumerate(mixtures):
-            if response.requires_grad:
-                (gradient,) = torch.autograd.grad((response @ mixture).sum(), pixels, retain_graph=True)
-            else:  # no way leads from the image to the layer
-                gradient = torch.zeros_like(pixels)
-            # A response depends on its own image alone: row b is the gradient of image b.
-            total = (gradient.abs() if paper else gradient).sum(0)
-            if number == len(sums):
-                sums.append(total)
-            else:
-                sums[number] += total
+    with compute.whole_float32():
+        for batch in _batches(drawn):
+            noise = torch.from_numpy(batch).to(mixtures.device)
+            pixels = (noise * 2 - 1 if paper else noise).requires_grad_(True)
+            response = respond(pixels if paper else network.normalise(pixels))
+            for number, mixture in enumerate(mixtures):
+                if response.requires_grad:
+                    (gradient,) = torch.autograd.grad((response @ mixture).sum(), pixels, retain_graph=True)
+                else:  # no way leads from the image to the layer
+                    gradient = torch.zeros_like(pixels)
+                # A response depends on its own image alone: row b is the gradient of image b.
+                total = (gradient.abs() if paper else gradient).sum(0)
+                if number == len(sums):
+                    sums.append(total)
+                else:
+                    sums[number] += total
     mean = torch.stack(sums) / estimator.noise
     return mean.mean(1) if paper else mean.square().sum(1)
 

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from protoviz import seeding
+from protoviz import compute, seeding
 from protoviz.config.synthesis import Objective
 from protoviz.models.readout.network import Network
 from protoviz.models.readout.windows import Window
@@ -132,7 +132,7 @@ class _Ranked:
         """Where a block lies, and layer -> (B, D)."""
         for first in range(0, len(images), self.how.batch):
             some = slice(first, min(first + self.how.batch, len(images)))
-            with torch.inference_mode():
+            with torch.inference_mode(), compute.whole_float32():
                 shown = forward.seen(self.network, images[some], self.window, self.how.device)
                 values = {name: self._chosen(name, of) for name, of in self.compute(shown).items()}
             yield some, {name: similarity.ranks(of) for name, of in values.items()}

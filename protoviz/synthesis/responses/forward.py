@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from protoviz import compute
 from protoviz.config.synthesis import Objective
 from protoviz.models.readout.network import Network
 from protoviz.models.readout.windows import Window
@@ -48,7 +49,7 @@ def all_responses(
         shown = seen(network, images[some.start : some.stop], window, device)
         return {layer: column.cpu() for layer, column in columns(shown).items()}
 
-    with torch.inference_mode():
+    with torch.inference_mode(), compute.whole_float32():
         parts = memory.in_blocks(len(images), batch, answer)
     return {layer: torch.cat([part[layer] for part in parts]).numpy() for layer in layers}
 
@@ -81,7 +82,7 @@ class OwnResponses:
             shown = seen(self._network, images[some.start : some.stop], self._readout.window, self._device)
             return self._readout(shown, asked[some.start : some.stop]).cpu()
 
-        with torch.inference_mode():
+        with torch.inference_mode(), compute.whole_float32():
             parts = memory.in_blocks(len(images), self._batch, answer)
         answered: Responses = torch.cat(parts).numpy()
         return answered

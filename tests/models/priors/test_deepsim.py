@@ -162,3 +162,10 @@ def test_weights_are_read_from_an_address(tmp_path, state):
     assert prior.sha256 == files.sha256(path)
     with pytest.raises(StudyError, match="expected SHA-256 00, found"):
         deepsim.load(path.as_uri(), sha256="00")
+
+
+def test_weights_may_lie_on_another_device():
+    with torch.device("meta"):
+        weights = deepsim._layers(nn.ConvTranspose2d).state_dict()
+        latents = torch.zeros(2, deepsim.LATENT)
+    assert deepsim.DeepSim(weights).render(latents).shape == (2, 3, deepsim.SIZE, deepsim.SIZE)
