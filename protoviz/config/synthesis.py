@@ -146,8 +146,8 @@ class Synthesis(Section):
     keep_transparency: bool = False
 
     def recorded(self) -> dict[str, Any]:
-        """What a store says of it, JSON values: what was spelt out, so that older recipes read as before."""
-        return self.model_dump(mode="json", exclude_unset=True)
+        """What a store says of it, JSON values: without what is off, so that older recipes read as before."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
     @property
     def trace_length(self) -> int:

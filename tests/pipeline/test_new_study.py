@@ -255,7 +255,7 @@ def test_the_pipeline_is_one_that_dvc_reads(study, monkeypatch):
     from dvc.repo import Repo
 
     with Repo(str(study)) as repo:
-        assert len(list(repo.index.stages)) == 4 * 7 + 2 + 2 + 4
+        assert len(list(repo.index.stages)) == 4 * 7 + 2 + 2 + 5
 
 
 def test_new_epochs_are_taken_in(study, trained, monkeypatch, capsys, tmp_path):

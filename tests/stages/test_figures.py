@@ -45,5 +45,11 @@ def test_dvc_shows_every_figure_that_it_can() -> None:
     entries = YAML(typ="safe").load(ROOT / "dvc.yaml")["plots"]
     shown = {entry for entry in entries if isinstance(entry, str)}
     unmasked = {"g1_prototypes_unmasked"}  # large, and all detail
-    assert shown == {f"{layout.FIGURES}/{name}.png" for name in {*CURVES, *PICTURES} - unmasked}
+    some = {
+        "findings_conditions",
+        "matched_units",
+        "matched_units_beyond",
+        "prediction",
+    }  # not of all studies
+    assert shown == {f"{layout.FIGURES}/{name}.png" for name in {*CURVES, *PICTURES} - unmasked - some}
     assert set(CURVES) >= set(drawn.explanations.APPEARANCE)
