@@ -196,3 +196,14 @@ def test_a_sample_of_units_is_the_same_at_any_size():
     few, more = sampling.some(units, 2), sampling.some(units, 4)
     assert all(set(few[layer]) <= set(more[layer]) for layer in units)
     assert len(few["a"]) == len(few["b"]) == 2
+
+
+@pytest.mark.parametrize("made", [restarts.restarts, diversity.diverse])
+def test_crops_and_noise_and_kept_transparency_are_recipes_too(made):
+    moved = {"jitter": 0.0, "scale": (1, 1), "rotation": 0, "crop": (0.5, 0.8), "noise": 0.02}
+    how = recipe().model_copy(update={"keep_transparency": True})
+    how = how.model_copy(update={"transforms": how.transforms.model_validate(moved)})
+    settings = {"weight": 0.5} if made is diversity.diverse else {}
+    found = started(count=2, channels=[0, 4], made=made, how=restarts.with_transforms(how, 1.0), **settings)
+    assert found.image.shape == (3, 2, SIZE, SIZE, 3)
+    assert (found.image[-1] != found.image[0]).any()
