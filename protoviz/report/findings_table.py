@@ -71,7 +71,7 @@ def _probe(study: Mapping[str, Any]) -> Iterator[str]:
 
 def _heading(findings: list[Mapping[str, Any]]) -> Iterator[str]:
     floors = {effect["p_floor"] for found in findings for effect in found["effects"] if effect["p_floor"]}
-    p = f"p >= {min(floors):.3g}" if floors else "p"
+    p = f"p >= {max(floors):.3g}" if floors else "p"  # of paired runs; that of F14 lies below
     yield from _wrap(
         f"Findings of the paper, in the space {findings[0]['space']}. Every effect is a ratio, and the paper "
         "says on which side of 1 it lies; + it does, - it lies on the other side, ? undecided."

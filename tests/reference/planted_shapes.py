@@ -61,7 +61,7 @@ def study(shape: Shape) -> SeriesStudy:
         "mean": [0.5] * 3,
         "std": [0.25] * 3,
     }
-    same = ("compute", "receptive_fields", "synthesis", "distances", "matching", "atlas")
+    same = ("compute", "receptive_fields", "synthesis", "distances", "matching", "modes", "atlas")
     images = {**read["images"], "size": shape.size} if shape.images else None
     maps = {**read["projection"], "embedders": ["pixels"]}
     maps = {name: maps[name] for name in Maps.model_fields}
