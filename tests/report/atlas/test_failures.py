@@ -247,7 +247,8 @@ def test_what_was_not_computed_is_said(chromium: Any, study: Any) -> None:
     visited.go("#/unit/clrjit/1/layer1/3")
     assert "Not computed in this study: the natural images" in page.locator("main").inner_text()
     visited.go("#/about")
-    lacking = "saturation of colours, settling epochs, top natural images, partners in other networks, modes of units, map"
+    lacking = "saturation of colours, settling epochs, top natural images, partners in other networks, "
+    lacking += "modes of units, map"
     assert lacking in page.locator("main").inner_text()
     page.close()
     served.stop()
