@@ -51,6 +51,25 @@ def read(
         raise unfit(source, kind, error) from error
 
 
+def verified(source: str | Path, sha256: str | None, remedy: str) -> str:
+    """The SHA-256 of a file.
+
+    Args:
+        source: the file.
+        sha256: hex digest that it must have; None: any.
+        remedy: what to do where it has not.
+
+    Raises:
+        StudyError: no such file, or one of another digest.
+    """
+    if not Path(source).is_file():
+        raise StudyError(str(source), expected="a weight file", found="nothing", remedy=remedy)
+    found = files.sha256(source)
+    if sha256 is not None and found != sha256.lower():
+        raise StudyError(str(source), expected=f"SHA-256 {sha256}", found=found, remedy=remedy)
+    return found
+
+
 def told(source: str | Path, kind: str) -> dict[str, Any] | None:
     """What a file says of itself, without its tensors; None if it is no file of this kind."""
     try:

@@ -21,7 +21,8 @@ import asyncio
 import json
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -96,18 +97,8 @@ def open_dataset(path: str | Path, without: Sequence[str] = ()) -> xr.Dataset:
     Raises:
         StudyError: there is no such store, or it is incomplete or damaged.
     """
-    if not (Path(path) / METADATA).is_file():
-        raise files.missing(path)
-    try:
+    with _complete(path):
         dataset: xr.Dataset = xr.open_zarr(path, chunks=None, drop_variables=list(without)).load()
-        _require_shards(Path(path))
-    except (OSError, ValueError, RuntimeError) as error:
-        raise StudyError.of(
-            error,
-            str(path),
-            expected="a complete store",
-            remedy="run the stage that writes it again, or `dvc checkout` it",
-        ) from error
     dataset.encoding = {}
     for variable in dataset.variables.values():
         variable.encoding = {}
@@ -120,10 +111,18 @@ def open_lazily(path: str | Path) -> xr.Dataset:
     Raises:
         StudyError: there is no such store, or it is damaged.
     """
+    with _complete(path):
+        found: xr.Dataset = xr.open_zarr(path, chunks=None)
+    return found
+
+
+@contextmanager
+def _complete(path: str | Path) -> Iterator[None]:
+    """What is read within must be a store of which every shard is there."""
     if not (Path(path) / METADATA).is_file():
         raise files.missing(path)
     try:
-        found: xr.Dataset = xr.open_zarr(path, chunks=None)
+        yield
         _require_shards(Path(path))
     except (OSError, ValueError, RuntimeError) as error:
         raise StudyError.of(
@@ -132,7 +131,6 @@ def open_lazily(path: str | Path) -> xr.Dataset:
             expected="a complete store",
             remedy="run the stage that writes it again, or `dvc checkout` it",
         ) from error
-    return found
 
 
 def write(path: Path, dataset: xr.Dataset, cut: Mapping[str, str] = MappingProxyType({})) -> None:

@@ -94,10 +94,13 @@ def test_attempts_have_an_end(server, monkeypatch, fault):
 def test_a_server_that_never_comes_to_an_end_is_given_up(server, monkeypatch):
     where, plan, requests = server
     plan += [TRICKLE] * 100
+    pauses = []
     monkeypatch.setattr(fetching, "LONGEST", 0.5)
+    monkeypatch.setattr(fetching, "sleep", pauses.append)
     with pytest.raises(StudyError, match="in 4 attempts"):
         fetching.read(where)
-    assert 0 < len(requests) <= fetching.ATTEMPTS  # of one that took too long to connect, it has seen nothing
+    assert len(pauses) == fetching.ATTEMPTS - 1  # the server has not seen one that was too slow to connect
+    assert len(requests) <= fetching.ATTEMPTS
 
 
 def test_pauses_grow(server, monkeypatch):

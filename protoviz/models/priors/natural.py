@@ -14,8 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from protoviz import files
-from protoviz.errors import StudyError
 from protoviz.models import safetensors_io
 
 SHIPPED = Path(__file__).with_name("natural.safetensors")
@@ -127,11 +125,7 @@ def load(
     wanted, remedy = sha256, "name the right file"
     if source is None:
         source, wanted, remedy = SHIPPED, sha256 or SHA256, "install protoviz again"
-    if not Path(source).is_file():
-        raise StudyError(str(source), expected="a weight file", found="nothing", remedy=remedy)
-    found = files.sha256(source)
-    if wanted is not None and found != wanted.lower():
-        raise StudyError(str(source), expected=f"SHA-256 {wanted}", found=found, remedy=remedy)
+    found = safetensors_io.verified(source, wanted, remedy)
     tensors, about = safetensors_io.read(source, KIND, device)
     try:
         shape = about["shape"]

@@ -19,7 +19,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from protoviz import files
 from protoviz.config.image_size import Size, sides
 from protoviz.errors import StudyError
 from protoviz.models import safetensors_io
@@ -159,11 +158,7 @@ def load(source: str | Path | None = None, *, sha256: str | None = None) -> Spec
     wanted, remedy = sha256, "name the right file; `protoviz train-prior FOLDER --prior maco` makes one"
     if source is None:
         source, wanted, remedy = SHIPPED, sha256 or SHA256, "install protoviz again"
-    if not Path(source).is_file():
-        raise StudyError(str(source), expected="a weight file", found="nothing", remedy=remedy)
-    found = files.sha256(source)
-    if wanted is not None and found != wanted.lower():
-        raise StudyError(str(source), expected=f"SHA-256 {wanted}", found=found, remedy=remedy)
+    found = safetensors_io.verified(source, wanted, remedy)
     tensors, _ = safetensors_io.read(source, KIND, "cpu")
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     expected = {"magnitude": (4, len(RADII), len(ANGLES)), "mean": (4,)}

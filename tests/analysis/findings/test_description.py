@@ -224,9 +224,9 @@ def faithful(of, options):
 
     def store(natural, condition, run):
         layers = dict(truth.layers)
-        mean = lambda layer, _t: of(condition, layer)  # noqa: E731
         seed = 100 * truth.conditions.index(condition) + run
-        return compared(natural, layers, truth.repeats, mean, seed=seed, spread=0.3)
+        options = {"seed": seed, "spread": 0.3}
+        return compared(natural, layers, truth.repeats, lambda layer, _t: of(condition, layer), **options)
 
     stores = [
         [store(natural, condition, run) for run, natural in zip(truth.runs, networks, strict=True)]
