@@ -33,7 +33,9 @@ def study(tmp_path, monkeypatch):
         update={
             "images": read.images.model_copy(update={"size": SIZE}),
             "train": read.train.model_copy(update={"keep": list(EPOCHS)}),
-            "natural": NaturalImages(images=12, top=3, faithfulness=Faithfulness(top=3, elements=200)),
+            "natural": NaturalImages(
+                images=12, top=3, faithfulness=Faithfulness(top=3, elements=200), keep_responses=12
+            ),
         }
     )
 
