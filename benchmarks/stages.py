@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print a table in Markdown."""
     options = _parser().parse_args(arguments)
     study = params.load(layout.PARAMS).training_stages
+    if study is None:
+        raise SystemExit(f"{layout.PARAMS}: expected training_stages, found null")
     compute.prepare("cpu", options.threads)
     source = finetuned.path(layout.stages_checkpoints(study.network.seed), options.stage)
     module, _ = finetuned.load(source)

@@ -67,19 +67,27 @@ def item(main: Callable[..., None], study: Study, arguments: list[str]) -> dict[
     return {name: _value(name, text, study) for name, text in zip(names, arguments, strict=True)}
 
 
+# What a stage may ask of the parameters by its annotation -> what is said where they are of another kind.
+_KINDS: dict[Any, tuple[str, str]] = {
+    params.Params: ("a study whose networks are trained", "params.yaml with `checkpoints`"),
+    params.ParamsWithFinetuning: ("a study with `training_stages`", "none in params.yaml"),
+    SeriesStudy: ("a study whose networks are given", "params.yaml without `checkpoints`"),
+}
+
+
 def _fitting(main: Callable[..., None], study: Any) -> Any:
     """The parameters, if they are of a kind that a stage takes: it says so in its annotations.
 
     Raises:
-        StudyError: they are of a study whose networks come from elsewhere.
+        StudyError: they are of a study whose networks come from elsewhere, or of one without study B.
     """
     wanted = next(iter(inspect.signature(main, eval_str=True).parameters.values())).annotation
-    if wanted in (params.Params, SeriesStudy) and not isinstance(study, wanted):
-        given = wanted is SeriesStudy
+    if wanted in _KINDS and not isinstance(study, wanted):
+        expected, found = _KINDS[wanted]
         raise StudyError(
             f"stage {main.__module__ if main.__module__ != '__main__' else Path(sys.argv[0]).stem}",
-            expected=f"a study whose networks are {'given' if given else 'trained'}",
-            found=f"params.yaml with{'out' * given} `checkpoints`",
+            expected=expected,
+            found=found,
             remedy="leave this stage out of dvc.yaml",
         )
     return study

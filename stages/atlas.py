@@ -19,14 +19,15 @@ from stages import run_stage
 
 def main(params: Study) -> None:
     """Build the page from what the stages before have written."""
-    networks = [_network(condition, run) for condition in params.conditions for run in params.runs]
-    matched = _found(layout.MATCHING)
-    sources = [_source("study", params.title, layout.CUBE, networks, matched)]
+    shown = params.atlas.runs or list(params.runs)
+    networks = [_network(condition, run) for condition in params.conditions for run in shown]
+    made = open_cube(layout.CUBE).sel({schema.RUN: shown})
+    sources = [_source("study", params.title, made, networks, _found(layout.MATCHING))]
     if params.training_stages is not None and layout.STAGES_CUBE.exists():
         stages = open_cube(layout.STAGES_CUBE)
         items = [(one, run) for one in labels(stages, schema.CONDITION) for run in labels(stages, schema.RUN)]
         networks = [_network(*item) for item in items]
-        sources.append(_source("stages", params.training_stages.title, layout.STAGES_CUBE, networks))
+        sources.append(_source("stages", params.training_stages.title, stages, networks))
     curves = {path.stem: files.read_csv(path) for path in sorted(layout.CURVES.glob("*.csv"))}
     verdicts = [path for path in (layout.FINDINGS, layout.STAGES_FINDINGS) if path.exists()]
     findings = build.Findings([files.read_json(path) for path in verdicts], curves)
@@ -34,13 +35,13 @@ def main(params: Study) -> None:
 
 
 def _source(
-    name: str, title: str, cube: Path, networks: list[Network], matching: xr.Dataset | None = None
+    name: str, title: str, cube: xr.Dataset, networks: list[Network], matching: xr.Dataset | None = None
 ) -> Source:
     places = _found(layout.projection(name))
     return Source(
         name,
         title,
-        open_cube(cube),
+        cube,
         tuple(networks),
         projection=None if places is None else places[POSITION].assign_attrs(places.attrs),
         photographs=(lambda rows: splits.load(layout.IMAGES, "test").images[rows]) if _has_images() else None,

@@ -1,12 +1,12 @@
 """The images of another domain, on which study B fine-tunes its network."""
 
 from protoviz import layout
-from protoviz.config.params import Images, Params
+from protoviz.config.params import Images, ParamsWithFinetuning
 from protoviz.data import splits
 from stages import run_stage
 
 
-def main(params: Params) -> None:
+def main(params: ParamsWithFinetuning) -> None:
     """Choose the images from their source and write them as the stage `dataset` does."""
     domain = params.training_stages.domain
     images = Images(

@@ -1,7 +1,7 @@
 """The figures of study B as PNG (Q6, Q7)."""
 
 from protoviz import layout
-from protoviz.config.params import Params
+from protoviz.config.params import ParamsWithFinetuning
 from protoviz.report import figures
 from protoviz.report.figures import finetuning as drawing
 from protoviz.store import cube, schema_projection, zarr_io
@@ -10,7 +10,7 @@ from stages import run_stage
 LAYERS = 16  # of the grid: as many as a page shows at full size
 
 
-def main(params: Params) -> None:
+def main(params: ParamsWithFinetuning) -> None:
     """Draw every figure from what the stages before have written."""
     title, dpi = params.training_stages.title, params.figures.dpi
     made, maps = cube.open_cube(layout.STAGES_CUBE), zarr_io.open_dataset(layout.projection("stages"))

@@ -6,12 +6,12 @@ from threadpoolctl import threadpool_limits
 from protoviz import files, layout
 from protoviz.analysis import embedders, umap_maps
 from protoviz.analysis.findings import finetuning
-from protoviz.config.params import Params
+from protoviz.config.params import ParamsWithFinetuning
 from protoviz.store import attributes, cube, schema, schema_projection, zarr_io
 from stages import run_stage
 
 
-def main(params: Params) -> None:
+def main(params: ParamsWithFinetuning) -> None:
     """Compare the prototypes in every space, before and after UMAP; write verdicts and metrics."""
     threadpool_limits(params.compute.threads)
     settings = params.projection

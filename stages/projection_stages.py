@@ -4,12 +4,12 @@ from threadpoolctl import threadpool_limits
 
 from protoviz import layout
 from protoviz.analysis import embedders, umap_maps
-from protoviz.config.params import Params
+from protoviz.config.params import ParamsWithFinetuning
 from protoviz.store import cube, schema_projection, zarr_io
 from stages import run_stage
 
 
-def main(params: Params) -> None:
+def main(params: ParamsWithFinetuning) -> None:
     """Write the maps, that of all states for every seed."""
     threadpool_limits(params.compute.threads)
     settings = params.projection

@@ -1,7 +1,7 @@
 """The prototypes of study B: a sample of the units of every convolution, at every training state."""
 
 from protoviz import layout
-from protoviz.config.params import Params
+from protoviz.config.params import ParamsWithFinetuning
 from protoviz.models import finetuned, zoo
 from protoviz.models.priors import base
 from protoviz.models.readout.network import Network
@@ -14,7 +14,7 @@ from stages import run_stage
 PRIOR = ("fourier", None, None)
 
 
-def main(params: Params) -> None:
+def main(params: ParamsWithFinetuning) -> None:
     """Read the network of every training state, lay out the cube, have it filled shard by shard."""
     about, recipe = params.training_stages.network, params.training_stages.synthesis
     chosen = params.training_stages.units

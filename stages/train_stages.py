@@ -1,14 +1,14 @@
 """The network of study B: untrained, pretrained, fine-tuned."""
 
 from protoviz import compute, files, layout
-from protoviz.config.params import Params
+from protoviz.config.params import ParamsWithFinetuning
 from protoviz.learning import classify
 from protoviz.models import finetuned
 from protoviz.models.finetuned import Identity
 from stages import run_stage
 
 
-def main(params: Params) -> None:
+def main(params: ParamsWithFinetuning) -> None:
     """Read both sets of images, train, write the network of each state, digests, and how well each does."""
     device = compute.prepare(params.compute.device, params.compute.threads)
     about, pretrain = params.training_stages.network, params.training_stages.pretrain

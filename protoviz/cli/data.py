@@ -29,6 +29,7 @@ def add_parsers(commands: Any) -> None:
 
     parser = commands.add_parser("publish", help="push the outputs of the study to DVC's default remote")
     parser.set_defaults(run=publish)
+    parser.add_argument("outputs", nargs="*", metavar="OUTPUT", help="only these (default: all)")
     parser.add_argument("--dry-run", action="store_true", help="only say what it would cost")
     parser.add_argument(
         "--limit", type=float, metavar="MB", help="of a remote in the repository (default: 60)"
@@ -100,7 +101,7 @@ def publish(arguments: Namespace) -> None:
     from protoviz.cli.networks import print_table
     from protoviz.pipeline import publish as publishing
 
-    shares = publishing.publish(arguments.limit, arguments.dry_run)
+    shares = publishing.publish(arguments.limit, arguments.dry_run, arguments.outputs or None)
     rows = [(share.path, f"{share.nbytes / 1e6:.2f}", f"{share.added / 1e6:.2f}") for share in shares]
     total = sum(share.added for share in shares)
     print_table(("output", "MB", "MB more"), [*rows, ("all", "", f"{total / 1e6:.2f}")])

@@ -1,11 +1,12 @@
 """The parameters of what is measured: receptive fields, the spaces of distances, natural images."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from protoviz.config.section import Count, Distinct, Section
-from protoviz.config.validation_errors import invalid
+from protoviz.config.validation_errors import invalid, require_known
 
 # The ImageNet networks of D2, with the weights that torchvision publishes.
 IMAGENET = (
@@ -89,12 +90,22 @@ class Figures(Section):
 
 
 class Atlas(Section):
-    """How the atlas stores images: `quality` of its WebP sheets, and where units get sheets of their own.
+    """Which networks the atlas shows, and how it stores images: `quality` of its WebP sheets.
 
+    `runs`: whose networks; null: all.
     `strips_above`: million pixels of a layer in all epochs and repeats. Up to there the page of a unit reads
     the sheets of its layer; beyond it reads one that holds the unit alone, at the price of a second copy.
     The page keeps 64 MB of decoded pictures, hence the limit.
     """
 
+    runs: Annotated[list[int], Field(min_length=1), Distinct] | None
     quality: Literal["lossless"] | Annotated[int, Field(ge=1, le=100)]
     strips_above: Annotated[float, Field(ge=0, le=8)]
+
+    def require_fit(self, runs: Sequence[int]) -> None:
+        """Refuse runs that the study does not have.
+
+        Raises:
+            ValueError: so, as validators do.
+        """
+        require_known(self.runs, runs, at="atlas.runs")

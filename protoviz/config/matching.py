@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from protoviz.config.section import Count, Distinct, Natural, Section
-from protoviz.config.validation_errors import invalid
+from protoviz.config.validation_errors import require_known
 
 
 class Matching(Section):
@@ -30,5 +30,4 @@ class Matching(Section):
         Raises:
             ValueError: so, as validators do.
         """
-        if strange := [epoch for epoch in self.epochs or () if epoch not in epochs]:
-            raise invalid(f"some of {', '.join(map(str, epochs))}", str(strange[0]), at="matching.epochs")
+        require_known(self.epochs, epochs, at="matching.epochs")

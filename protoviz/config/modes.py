@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from protoviz.config.section import Count, Distinct, Natural, Positive, Section
-from protoviz.config.validation_errors import invalid
+from protoviz.config.validation_errors import invalid, require_known
 
 
 class Modes(Section):
@@ -53,10 +53,8 @@ class Modes(Section):
         Raises:
             ValueError: so, as validators do.
         """
-        for name, asked, known in (("runs", self.runs, runs), ("epochs", self.epochs or (), epochs)):
-            if strange := [one for one in asked if one not in known]:
-                there = ", ".join(map(str, known))
-                raise invalid(f"some of {there}", str(strange[0]), at=f"modes.{name}")
+        require_known(self.runs, runs, at="modes.runs")
+        require_known(self.epochs, epochs, at="modes.epochs")
         if self.runs and not steps:
             raise invalid(
                 "no runs, as an ascent of no steps leaves nothing to chance", str(self.runs), at="modes.runs"

@@ -17,6 +17,7 @@ from protoviz.config.learning import Augment, Backbone, Generator, Probe, Refere
 from protoviz.config.matching import Matching
 from protoviz.config.modes import Modes
 from protoviz.config.section import Count, Distinct, Section
+from protoviz.config.study import require_sections_fit
 from protoviz.config.synthesis import Synthesis
 from protoviz.config.validation_errors import explained, invalid, nested, yaml_problem
 from protoviz.errors import StudyError
@@ -112,7 +113,7 @@ class Params(Section):
     matching: Matching
     figures: Figures
     atlas: Atlas
-    training_stages: Finetuning
+    training_stages: Finetuning | None
     projection: Projection
 
     @model_validator(mode="after")
@@ -161,13 +162,8 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def _modes_fit(self) -> Self:
-        self.modes.require_fit(self.runs, self.epochs, self.synthesis.ascent.steps)
-        return self
-
-    @model_validator(mode="after")
-    def _matching_fits(self) -> Self:
-        self.matching.require_fit(self.epochs)
+    def _sections_fit(self) -> Self:
+        require_sections_fit(self)
         return self
 
     @property
@@ -201,6 +197,12 @@ class Params(Section):
     def augmentation(self, condition: str) -> Augment:
         """The augmentation of a condition: `augment` with what the condition says differently."""
         return Augment.model_validate({**self.augment.model_dump(), **self.conditions[condition]})
+
+
+class ParamsWithFinetuning(Params):
+    """Those of a study that has study B beside study A."""
+
+    training_stages: Finetuning
 
 
 def load(path: str | Path) -> Params:
@@ -241,7 +243,9 @@ def parse(raw: Any, where: str) -> Params:
     Raises:
         StudyError: as `load`.
     """
+    without = isinstance(raw, dict) and raw.get("training_stages", ...) is None
+    kind = Params if without else ParamsWithFinetuning
     try:
-        return Params.model_validate(raw)
+        return kind.model_validate(raw)
     except ValidationError as error:
-        raise explained(error, where, Params) from None
+        raise explained(error, where, kind) from None

@@ -13,6 +13,7 @@ from protoviz.config.matching import Matching
 from protoviz.config.modes import Modes
 from protoviz.config.params import OWN, Compute, ConditionName, Images, Prior
 from protoviz.config.section import Count, Distinct, Natural, Positive, Section
+from protoviz.config.study import require_sections_fit
 from protoviz.config.synthesis import Synthesis
 from protoviz.config.validation_errors import invalid
 
@@ -123,13 +124,8 @@ class SeriesStudy(Section):
         return self
 
     @model_validator(mode="after")
-    def _modes_fit(self) -> Self:
-        self.modes.require_fit(self.runs, self.epochs, self.synthesis.ascent.steps)
-        return self
-
-    @model_validator(mode="after")
-    def _matching_fits(self) -> Self:
-        self.matching.require_fit(self.epochs)
+    def _sections_fit(self) -> Self:
+        require_sections_fit(self)
         return self
 
     def named(self, condition: str) -> str:

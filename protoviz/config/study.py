@@ -79,3 +79,14 @@ class Study(Protocol):
     @property
     def units(self) -> "tuple[Sequence[str], int | None] | None":
         """Layers, and how many channels of each (None: all); None: what the networks name themselves."""
+
+
+def require_sections_fit(study: Study) -> None:
+    """Refuse sections that ask for runs or epochs that the study does not have.
+
+    Raises:
+        ValueError: so, as validators do.
+    """
+    study.modes.require_fit(study.runs, study.epochs, study.synthesis.ascent.steps)
+    study.matching.require_fit(study.epochs)
+    study.atlas.require_fit(study.runs)

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -46,6 +47,16 @@ def invalid(
     """The error for a validator to raise; `at` is the parameter's name below the validated section."""
     context = {"expected": expected, "found": found, "remedy": remedy, "at": at}
     return PydanticCustomError(OWN, "{expected}", context)
+
+
+def require_known(asked: Collection[object] | None, known: Collection[object], *, at: str) -> None:
+    """Refuse what a study does not have; null asks for all that it has.
+
+    Raises:
+        ValueError: so, as validators do.
+    """
+    if strange := [one for one in asked or () if one not in known]:
+        raise invalid(f"some of {', '.join(map(str, known))}", str(strange[0]), at=at)
 
 
 def nested(error: ValidationError, at: str, model: type[BaseModel]) -> PydanticCustomError:

@@ -114,7 +114,7 @@ def atlas(
         title,
         [source],
         build.Findings([], curves),
-        Atlas(quality=quality, strips_above=6),
+        Atlas(runs=None, quality=quality, strips_above=6),
     )
     return target / "index.html"
 

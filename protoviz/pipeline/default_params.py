@@ -69,5 +69,5 @@ def of(recipe: Synthesis, **found: Any) -> dict[str, Any]:
             "animated_layer": None,
             "dpi": 150,
         },
-        "atlas": {"quality": 80, "strips_above": 6},
+        "atlas": {"runs": None, "quality": 80, "strips_above": 6},
     }

@@ -3,7 +3,7 @@
 The default remote is a folder of the repository: git keeps every publication for ever, so it has a limit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,16 +30,19 @@ class Share:
     added: int
 
 
-def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
-    """Push all outputs to the default remote, after checking them; return what each of them costs.
+def publish(
+    limit: float | None = None, dry_run: bool = False, only: Sequence[str] | None = None
+) -> list[Share]:
+    """Push outputs to the default remote, after checking them; return what each of them costs.
 
     Args:
         limit: most MB that a remote in the repository may hold; `LIMIT` by default.
         dry_run: only check and count.
+        only: paths of the outputs to push; by default all.
 
     Raises:
-        StudyError: the study is not up to date, a store is damaged, the limit is exceeded, or the
-            remote is not there or cannot be written to.
+        StudyError: the study is not up to date or has no such output, a store is damaged, the limit is
+            exceeded, or the remote is not there or cannot be written to.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -54,11 +57,14 @@ def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
                     found="stages that have to run",
                     remedy=f"run `{rerun()}`, then publish",
                 )
-            pushed = [
-                str(Path(out.fspath).relative_to(repo.root_dir))
-                for out in repo.index.outs
-                if out.use_cache and out.can_push and out.is_in_repo
-            ]
+            pushed = _chosen(
+                [
+                    str(Path(out.fspath).relative_to(repo.root_dir))
+                    for out in repo.index.outs
+                    if out.use_cache and out.can_push and out.is_in_repo
+                ],
+                only,
+            )
             sizes, shares = _count([recorded.outputs[path] for path in pushed], where)
             inside = where.remote is not None and where.remote.is_relative_to(repo.root_dir)
             if inside:
@@ -69,7 +75,7 @@ def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
                         path, expected="no damage", found=str(problem), remedy="run `protoviz verify`"
                     )
             if not dry_run:
-                _push(repo)
+                _push(repo, pushed)
                 if not inside:
                     _leave_lock(repo.cloud.get_remote_odb())
     except (DvcException, *fetching.failures()) as error:
@@ -82,18 +88,37 @@ def publish(limit: float | None = None, dry_run: bool = False) -> list[Share]:
     return shares
 
 
-def _push(repo: Any) -> None:
-    """Push all outputs, and see that all of them have arrived.
+def _chosen(outputs: list[str], only: Sequence[str] | None) -> list[str]:
+    """The outputs that are asked for, in the order of the pipeline.
+
+    Raises:
+        StudyError: one of them is no output that can be pushed.
+    """
+    if only is None:
+        return outputs
+    asked = [str(Path(path)) for path in only]
+    if strange := [path for path in asked if path not in outputs]:
+        raise StudyError(
+            strange[0],
+            expected="an output of a stage that DVC keeps",
+            found="none of this path",
+            remedy="`protoviz publish --dry-run` names all",
+        )
+    return [path for path in outputs if path in asked]
+
+
+def _push(repo: Any, outputs: list[str]) -> None:
+    """Push outputs, and see that all of them have arrived.
 
     Raises:
         StudyError: some have not.
     """
-    repo.push()
-    missing = repo.status(cloud=True)
+    repo.push(targets=outputs)
+    missing = repo.status(targets=outputs, cloud=True)
     if missing:
         raise StudyError(
             "the remote",
-            expected="all outputs",
+            expected="all that was pushed",
             found=f"without {', '.join(missing)}",
             remedy="publish again",
         )

@@ -138,6 +138,7 @@ def test_parameters_cannot_be_changed() -> None:
         ("atlas/quality", 0, "atlas.quality: expected 'lossless' or a number of at least 1, found 0"),
         ("atlas/quality", "best", "atlas.quality: expected 'lossless' or a whole number, found 'best'"),
         ("atlas/strips_above", 9.0, "atlas.strips_above: expected a number of at most 8.0, found 9"),
+        ("atlas/runs", [1, 9], "atlas.runs: expected some of 1, 2, found 9"),
         ("train/lr", "5e-4", "train.lr: expected a number, found '5e-4'"),
         ("train/lr", None, "train.lr: expected a number, found nothing"),
         ("train/lr", float("inf"), "train.lr: expected a finite number, found inf"),

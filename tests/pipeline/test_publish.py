@@ -133,6 +133,26 @@ class TestPublish:
         assert printed.splitlines()[0].split() == ["output", "MB", "MB", "more"]
         assert not (study / "published").exists()
 
+    def test_some_outputs_alone(self, study, tmp_path):
+        """What is not published is said to be missing; what is, is whole."""
+        shutil.rmtree(study / "published")
+        printed = project.done(study, "python", "-m", "protoviz", "publish", PART_STORE)
+        assert [line.split()[0] for line in printed.splitlines()[2:4]] == [PART_STORE, "all"]
+        project.done(study, "git", "add", "--all")
+        project.done(study, "git", "commit", "--quiet", "--message", "one store")
+        clone = tmp_path / "clone"
+        project.done(study, "git", "clone", "--quiet", ".", str(clone))
+        project.done(clone, "dvc", "pull", PART_STORE)
+        project.done(clone, "python", "-m", "protoviz", "verify", PART_STORE)
+        assert project.call(clone, "dvc", "pull", "data/cube.zarr").returncode != 0
+        project.done(clone, "dvc", "pull", "--allow-missing")
+        assert not (clone / "data" / "cube.zarr").exists()
+
+    def test_what_is_no_output_is_not_published(self, study):
+        result = project.protoviz(study, "publish", "data/nothing")
+        assert result.returncode == 1
+        assert result.stderr.startswith("data/nothing: expected an output of a stage that DVC keeps")
+
     def test_to_a_remote_elsewhere(self, study, tmp_path):
         remote_at(study, str(tmp_path / "elsewhere"))
         project.done(study, "python", "-m", "protoviz", "publish", "--limit", "0.001")
@@ -141,6 +161,7 @@ class TestPublish:
 
 
 SHARD = "data/cube.zarr/image/c/1/1/1/3/0/0/0/0"  # of ADDRESS
+PART_STORE = "data/prototypes/keepclr-2.zarr"
 PART = "data/prototypes/keepclr-2.zarr/image/c/0/0/1/3/0/0/0/0"  # the same file
 
 

@@ -341,5 +341,9 @@ def build_rich(target: Path) -> None:
     """Build the atlas of `rich_sources`: lossless, with sheets of units."""
     findings_ = build.Findings([findings(), findings_stages()], curves())
     build.build(
-        target, "a made-up study", rich_sources(), findings_, Atlas(quality="lossless", strips_above=0)
+        target,
+        "a made-up study",
+        rich_sources(),
+        findings_,
+        Atlas(runs=None, quality="lossless", strips_above=0),
     )

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 import stages
+from protoviz.config import params
 from protoviz.errors import StudyError
+from protoviz.pipeline import study_files
+from stages import domain
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +71,15 @@ def test_bad_input_is_told_in_one_line(run, capsys):
 
     assert run(main) == 1
     assert capsys.readouterr().err.startswith("file: expected all, found half")
+
+
+def test_a_study_may_be_without_study_b(run, capsys):
+    values = params.read(ROOT / "params.yaml")
+    study_files.write(Path("params.yaml"), study_files.yaml({**values, "training_stages": None}))
+    assert run(domain.main) == 1
+    said = capsys.readouterr().err
+    assert "expected a study with `training_stages`, found none in params.yaml; leave this stage out" in said
+    assert params.load("params.yaml").training_stages is None
 
 
 def test_an_error_of_ours_is_shown_whole(run):

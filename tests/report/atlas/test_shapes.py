@@ -26,7 +26,7 @@ def made(request, tmp_path_factory):
         "shapes",
         [source],
         build.Findings([], {}),
-        Atlas(quality="lossless", strips_above=0),
+        Atlas(runs=None, quality="lossless", strips_above=0),
     )
     return count, (size, size) if isinstance(size, int) else size, source, folder / "atlas"
 

@@ -233,3 +233,19 @@ def test_nothing_is_asked_of_other_hosts(study: Any) -> None:
 
 def test_the_folder_is_the_layouts() -> None:
     assert Path("data/atlas") == layout.ATLAS
+
+
+def test_some_runs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the study had no others: the same sheets of these, and no word of the rest."""
+    monkeypatch.chdir(tmp_path)
+    made_up.write_stores()
+    whole = made_up.study()
+    lossless = whole.atlas.model_copy(update={"quality": "lossless", "runs": [made_up.RUNS[-1]]})
+    stage.main(whole.model_copy(update={"atlas": lossless}))
+    shown = {path.parts[-4] for path in layout.ATLAS.glob("sheets/*/*/*/*.webp")}
+    assert shown == {f"{condition}-{made_up.RUNS[-1]}" for condition in made_up.CONDITIONS}
+    for path, images in cube_sheets(layout.ATLAS):
+        if path.exists():
+            np.testing.assert_array_equal(tiles(path, len(images)), images)
+    names = {path.name for path in (layout.ATLAS / "data" / "units").iterdir()}
+    assert not [name for name in names if f"-{made_up.RUNS[0]}" in name]
