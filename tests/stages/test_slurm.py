@@ -20,7 +20,7 @@ installed = importlib.util.find_spec("dask_jobqueue") is not None
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not installed, reason="dask-jobqueue is not installed")]
 
 STORE = layout.prototypes("clrjit", 1)
-HELD = 3  # epochs from this one on wait for the gate
+HELD = 1  # epochs from this one on wait for the gate
 SECONDS = 600.0
 
 # Added to the study's copy of the code: the later tasks say in which job they are, and wait.
