@@ -56,9 +56,11 @@ def example(study):
         (miniature.ROOT / "docs" / "how-to" / "cluster.md").read_text(),
         re.DOTALL,
     )
-    one = '["dvc", "repro", "--no-run-cache", "--single-item", "synthesize@clrjit-1"]'
-    assert text.count('["dvc", "repro"]') == 1
-    (study / "slurm.py").write_text(text.replace('["dvc", "repro"]', one))
+    all_stages = '["protoviz", "repro", "--jobs", "16", "--cluster", cluster.scheduler_address]'
+    told = 'f"DASK_SCHEDULER_ADDRESS={cluster.scheduler_address}"'
+    one = f'["env", {told}, "dvc", "repro", "--no-run-cache", "--single-item", "synthesize@clrjit-1"]'
+    assert text.count(all_stages) == 1
+    (study / "slurm.py").write_text(text.replace(all_stages, one))
     return "slurm.py"
 
 
