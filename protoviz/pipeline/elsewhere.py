@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import BinaryIO
 
 import protoviz
 from protoviz import files, layout
@@ -58,8 +59,6 @@ def run(stage: str, arguments: Sequence[str]) -> int:
         StudyError: there is no scheduler, no worker sees the study's folder, its packages have other
             versions, or workers were lost again and again.
     """
-    from distributed import TimeoutError as NotYet
-
     output = (layout.SCRATCH / "output" / "-".join((stage, *arguments))).absolute()
     files.make_folder(output.parent)
     output.write_bytes(b"")
@@ -67,16 +66,19 @@ def run(stage: str, arguments: Sequence[str]) -> int:
     try:
         with executor.cluster() as client, executor.explained(asked.title), open(output, "rb") as printed:
             future = client.submit(_run_here, asked, pure=False)
-            while True:
-                status = None
-                with contextlib.suppress(NotYet):
-                    status = int(future.result(timeout=SECONDS))
-                sys.stderr.buffer.write(printed.read())
-                sys.stderr.flush()
-                if status is not None:
-                    return status
+            while not future.done():
+                time.sleep(SECONDS)
+                _pass_on(printed)
+            _pass_on(printed)
+            return int(future.result())
     finally:
         output.unlink(missing_ok=True)
+
+
+def _pass_on(printed: BinaryIO) -> None:
+    """Print what has been added to a file."""
+    sys.stderr.buffer.write(printed.read())
+    sys.stderr.flush()
 
 
 def _run_here(asked: Asked) -> int:
