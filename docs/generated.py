@@ -197,9 +197,18 @@ def claims() -> str:
 
 def findings() -> str:
     """The findings of the committed run, as `make repro` prints them."""
+    return _findings(ROOT)
+
+
+def photographs() -> str:
+    """Those of the study of photographs."""
+    return _findings(ROOT / "studies" / "photographs")
+
+
+def _findings(study: Path) -> str:
     from protoviz.report import findings_table
 
-    found = json.loads((ROOT / "metrics" / "findings.json").read_text())
+    found = json.loads((study / "metrics" / "findings.json").read_text())
     return f"```text\n{findings_table.table(found).strip()}\n```"
 
 
@@ -224,6 +233,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "exports": exports,
     "findings": findings,
     "parameters": parameters,
+    "photographs": photographs,
     "recipes": recipes,
     "stages": stages,
     "stores": stores,

@@ -29,6 +29,9 @@ from protoviz.synthesis.search import prototypes
 def units(model: nn.Module | str, *, size: Size | None = None) -> list[Layer]:
     """The layers of a network whose channels are units: convolutions, linear layers, and what they make up.
 
+        >>> {layer.name: layer.channels for layer in protoviz.units(network, size=16)}
+        {'stem': 4, 'block': 6}
+
     Args:
         model: a module, or the name of one ("torchvision:resnet18", "imagenet:...", a checkpoint file).
         size: height and width of its images, px: a number, or (H, W); by default the model's own.
@@ -62,7 +65,12 @@ def synthesize(
 ) -> xr.Dataset:
     """Prototypes of units: for each the image that drives it most.
 
-        protoviz.synthesize(model, "layer4:0-15", size=96)
+        >>> made = protoviz.synthesize(network, "block:0-3", size=16, repeats=1)
+        >>> made.image.sel(layer="block", channel=2).shape  # condition, run, repeat, epoch, y, x, rgb
+        (1, 1, 1, 1, 16, 16, 3)
+
+    Of networks by name, of some units, with more steps:
+
         protoviz.synthesize("imagenet:efficientnet_lite0", "blocks.3:0-7", size=128)
         protoviz.synthesize("timm:resnet50", {"layer2": [3, 5]}, ascent={"steps": 256}, repeats=1)
 

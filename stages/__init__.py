@@ -15,16 +15,19 @@ from protoviz.config import params, studies
 from protoviz.config.series import SeriesStudy
 from protoviz.config.study import Study
 from protoviz.errors import StudyError
-from protoviz.pipeline import fingerprint, resume
+from protoviz.pipeline import elsewhere, executor, fingerprint, resume
 
 
-def run_stage(main: Callable[..., None]) -> None:
+def run_stage(main: Callable[..., None], *, whole: bool = False) -> None:
     """Read params.yaml and the item from the command line, and run `main`; bad input ends in one clear line.
 
     Args:
         main: takes the parameters first, then the item it is for: nothing, `condition`, or
             `condition, run`.
+        whole: whether a cluster, if there is one, runs the stage as a whole: one that is heavy, and not made
+            of tasks for `executor.run`.
     """
+    elsewhere.leash()
     told: list[int] = []
 
     def interrupt(number: int, _: object) -> None:
@@ -39,6 +42,11 @@ def run_stage(main: Callable[..., None]) -> None:
         study = _fitting(main, studies.parse(values, str(layout.PARAMS)))
         axes = item(main, study, sys.argv[1:])
         name = Path(inspect.getfile(main)).stem
+        if whole and executor.on_cluster():
+            status = elsewhere.run(name, sys.argv[1:])
+            if status:
+                sys.exit(status)
+            return
         with resume.running(fingerprint.find(name, axes, values)):
             main(study, **axes)
     except (Exception, KeyboardInterrupt) as error:

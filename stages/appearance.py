@@ -21,4 +21,4 @@ def main(_: Study, condition: str, run: int) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, whole=True)

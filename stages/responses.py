@@ -40,4 +40,4 @@ def main(params: Study, condition: str, run: int) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, whole=True)

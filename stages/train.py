@@ -54,4 +54,4 @@ def main(params: Params, condition: str, run: int) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, whole=True)

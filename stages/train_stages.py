@@ -41,4 +41,4 @@ def main(params: ParamsWithFinetuning) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, whole=True)

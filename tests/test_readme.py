@@ -43,9 +43,9 @@ def test_the_readme_is_short():
     assert len(README.splitlines()) <= 150
 
 
-def test_the_headline_is_that_of_the_committed_run():
-    found = (files.read_json(ROOT / path) for path in (layout.FINDINGS, layout.STAGES_FINDINGS))
-    assert section("headline") == headline(*found), "paste it"
+def test_the_headline_is_that_of_the_committed_runs():
+    of_a = [files.read_json(study / layout.FINDINGS) for study in (ROOT, ROOT / "studies" / "photographs")]
+    assert section("headline") == headline(of_a, files.read_json(ROOT / layout.STAGES_FINDINGS)), "paste it"
 
 
 @pytest.mark.parametrize(("page", "target"), LINKS)

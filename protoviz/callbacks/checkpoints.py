@@ -22,11 +22,13 @@ _BEGINNING = "a training that begins needs a folder or a run of its own; one tha
 class Checkpoints:
     """Writes the checkpoints of one training; for a loop of one's own.
 
-        keep = Checkpoints("checkpoints", "baseline", run=1, max_epochs=100)
-        keep(network, 0)
-        for epoch in range(1, 101):
-            train_an_epoch(network)
-            keep(network, epoch)
+        >>> keep = Checkpoints("checkpoints", "baseline", run=1, max_epochs=100)
+        >>> kept = [keep(network, 0)]
+        >>> for epoch in range(1, 101):
+        ...     # train for an epoch, and then:
+        ...     kept.append(keep(network, epoch))
+        >>> sum(path is not None for path in kept)
+        9
 
     Called with an epoch that is not kept, or whose file is there, it does nothing. Call it with 0 where a
     training begins: it then sees to it that the files in its folder are not those of another training. With

@@ -10,7 +10,8 @@ from protoviz.errors import StudyError
 def log_spaced(last: int, per_doubling: int = 1) -> list[int]:
     """Epochs (or steps) evenly spaced on a logarithmic scale, the untrained network and the last among them.
 
-        log_spaced(100)     # 0, 1, 2, 4, 8, 16, 32, 64, 100
+        >>> log_spaced(100)
+        [0, 1, 2, 4, 8, 16, 32, 64, 100]
 
     Args:
         last: number of the last epoch.

@@ -35,7 +35,10 @@ def _parser() -> argparse.ArgumentParser:
     repro = networks.add_parser("repro", help="run what is stale in the pipeline, on all cores")
     repro.set_defaults(run=_repro)
     repro.add_argument(
-        "-j", "--jobs", type=_positive, help="stages side by side (default: one for each core)"
+        "-j", "--jobs", type=_positive, help="stages side by side (default: one for each core, or worker)"
+    )
+    repro.add_argument(
+        "--cluster", metavar="ADDRESS", help="of a dask scheduler, whose workers share this folder"
     )
 
     presets = networks.add_parser("presets", help="how params.yaml and the studies in presets/ differ")
@@ -154,7 +157,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def _repro(arguments: argparse.Namespace) -> None:
     from protoviz.pipeline.driver import repro
 
-    repro(arguments.jobs)
+    repro(arguments.jobs, arguments.cluster)
 
 
 def _presets(arguments: argparse.Namespace) -> None:

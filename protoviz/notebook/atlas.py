@@ -35,7 +35,8 @@ def atlas(
 ) -> Path:
     """Build the page that shows a cube, in a folder that can be opened or served as it is.
 
-        protoviz.atlas(cube, "atlas", receptive_fields=fields, distances=distances)
+        >>> protoviz.atlas(cube, "atlas", receptive_fields=fields).name
+        'index.html'
 
     What a study has found of the same prototypes, or a map of one's own, can be given, too:
 

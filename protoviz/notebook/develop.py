@@ -36,7 +36,12 @@ def develop(
 ) -> xr.Dataset:
     """Prototypes of units at all checkpoints of a training: one checkpoint at a time is in memory.
 
-        protoviz.develop("torchvision:resnet18", "runs/a/epoch_{epoch}.safetensors", "layer4:0-15", size=96)
+        >>> cube = protoviz.develop(network, "runs/a/epoch_{epoch}.safetensors", "block:0-3", size=16)
+        >>> cube.epoch.values.tolist(), cube.sizes["unit"]
+        ([0, 1, 3], 4)
+
+    Files may be named one by one, and the training may have a name and a number:
+
         protoviz.develop(network, {0: "first.pt", 10: "last.pt"}, {"conv": [3, 5]}, name="blue", run=1)
 
     Cubes of several trainings become one by `protoviz.join(blue, red)`.
@@ -105,8 +110,9 @@ def receptive_fields(
 ) -> xr.Dataset:
     """Where in the image the units of a cube look: a Gaussian for each of its layers and epochs.
 
-        cube = protoviz.develop(network, "runs/a/epoch_{epoch}.safetensors", "layer4", size=96)
-        fields = protoviz.receptive_fields(network, cube, "runs/a/epoch_{epoch}.safetensors")
+        >>> fields = protoviz.receptive_fields(network, cube, "runs/a/epoch_{epoch}.safetensors")
+        >>> fields.box.sel(layer="block").values.tolist()  # top, bottom, left, right, px
+        [5, 10, 5, 10]
 
     Args:
         model: the network of the cube, a module or a name.
@@ -114,7 +120,7 @@ def receptive_fields(
         checkpoints: as for `protoviz.develop`; None: the weights are those of the model, and the cube has one
             epoch.
         epochs: of a list of files, one for each; those of a mapping or a pattern are the cube's.
-        estimate: "as-written" or "paper", two estimates from gradients; see README.
+        estimate: "as-written" or "paper", two estimates from gradients; see the page on masks.
         noise: images of noise that gradients are averaged over.
         probes: random mixtures of channels that are averaged; not used by "paper".
         per_unit: whether each unit gets a Gaussian of its own, too.

@@ -34,9 +34,11 @@ def distances(
 ) -> xr.Dataset:
     """Distances between the prototypes of a cube: between units, between epochs, between repeats.
 
-        protoviz.distances(cube)
-        protoviz.distances(cube, fields, ["pixels", "resnet50"])
-        protoviz.distances(cube, embedders={"mean colour": lambda images, mask: images.mean((1, 2))})
+        >>> protoviz.distances(cube, fields).masking.values.tolist()
+        ['masked', 'fixed', 'unmasked']
+        >>> colour = {"mean colour": lambda images, mask: images.mean((1, 2), dtype="float32")}
+        >>> protoviz.distances(cube, embedders=colour).embedder.values.tolist()
+        ['mean colour']
 
     Args:
         cube: prototypes of any number of conditions and runs, none missing.
@@ -86,8 +88,10 @@ def measures(
 ) -> xr.Dataset:
     """How prototypes diversify, change and settle: means over the live units of each layer.
 
-        found = protoviz.measures(cube, protoviz.distances(cube, fields), fields)
-        found.diversity.sel(layer="layer4", masking="masked").plot(x="epoch")
+        >>> found = protoviz.measures(cube, protoviz.distances(cube, fields), fields)
+        >>> diversity = found.diversity.sel(layer="block", distance="mse", masking="masked")
+        >>> diversity.mean("repeat").sizes["epoch"]
+        3
 
     Args:
         cube: prototypes of any number of conditions and runs.

@@ -51,8 +51,9 @@ def modes(
 ) -> xr.Dataset:
     """How many different images drive each unit of a cube, a lower bound, and an image of each.
 
-        found = protoviz.modes(network, cube, "runs/a/epoch_{epoch}.safetensors", fields)
-        found.modes.sel(layer="layer4").mean("unit")
+        >>> found = protoviz.modes(network, cube, "runs/a/epoch_{epoch}.safetensors", restarts=2, epochs=[3])
+        >>> bool((found.modes <= 2).all())  # no more than starts
+        True
 
     Units are started again with the recipe of the cube, independently of its repeats. Two images are
     different if they are farther apart than one start from itself under other random transforms.

@@ -36,8 +36,12 @@ def natural(
 ) -> xr.Dataset:
     """Which natural images drive the units of a cube, and how faithful its prototypes are.
 
-        natural = protoviz.natural(model, cube, images, "runs/a/epoch_{epoch}.safetensors")
-        natural.faithfulness.sel(repeat=0).groupby("unit_layer").mean()
+        >>> natural = protoviz.natural(network, cube, images, "runs/a/epoch_{epoch}.safetensors", top=3)
+        >>> natural.top_image.sizes["rank"], natural.faithfulness.sizes["unit"]
+        (3, 4)
+
+    For each layer, and for the page:
+
         protoviz.measures(cube, distances, fields, natural).faithfulness
         protoviz.atlas(cube, "atlas", natural=natural, images=images)
 

@@ -30,9 +30,10 @@ def matching(
 ) -> xr.Dataset:
     """Which unit of one network is which of another: the other runs, and the other conditions of a run.
 
-        found = protoviz.matching(cube, natural)
-        found.share_matched.sel(layer="layer4").mean("pair").plot(x="epoch")
-        protoviz.atlas(cube, "atlas", matching=found)
+        >>> two = protoviz.join(cube, other)  # the same network, trained from another seed
+        >>> found = protoviz.matching(two)
+        >>> found.prototype_partner.sel(epoch=3).shape  # of the one pair, by unit
+        (1, 4)
 
     Args:
         cube: prototypes of any number of conditions and runs.

@@ -42,7 +42,8 @@ def sheet(
 ) -> Axes:
     """All prototypes of a layer at one epoch, side by side, row after row by channel.
 
-        protoviz.plot.sheet(cube, "layer4", epoch=8, receptive_fields=fields)
+        >>> protoviz.plot.sheet(cube, "block", epoch=3, receptive_fields=fields).get_title("left")
+        'block, epoch 3, 4 units'
 
     Args:
         cube: prototypes.
@@ -89,7 +90,8 @@ def development(
 ) -> Axes:
     """How units develop: a row for each unit, a column for each epoch.
 
-        protoviz.plot.development(cube, "layer4", [0, 1, 5], condition="blue")
+        >>> protoviz.plot.development(cube, "block", [0, 3]).get_xlabel()
+        'epoch'
 
     Args:
         cube: prototypes.
@@ -142,7 +144,8 @@ def curves(
 ) -> Axes:
     """A measure along training: a colour for each condition, a line for each run and repeat, a thick mean.
 
-        protoviz.plot.curves(protoviz.measures(cube), "rate_of_change", "layer4")
+        >>> protoviz.plot.curves(protoviz.measures(cube), "rate_of_change", "block").get_ylabel()
+        'rate of change'
 
     Args:
         measures: of `protoviz.measures`.

@@ -18,8 +18,9 @@ _DIGESTS = "checkpoint_sha256"
 def save(dataset: xr.Dataset, path: str | Path) -> None:
     """Write prototypes, receptive fields, distances, ... as a Zarr store that is complete and can be checked.
 
-        protoviz.save(cube, "cube.zarr")
-        xr.open_zarr("cube.zarr", chunks=None).set_xindex(["layer", "channel"])
+        >>> protoviz.save(cube, "cube.zarr")
+        >>> xarray.open_zarr("cube.zarr", chunks=None).set_xindex(["layer", "channel"]).sizes["epoch"]
+        3
 
     It holds what `dataset.reset_index("unit").to_zarr(path, write_empty_chunks=True)` writes, and a manifest
     of its files beside.
@@ -107,7 +108,8 @@ def of_network(store: xr.Dataset | None, key: Key, what: str) -> xr.Dataset | No
 def join(*parts: xr.Dataset) -> xr.Dataset:
     """Cubes of several networks as one; or their receptive fields, or their distances.
 
-        cube = protoviz.join(blue_1, blue_2, red_1, red_2)
+        >>> protoviz.join(cube, other).run.values.tolist()
+        [0, 1]
 
     Args:
         parts: of the same epochs, units and repeats; each condition with the same runs.

@@ -40,18 +40,24 @@ CHATTER = (
 SECONDS_TO_END = 10.0  # for a stage that was asked to stop
 
 
-def repro(jobs: int | None) -> None:
+def repro(jobs: int | None, cluster: str | None = None) -> None:
     """Run what is stale, then print the findings and the figures.
 
     Args:
-        jobs: stages side by side; by default as many as there are cores, and on GPUs one.
+        jobs: stages side by side; by default as many as there are cores, on GPUs one, on a cluster as many as
+            its workers can run.
+        cluster: address of a dask scheduler, whose workers share the study's folder.
 
     Raises:
-        StudyError: params.yaml is wrong, or a stage failed.
+        StudyError: params.yaml is wrong, there is no scheduler at the address, or a stage failed.
     """
     started = time.monotonic()
     study = studies.parse(params.read(layout.PARAMS), str(layout.PARAMS))
-    if jobs is None:
+    if cluster is not None:
+        os.environ[executor.SCHEDULER] = cluster
+    if jobs is None and executor.on_cluster():
+        jobs = executor.size()
+    elif jobs is None:
         # On GPUs one stage after the other, as each spreads its tasks over all of them.
         on_cpu = study.compute.device == "cpu"
         jobs = max(1, machine.cores() // study.compute.threads) if on_cpu else 1

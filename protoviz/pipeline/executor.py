@@ -66,7 +66,7 @@ def run(
     if not waiting:
         return
     places = _places([{}] * machine.cores() if slots is None else slots)[: len(waiting)]
-    if len(places) == 1 and not os.environ.get(SCHEDULER):
+    if len(places) == 1 and not on_cluster():
         for item in track(waiting, title):
             function(item)
     else:
@@ -95,11 +95,26 @@ class _Once(Generic[Item]):
 
 def ask(function: Callable[[], Answer]) -> Answer:
     """What a function returns on the machines that the tasks will run on: on the cluster, or else here."""
-    if not os.environ.get(SCHEDULER):
+    if not on_cluster():
         return function()
-    with _cluster([]) as client, _explained("the cluster"):
+    with cluster() as client, explained("the cluster"):
         answer: Answer = client.submit(function, pure=False).result()
         return answer
+
+
+def on_cluster() -> bool:
+    """Whether the environment names a scheduler."""
+    return bool(os.environ.get(SCHEDULER))
+
+
+def size() -> int:
+    """How many tasks the workers of the cluster can run at a time, at least 1.
+
+    Raises:
+        StudyError: there is no scheduler at the address.
+    """
+    with cluster() as client:
+        return max(1, sum(client.nthreads().values()))
 
 
 def _places(slots: Sequence[Slot]) -> list[Slot]:
@@ -115,7 +130,7 @@ def _distribute(
 ) -> None:
     from distributed import as_completed
 
-    with _cluster(places) as client, _explained(title):
+    with cluster(places) as client, explained(title):
         running = as_completed(loop=client.loop)
         running.update([client.submit(function, item, pure=False) for item in items])
         for future in track(running, title, total=len(items)):
@@ -124,8 +139,12 @@ def _distribute(
 
 
 @contextlib.contextmanager
-def _cluster(places: Sequence[Slot]) -> Iterator[Any]:
-    """A client of the scheduler that the environment names, or of one with local worker processes."""
+def cluster(places: Sequence[Slot] = ()) -> Iterator[Any]:
+    """A client of the scheduler that the environment names, or of one with local worker processes.
+
+    Raises:
+        StudyError: there is no scheduler at the address.
+    """
     import distributed
 
     address = os.environ.get(SCHEDULER)
@@ -191,8 +210,12 @@ def _undisturbed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _explained(title: str) -> Iterator[None]:
-    """Say in our words that workers or the scheduler were lost."""
+def explained(title: str) -> Iterator[None]:
+    """Say in our words that workers or the scheduler were lost.
+
+    Raises:
+        StudyError: so.
+    """
     from concurrent.futures import CancelledError
 
     from distributed import KilledWorker

@@ -28,6 +28,8 @@ from protoviz.pipeline import fingerprint
 from protoviz.pipeline.fingerprint import Stage
 
 PLACE = "PROTOVIZ_SCRATCH"  # environment variable: another folder, on the same file system as the outputs
+LEASH = "PROTOVIZ_LEASH"  # environment variable of a stage that a worker of a cluster has started
+SECONDS_TO_END = 30.0  # for such a stage, once its worker is lost
 UNFINISHED = "*.partial"  # what files.complete and Zarr call a file until it is whole
 
 _current: Stage | None = None  # the stage that this process runs
@@ -130,16 +132,23 @@ def _alone(base: Path, address: str) -> Iterator[None]:
     """Hold the lock of a stage. The system releases it when the process ends, however it ends."""
     files.make_folder(base)
     with open(base / "lock", "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise StudyError(
-                f"stage {address}",
-                expected="no other process at work on it",
-                found=file.read().strip() or "one that has just begun",
-                remedy="wait until that has ended, or end it; what it has finished is kept",
-            ) from None
+        # Where a worker was lost, the process that it had started is about to end.
+        deadline = time.monotonic() + SECONDS_TO_END * bool(os.environ.get(LEASH))
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() < deadline:
+                    time.sleep(0.1)
+                    continue
+                file.seek(0)
+                raise StudyError(
+                    f"stage {address}",
+                    expected="no other process at work on it",
+                    found=file.read().strip() or "one that has just begun",
+                    remedy="wait until that has ended, or end it; what it has finished is kept",
+                ) from None
         file.truncate(0)
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         file.write(f"process {os.getpid()} on {socket.gethostname()}, stage {address}, since {since}\n")

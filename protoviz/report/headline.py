@@ -1,6 +1,6 @@
-"""The results of both studies in a few lines of Markdown, for the README."""
+"""The results of studies in a few lines of Markdown, for the README."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,17 +10,20 @@ from protoviz.analysis.findings.verdicts import NOT_SUPPORTED, SUPPORTED
 SHOWN = (SUPPORTED, NOT_SUPPORTED)
 
 
-def headline(study_a: Mapping[str, Any], study_b: Mapping[str, Any]) -> str:
+def headline(studies_a: Sequence[Mapping[str, Any]], study_b: Mapping[str, Any]) -> str:
     """A table: what each study consists of, and what came of it.
 
-        headline(read_json("metrics/findings.json"), read_json("metrics/findings_stages.json"))
+        headline([read_json("metrics/findings.json")], read_json("metrics/findings_stages.json"))
 
     Args:
-        study_a: what `findings.of_any` returns of a study of the paper's form.
+        studies_a: what `findings.of_any` returns of studies of the paper's form.
         study_b: what the stage `findings_stages` writes.
     """
-    rows = [("A: " + study_a["study"]["title"], _made_a(study_a["study"]), _verdicts(study_a["findings"]))]
-    rows += [("", "", _probe(study_a["study"]))] if study_a["study"]["probe"] else []
+    rows = []
+    for found in studies_a:
+        about = found["study"]
+        rows += [("A: " + about["title"], _made_a(about), _verdicts(found["findings"]))]
+        rows += [("", "", _probe(about))] if about["probe"] else []
     rows += [("B: " + study_b["study"]["title"], _made_b(study_b["study"]), _verdicts(study_b["findings"]))]
     lines = ["| study | made of | what came of it |", "|---|---|---|"]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])

@@ -45,7 +45,7 @@ REDUCED: dict[str, Any] = {
 OWN: dict[str, dict[str, Any]] = {  # what only one of them reads
     "paper": {
         "synthesis": {"evolution": {"parents": 1}},
-        "modes": {"runs": [1], "restarts": 2, "kept": 2},  # off in the preset, so that it is tried here
+        "modes": {"runs": [1], "restarts": 2, "kept": 2, "epochs": [1], "per_layer": 1},  # off in the preset
     },
     "as-written": {"receptive_fields": {"probes": 2}},
 }
@@ -166,6 +166,8 @@ def test_nothing_but_sizes_counts_and_places_is_changed(name: str, published: Pa
     lists = {
         "runs",
         "modes.runs",
+        "modes.epochs",
+        "modes.per_layer",
         "train.keep",
         "distances.embedders",
         "figures.development_units",

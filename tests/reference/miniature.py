@@ -19,14 +19,14 @@ from tests.reference.forked import Program
 
 ROOT = Path(__file__).parents[2]
 STARTED: list[Program] = []
-EPOCHS = list(range(6))
+EPOCHS = list(range(3))
 CHANGES = {
     "title": "miniature",
     "conditions": {"clrjit": {}},
     "runs": [1],
     "images": {"size": 32, "unlabeled": 32, "reference": 0, "train": 10, "test": 10},
     "backbone": {"width": 4},
-    "train": {"epochs": 5, "keep": EPOCHS, "batch_size": 16, "view_size": 32, "projection_dim": 8},
+    "train": {"epochs": 2, "keep": EPOCHS, "batch_size": 16, "view_size": 32, "projection_dim": 8},
     "prior": {"name": "fourier"},
     "synthesis": {"start": {"pool": 16}, "ascent": {"steps": 4}, "precision": "float32"},
 }

@@ -215,5 +215,5 @@ SHAPES = {
     "two epochs": Shape(
         runs=(1, 2), repeats=(0,), epochs=(0, 90), layers=(("features.7.conv", tuple(range(9))),)
     ),
-    "many layers": Shape(("only",), (1,), (0,), (0, 1), tuple((f"{k}", (0, 2)) for k in range(60)), size=8),
+    "many layers": Shape(("only",), (1,), (0,), (0, 1), tuple((f"{k}", (0, 2)) for k in range(30)), size=8),
 }

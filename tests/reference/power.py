@@ -108,10 +108,14 @@ class Recorder:
         self.note("synced")
 
     def _look(self):
-        names, held, alive = {}, {}, {}
-        self._visit(self.top, (), names, held, alive)
-        self._numbers = alive
-        return names, held
+        while True:
+            names, held, alive = {}, {}, {}
+            try:
+                self._visit(self.top, (), names, held, alive)
+            except FileNotFoundError:  # another thread has renamed or removed it meanwhile: look again
+                continue
+            self._numbers = alive
+            return names, held
 
     def _visit(self, path, parts, names, held, alive):
         """Look at a folder and what is in it; its number."""

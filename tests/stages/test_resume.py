@@ -347,25 +347,84 @@ def test_a_full_disk_is_an_error_and_nothing_is_lost(fresh, zygote, whole, small
     assert miniature.hashes(fresh / STORE) == whole
 
 
-def test_a_cluster_gives_the_same_hashes(fresh, zygote, whole):
-    """A scheduler and two workers, started on their own, as the documentation says."""
-    meet = fresh.parent / "cluster.json"
+@contextlib.contextmanager
+def cluster(study, zygote, **variables):
+    """A scheduler with two workers, as the documentation starts them: its address, the workers' parent."""
+    meet = study.parent / "cluster.json"
+    meet.unlink(missing_ok=True)
     scheduler = ("-m", "dask", "scheduler", "--port", "0")
     worker = ("-m", "dask", "worker", "--nworkers", "2", "--nthreads", "1", "--memory-limit", "0")
     with contextlib.ExitStack() as ends:
         for command in (scheduler, worker):
             process = miniature.start(
-                fresh, zygote, *command, "--no-dashboard", "--scheduler-file", str(meet)
+                study, zygote, *command, "--no-dashboard", "--scheduler-file", str(meet), **variables
             )
             ends.callback(process.wait)
             ends.callback(os.killpg, process.pid, signal.SIGKILL)
         until(lambda: meet.exists() and meet.read_text())
-        address = json.loads(meet.read_text())["address"]
+        yield json.loads(meet.read_text())["address"], process.pid
+
+
+def test_a_cluster_gives_the_same_hashes(fresh, zygote, whole):
+    with cluster(fresh, zygote) as (address, _):
         made = miniature.call(
             fresh, sys.executable, *SYNTHESIZE, DASK_SCHEDULER_ADDRESS=address, zygote=zygote
         )
     assert made.returncode == 0, made.stderr
     assert miniature.hashes(fresh / STORE) == whole
+
+
+@pytest.fixture
+def trained(study, zygote, tmp_path):
+    """The study without checkpoints, and the hashes of those that a training writes here."""
+    untrained = tmp_path / "untrained"
+    (study / CHECKPOINTS).rename(untrained)
+    made = miniature.call(study, sys.executable, *TRAIN, zygote=zygote)
+    assert made.returncode == 0, made.stderr
+    hashes = miniature.hashes(study / CHECKPOINTS)
+    for path in (study / CHECKPOINTS, study / layout.SCRATCH):
+        shutil.rmtree(path)
+    yield hashes
+    clean(study)
+    shutil.rmtree(study / CHECKPOINTS, ignore_errors=True)
+    untrained.rename(study / CHECKPOINTS)
+
+
+def test_a_training_runs_on_a_worker_and_survives_its_loss(fresh, zygote, trained, tmp_path):
+    """All workers are killed when an epoch is half saved: others go on from the one before."""
+    hold = Hold(tmp_path / "note", "stages.train", **MOMENTS["train"][2])
+    with cluster(fresh, zygote, **hold.variables) as (address, nanny):
+        output = tmp_path / "train.out"
+        asking = Stages(fresh, zygote).train(output, DASK_SCHEDULER_ADDRESS=address)
+        stage = reached(hold, asking)
+        for worker in workers(nanny):
+            os.kill(worker, signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{stage}").exists())  # it ends with its worker
+        assert asking.wait() == 0, output.read_text()
+    assert kept(output.read_text()) == [1]
+    assert miniature.hashes(fresh / CHECKPOINTS) == trained
+
+
+def test_a_stage_on_a_worker_ends_with_who_has_asked(fresh, zygote, trained, tmp_path):
+    hold = Hold(tmp_path / "note", "stages.train", **MOMENTS["train"][2])
+    with cluster(fresh, zygote, **hold.variables) as (address, _):
+        asking = Stages(fresh, zygote).train(tmp_path / "train.out", DASK_SCHEDULER_ADDRESS=address)
+        stage = reached(hold, asking)
+        os.kill(asking.pid, signal.SIGTERM)
+        assert asking.wait() == 130
+        until(lambda: not Path(f"/proc/{stage}").exists())
+    assert not (fresh / CHECKPOINTS).exists()
+    assert trained
+
+
+def test_what_a_stage_on_a_worker_says_is_said(fresh, zygote):
+    """Also that its parameters are wrong, in one line."""
+    shutil.rmtree(fresh / "data" / "images")
+    with cluster(fresh, zygote) as (address, _):
+        made = miniature.call(fresh, sys.executable, *TRAIN, DASK_SCHEDULER_ADDRESS=address, zygote=zygote)
+    assert made.returncode == 1
+    assert "data/images" in made.stderr
+    assert "Traceback" not in made.stderr
 
 
 def test_the_loop_over_slots_gives_each_stage_a_device_of_its_own(zygote, tmp_path):

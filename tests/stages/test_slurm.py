@@ -20,7 +20,7 @@ installed = importlib.util.find_spec("dask_jobqueue") is not None
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not installed, reason="dask-jobqueue is not installed")]
 
 STORE = layout.prototypes("clrjit", 1)
-HELD = 3  # epochs from this one on wait for the gate
+HELD = 1  # epochs from this one on wait for the gate
 SECONDS = 600.0
 
 # Added to the study's copy of the code: the later tasks say in which job they are, and wait.
@@ -56,9 +56,11 @@ def example(study):
         (miniature.ROOT / "docs" / "how-to" / "cluster.md").read_text(),
         re.DOTALL,
     )
-    one = '["dvc", "repro", "--no-run-cache", "--single-item", "synthesize@clrjit-1"]'
-    assert text.count('["dvc", "repro"]') == 1
-    (study / "slurm.py").write_text(text.replace('["dvc", "repro"]', one))
+    all_stages = '["protoviz", "repro", "--jobs", "16", "--cluster", cluster.scheduler_address]'
+    told = 'f"DASK_SCHEDULER_ADDRESS={cluster.scheduler_address}"'
+    one = f'["env", {told}, "dvc", "repro", "--no-run-cache", "--single-item", "synthesize@clrjit-1"]'
+    assert text.count(all_stages) == 1
+    (study / "slurm.py").write_text(text.replace(all_stages, one))
     return "slurm.py"
 
 

@@ -43,6 +43,13 @@ def require_channels(prior: "ImagePrior", count: int) -> None:
 class ImagePrior(Protocol):
     """A differentiable map from latents to images, and the distribution that latents come from.
 
+        >>> class Grey:
+        ...     latent_size, image_size = 16 * 16, 16
+        ...     def render(self, latents):
+        ...         return torch.sigmoid(latents).reshape(-1, 1, 16, 16).expand(-1, 3, -1, -1)
+        >>> protoviz.synthesize(network, "stem:0", prior=Grey(), repeats=1).sizes["component"]
+        256
+
     Those of the registry are frozen modules in evaluation mode. `render` is plain tensor code without
     control flow on values or on the batch size, so that torch.fx can trace it.
 

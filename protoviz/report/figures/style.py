@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from PIL import Image
 
 from protoviz import files
@@ -87,7 +86,7 @@ def save(figure: Figure, path: str | Path, dpi: int) -> None:
 
 def has_pictures(figure: Figure) -> bool:
     """Whether pixels of prototypes are on it, which a vector file would only wrap."""
-    return bool(figure.findobj(AxesImage))
+    return any(axes.images for axes in figure.axes)  # `findobj` would make every tick of every axis
 
 
 @styled

@@ -1,6 +1,7 @@
 """The figures: what they show, where, in which colour, and that they repeat byte for byte."""
 # ruff: noqa: RUF001 (the figures say such letters)
 
+import functools
 import subprocess
 import sys
 import warnings
@@ -142,15 +143,18 @@ CUBE = make_cube()
 MASKS = make_masks(CUBE)
 DISTANCES = make_distances(CUBE)
 
-STUDY = planted_study.study(
-    runs=(1, 2),
-    epochs=EPOCHS,
-    layers=tuple(SIZES.items()),
-    embedders=("reference",),
-    learnt=lambda _condition, _layer, t: 1.0 if t < 0.3 else 0.01,
-    modes=planted_study.modes,
-    draws=20,
-)
+
+@functools.cache
+def study():
+    return planted_study.study(
+        runs=(1, 2),
+        epochs=EPOCHS,
+        layers=tuple(SIZES.items()),
+        embedders=("reference",),
+        learnt=lambda _condition, _layer, t: 1.0 if t < 0.3 else 0.01,
+        modes=planted_study.modes,
+        draws=20,
+    )
 
 
 def stores_of(networks) -> list[xr.Dataset]:
@@ -175,21 +179,27 @@ def mode_stores(networks) -> list[xr.Dataset]:
 def compared_stores() -> list[xr.Dataset]:
     return [
         compared(store, SIZES, (0, 1), seed=k, spread=0.2)
-        for k, store in enumerate(stores_of(STUDY.responses))
+        for k, store in enumerate(stores_of(study().responses))
     ]
 
 
-MEASURED = stores_of(STUDY.distances)
-FOUND = collect(STUDY, {"runs": [1, 2], "repeats": 2})
+def measured() -> list[xr.Dataset]:
+    return stores_of(study().distances)
+
+
+@functools.cache
+def found():
+    return collect(study(), {"runs": [1, 2], "repeats": 2})
+
 
 BUILD = {
-    "findings": lambda: figures.forest(FOUND, TITLE),
+    "findings": lambda: figures.forest(found(), TITLE),
     "g5": lambda: figures.diversity(DISTANCES, figures.Space("reference", "cosine"), TITLE),
-    "learning": lambda: figures.learning(MEASURED, SPACE, TITLE),
-    "settled": lambda: figures.settled(settled_stores(MEASURED), EPOCHS, TITLE),
-    "saturation": lambda: figures.appearance(stores_of(STUDY.appearance), "saturation", TITLE),
-    "dimension": lambda: figures.dimension(natural_stores(STUDY.responses), TITLE),
-    "modes": lambda: figures.modes(mode_stores(STUDY.modes), TITLE),
+    "learning": lambda: figures.learning(measured(), SPACE, TITLE),
+    "settled": lambda: figures.settled(settled_stores(measured()), EPOCHS, TITLE),
+    "saturation": lambda: figures.appearance(stores_of(study().appearance), "saturation", TITLE),
+    "dimension": lambda: figures.dimension(natural_stores(study().responses), TITLE),
+    "modes": lambda: figures.modes(mode_stores(study().modes), TITLE),
     "faithfulness": lambda: figures.faithfulness(compared_stores(), TITLE),
     "faithfulness along": lambda: figures.faithfulness_along(compared_stores(), TITLE),
     "g9": lambda: figures.animation(CUBE, MASKS, "layer2", 6, TITLE)[-1],
@@ -268,6 +278,12 @@ PROMISED = {
 }
 
 
+@functools.cache
+def drawn(name: str) -> Figure:
+    """A figure that is only read."""
+    return BUILD[name]()
+
+
 def texts(figure: Figure) -> list[Text]:
     """What can be read on a figure: not the labels of ticks beyond the ends of an axis."""
     figure.draw_without_rendering()
@@ -291,14 +307,14 @@ def pixels(figure: Figure, path: Path) -> np.ndarray:
 
 @pytest.mark.parametrize("name", BUILD)
 def test_figure_says_what_it_shows(name: str) -> None:
-    said = words(BUILD[name]())
+    said = words(drawn(name))
     for promised in [TITLE, *PROMISED[name]]:
         assert promised in said
 
 
 @pytest.mark.parametrize("name", BUILD)
 def test_no_text_leaves_the_page_or_covers_another(name: str) -> None:
-    figure = BUILD[name]()
+    figure = drawn(name)
     shown = texts(figure)
     boxes = [text.get_window_extent() for text in shown]
     for text, box in zip(shown, boxes, strict=True):
@@ -600,12 +616,12 @@ def test_forest_puts_estimates_where_they_belong_and_cuts_what_is_beyond() -> No
 
 
 def test_explanations_draw_means_over_live_units() -> None:
-    stores = [store.copy(deep=True) for store in stores_of(STUDY.appearance)]
+    stores = [store.copy(deep=True) for store in stores_of(study().appearance)]
     stores[0]["saturation"].values[0, 0, 0, 1, :3] = np.nan
     stores[0]["saturation"].values[0, 0, 0, 1, 3] = 0.75
     line = figures.appearance(stores, "saturation", TITLE).axes[0].lines[0]
     assert line.get_ydata()[1] == pytest.approx(75, rel=1e-6)
-    share = figures.settled(settled_stores(MEASURED), EPOCHS, TITLE).axes[0].lines[0].get_ydata()
+    share = figures.settled(settled_stores(measured()), EPOCHS, TITLE).axes[0].lines[0].get_ydata()
     assert share.tolist() == [0, 100, 100, 100]
     least = stores_of(planted_study.study(runs=(1,), repeats=(0,), epochs=(0, 1, 2)).distances)
     assert "its noise is not known" in words(figures.learning(least, SPACE, TITLE))
