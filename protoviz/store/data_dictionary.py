@@ -1,4 +1,4 @@
-"""The data dictionary of the README: the tables of all stores, made from the schema."""
+"""The data dictionary of the site: the tables of all stores, made from the schema."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
 """What the stores hold: dimensions, coordinates, variables, types, fill values, chunks, named states.
 
 The one place where the dimensions and variables of the stores are defined (those of `responses` stand in
-schema_responses.py). The data dictionary of the README is made from it, and the templates against which every
+schema_responses.py). The data dictionary of the site is made from it, and the templates against which every
 store is checked when it is written.
 
     condition  run  repeat  epoch  unit  y  x  rgb      one prototype image, and what belongs to it
