@@ -98,7 +98,7 @@ def draw_grid(page: Page, blocks: Blocks, part: Drawn, times: int, left: float, 
 def label(page: Page, top: float, layer: str, shown: int, units: int, times: int) -> None:
     """What stands to the left of the pictures of a layer."""
     left = MARGIN * page.scale
-    number = count(units, "unit") if shown == units else f"{shown} of {count(units, 'unit')}"
+    number = count(units, "unit") if shown == units else f"{shown} of {units}" + " units" * (times == 1)
     lines = [layer] if len(layer) <= NAME else broken(layer, LINE)
     size, step = (13, 0.23) if len(layer) <= NAME else (9.5, 0.17)
     for k, line in enumerate(lines):

@@ -450,6 +450,19 @@ def test_small_masks_are_shown_enlarged_about_their_middle() -> None:
     assert (shown[0, ::4, ::4, 0] == images[0, 2:5, 3:6, 0]).all()
 
 
+def test_what_stands_beside_pictures_ends_before_them() -> None:
+    """Also where some of many units are shown, and these enlarged."""
+    cube = make_cube(sizes={"layer1": 48}, size=24)
+    masks = make_masks(cube, 0.0)
+    for mask in masks.values():
+        mask["mask"][..., 8:14, 8:14] = 1.0
+    figure = figures.prototype_grids(cube, masks, 32, TITLE, DPI)
+    pictures_begin = min(axes.get_window_extent().x0 for axes in figure.axes)
+    beside = [text for text in texts(figure) if text.get_text().startswith(("layer1", "32 of 48"))]
+    assert [text.get_text() for text in beside] == ["layer1", "32 of 48, 2\u00d7"]
+    assert all(text.get_window_extent().x1 < pictures_begin for text in beside)
+
+
 def test_dead_units_are_hatched_and_counted(tmp_path: Path) -> None:
     cube = CUBE.copy(deep=True)
     cube["status"][0, 0, 0, -1, 1] = schema.Status.DEAD
