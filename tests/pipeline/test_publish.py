@@ -137,7 +137,7 @@ class TestPublish:
         """What is not published is said to be missing; what is, is whole."""
         shutil.rmtree(study / "published")
         printed = project.done(study, "python", "-m", "protoviz", "publish", PART_STORE)
-        assert [line.split()[0] for line in printed.splitlines()[2:4]] == [PART_STORE, "all"]
+        assert [line.split()[0] for line in printed.splitlines()[1:3]] == [PART_STORE, "all"]
         project.done(study, "git", "add", "--all")
         project.done(study, "git", "commit", "--quiet", "--message", "one store")
         clone = tmp_path / "clone"
