@@ -14,7 +14,7 @@ from tests.reference import project
 @pytest.fixture(scope="module")
 def workers():
     """The address of a scheduler with three workers, threads of this process."""
-    local = {"dashboard_address": None, "host": "127.0.0.1", "protocol": "tcp"}
+    local = {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1", "protocol": "tcp"}
     with distributed.LocalCluster(n_workers=3, threads_per_worker=1, processes=False, **local) as cluster:
         yield cluster.scheduler_address
 

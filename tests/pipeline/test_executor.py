@@ -164,7 +164,7 @@ def test_the_tasks_go_to_the_cluster_that_is_named(tmp_path, monkeypatch):
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp"
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", protocol="tcp"
     ) as c:
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", c.scheduler_address)
         monkeypatch.setenv("PROTOVIZ_WORKERS", "5")
