@@ -137,12 +137,17 @@ def visit(chromium: Any, rich: str) -> Iterator[Visit]:
     assert visited.hosts <= {serving.LOOPBACK, ""}
 
 
+def failures(request: Any) -> list[str]:
+    """What is wrong about a request that has failed: nothing where the page has left what it was for."""
+    return [] if request.failure == "net::ERR_ABORTED" else [f"failed: {request.url}: {request.failure}"]
+
+
 def watched(page: Any, address: str) -> Visit:
     page.set_default_timeout(PATIENCE)
     page.add_init_script(NOTED)
     visited = Visit(page, address)
     page.on("console", lambda message: visited.problems.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: visited.problems.append(str(error)))
-    page.on("requestfailed", lambda request: visited.problems.append(f"failed: {request.url}"))
+    page.on("requestfailed", lambda request: visited.problems.extend(failures(request)))
     page.on("request", lambda request: visited.hosts.add(urlsplit(request.url).hostname or ""))
     return visited
