@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,9 +74,9 @@ def rehearse(
     networks = [(condition, run) for condition in CONDITIONS for run in runs]
     found: dict[str, Cost] = {}
 
-    def noted(name: str, step: Callable[[], float]) -> None:
+    def noted(name: str, *command: str) -> None:
         begun = time.perf_counter()
-        memory = step()
+        memory = run(folder, *command)
         before = found.get(name, Cost(0.0, 0.0))
         found[name] = Cost(before.seconds + time.perf_counter() - begun, max(before.memory, memory))
 
@@ -85,17 +85,17 @@ def rehearse(
         run(folder, *command)
     run(folder, "dvc", "remote", "add", "--default", "there", "remote")
     for network in networks:
-        noted("prototypes laid out", lambda network=network: lay_out(folder, network, epochs, layers, size))  # type: ignore[misc]
+        lay_out(folder, network, epochs, layers, size)
     for stage in EACH:
         for condition, number in networks:
-            noted(stage, lambda s=stage, c=condition, n=number: run(folder, *stage_of(s), c, str(n)))  # type: ignore[misc]
+            noted(stage, *stage_of(stage), condition, str(number))
     for stage in WHOLE:
-        for item in CONDITIONS if stage == "metrics" else ("",):
-            noted(stage, lambda s=stage, i=item: run(folder, *stage_of(s), *[i] * bool(i)))  # type: ignore[misc]
+        for item in [[condition] for condition in CONDITIONS] if stage == "metrics" else [[]]:
+            noted(stage, *stage_of(stage), *item)
     check = "from protoviz.store import cube; cube.validate('data/cube.zarr')"
-    noted("verify the cube", lambda: run(folder, sys.executable, "-c", check))
-    noted("dvc add", lambda: run(folder, "dvc", "add", "--quiet", "data"))
-    noted("dvc push", lambda: run(folder, "dvc", "push", "--quiet"))
+    noted("verify the cube", sys.executable, "-c", check)
+    noted("dvc add", "dvc", "add", "--quiet", "data")
+    noted("dvc push", "dvc", "push", "--quiet")
     files = [path.stat() for path in (folder / "data").rglob("*") if path.is_file()]
     found["GB, and files"] = Cost(sum(file.st_size for file in files) / 1e9, len(files))
     return found
@@ -168,8 +168,8 @@ def parameters(
 
 def lay_out(
     folder: Path, network: tuple[str, int], epochs: Sequence[int], layers: dict[str, int], size: int
-) -> float:
-    """Write the prototypes and receptive fields of a network; 0, as no process of its own does it."""
+) -> None:
+    """Write the prototypes and receptive fields of a network."""
     condition, number = network
     template = cube.Template(
         (condition,), (number,), REPEATS, tuple(epochs), layers, size, components=0, trace=9
@@ -192,7 +192,6 @@ def lay_out(
     zarr_io.write_dataset(
         folder / layout.receptive_fields(condition, number), fields(network, epochs, layers, size)
     )
-    return 0.0
 
 
 def smooth(rng: np.random.Generator, count: int, size: int) -> NDArray[np.uint8]:
