@@ -113,11 +113,31 @@ class _Rendered(nn.Module):
         return images
 
 
-def quantised(images: Tensor, levels: int) -> Tensor:
+def quantised(images: Tensor, levels: int, lattice: str = "cubic") -> Tensor:
     """Images in [0, 1] as they are stored, uint8: each colour at one of `levels` even steps from 0 to 255.
+
+    On the body-centred lattice the steps of a pixel's colours are all even or all odd: a quarter of the points
+    of the cubic one, so that it takes fewer bytes, and of all lattices in three dimensions the one that errs
+    least at its number of points (Barnes & Sloane, SIAM J. Algebraic Discrete Methods 4, 1983).
+
+    Args:
+        images: shape (n, colours, y, x) where the lattice is body-centred; any where it is cubic.
+        levels: from 2 to 256.
+        lattice: `cubic`, all points, or `body_centred`.
 
     >>> quantised(torch.tensor([0.0, 0.3, 1.0]), 2).tolist()
     [0, 0, 255]
     """
     steps = levels - 1
-    return images.clamp(0, 1).mul(steps).round().mul(255 / steps).round().to(torch.uint8)
+    exact = images.clamp(0, 1).mul(steps)
+    nearest = exact.round() if lattice == "cubic" else _body_centred(exact, steps)
+    return nearest.mul(255 / steps).round().to(torch.uint8)
+
+
+def _body_centred(exact: Tensor, greatest: int) -> Tensor:
+    """The nearest points whose coordinates, along dimension 1, are all even or all odd, up to `greatest`."""
+    even, odd = (
+        exact.sub(first).div(2).round().clamp(0, (greatest - first) // 2).mul(2).add(first) for first in (0, 1)
+    )
+    nearer = (odd - exact).square().sum(1, keepdim=True) < (even - exact).square().sum(1, keepdim=True)
+    return torch.where(nearer, odd, even)

@@ -19,6 +19,9 @@ from protoviz.synthesis.receptive_fields.fit import MISSING, GaussianFit, fit_ga
 from protoviz.synthesis.receptive_fields.gradients import Estimator, layer_map, unit_maps
 
 
+_BITS = 11  # of the significand of stored maps and masks, as half precision has: files take half the space
+
+
 @dataclass(frozen=True)
 class Method:
     """How fields are made.
@@ -119,7 +122,14 @@ def _common(network: Network, layers: Sequence[str], objective: Objective) -> di
         rows, columns = box or ((0, height), (0, width))
         boxes.append((*rows, *columns))
         masks.append(fit_gaussian(expected_map(network, layer, objective)).mask)
-    return {schema.BOX: np.array(boxes), schema.FIXED_MASK: np.array(masks)}
+    return {schema.BOX: np.array(boxes), schema.FIXED_MASK: _rounded(masks)}
+
+
+def _rounded(values: Any) -> NDArray[np.float32]:
+    """Numbers of any size, each to the nearest that `_BITS` bits hold: within 1 in 2048 of it."""
+    significand, exponent = np.frexp(np.asarray(values, dtype=np.float32))
+    rounded: NDArray[np.float32] = np.ldexp(np.rint(significand * 2**_BITS) / 2**_BITS, exponent)
+    return rounded
 
 
 def _dataset(
@@ -142,8 +152,8 @@ def _dataset(
     names, channels = schema.unit_labels(layers)
     return xr.Dataset(
         {
-            schema.MASK: of(made.fits, "mask", schema.MASK),
-            schema.GRADIENT: stored(schema.GRADIENT, made.maps),
+            schema.MASK: stored(schema.MASK, _rounded([[fit.mask for fit in row] for row in made.fits])),
+            schema.GRADIENT: stored(schema.GRADIENT, _rounded(made.maps)),
             schema.GAUSSIAN: of(made.fits, "parameters", schema.GAUSSIAN),
             schema.R_SQUARED: of(made.fits, "r_squared", schema.R_SQUARED),
             schema.FIT_STATUS: of(made.fits, "status", schema.FIT_STATUS),
