@@ -68,7 +68,7 @@ def _levels_apart(one: Case, recipe: Synthesis, shard: Shard) -> tuple[int, floa
     render = Renderer(one.prior, one.subject.size, torch.float32, CPU)
     with torch.no_grad():
         rendered = render(torch.from_numpy(shard.latent).float())
-        images = quantised(rendered, recipe.levels, recipe.lattice)
+        images = quantised(rendered, recipe.levels, recipe.colour_step)
     apart = np.abs(images.permute(0, 2, 3, 1).numpy().astype(int) - shard.image)
     return int(apart.max()), float((apart > 0).mean())
 

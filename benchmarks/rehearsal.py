@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -32,6 +33,7 @@ from protoviz.config import params
 from protoviz.config.finetuning import Maps
 from protoviz.pipeline import study_files
 from protoviz.store import cube, schema, zarr_io
+from protoviz.synthesis.rendering import quantised
 
 ROOT = Path(__file__).parents[1]
 CONDITIONS, RUNS, REPEATS, SIZE = ("clrjit", "keepclr"), (1, 2, 3), (0, 1), 96
@@ -79,6 +81,7 @@ def rehearse(
         memory = run(folder, *command)
         before = found.get(name, Cost(0.0, 0.0))
         found[name] = Cost(before.seconds + time.perf_counter() - begun, max(before.memory, memory))
+        print(f"{len(epochs)} epochs: {name}, {found[name].seconds:.0f} s", file=sys.stderr, flush=True)
 
     study_files.write(folder / layout.PARAMS, study_files.yaml(parameters(epochs, runs, layers, size)))
     for command in (("git", "init", "--quiet"), ("dvc", "init", "--quiet")):
@@ -134,12 +137,13 @@ def parameters(
 ) -> dict[str, Any]:
     """params.yaml of a study whose networks come from elsewhere, without images and probe."""
     default = params.load(ROOT / layout.PARAMS).model_dump(mode="json")
-    same = ("compute", "receptive_fields", "synthesis", "matching", "modes", "atlas")
+    same = ("compute", "receptive_fields", "synthesis", "matching", "modes")
     maps = {name: default["projection"][name] for name in Maps.model_fields}
     shown = ("development_layer", "development_units", "more_units", "animated_layer")
     return {
         "title": "a rehearsal",
         **{name: default[name] for name in same},
+        "atlas": {**default["atlas"], "runs": None},
         "checkpoints": {
             "network": "nobody.s:network",
             "arguments": {},
@@ -195,15 +199,15 @@ def lay_out(
 
 
 def smooth(rng: np.random.Generator, count: int, size: int) -> NDArray[np.uint8]:
-    """Noise whose spectrum falls like that of images, in 32 levels, as the default study stores its own."""
+    """Noise whose spectrum falls like that of images, in the colours that the default study stores."""
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size))
     falling = (1 / np.maximum(frequency, 1 / size))[:, :, None].astype(np.float32)
     made = np.empty((count, size, size, 3), np.uint8)
     for k in range(count):
         noise = np.fft.rfft2(rng.standard_normal((size, size, 3), dtype=np.float32), axes=(0, 1))
         image = np.fft.irfft2(noise * falling, (size, size), axes=(0, 1))
-        level = np.clip(np.rint(15.5 + 6 * image / image.std()), 0, 31)
-        made[k] = np.rint(level * 255 / 31)
+        shown = torch.from_numpy(0.5 + 0.2 * image / image.std()).permute(2, 0, 1)
+        made[k] = quantised(shown[None], levels=32, colour_step=4)[0].permute(1, 2, 0)
     return made
 
 

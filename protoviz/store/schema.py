@@ -133,7 +133,7 @@ RECEPTIVE_FIELDS = Store(
             MASK,
             (*_FIELD, Y, X),
             _FLOAT32,
-            "the fitted Gaussian, greatest value 1, to 11 bits; without offset, unless the parameters keep it",
+            "the fitted Gaussian, greatest value 1, to 11 bits; without offset, unless parameters keep it",
         ),
         Variable(
             FIXED_MASK,
@@ -153,8 +153,8 @@ RECEPTIVE_FIELDS = Store(
             GRADIENT,
             (*_FIELD, Y, X),
             _FLOAT32,
-            "what is fitted, to 11 bits; as-written: the squared mean gradient of a unit's response, summed over channels"
-            " and RGB; paper: the mean absolute gradient of the channels' mean, averaged over RGB",
+            "what is fitted, to 11 bits; as-written: the squared mean gradient of a unit's response, summed over "
+            "channels and RGB; paper: the mean absolute gradient of the channels' mean, averaged over RGB",
             "as-written: per squared pixel value in 0-1; paper: per normalised value",
         ),
         Variable(

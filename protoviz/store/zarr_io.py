@@ -38,8 +38,8 @@ from protoviz.errors import StudyError
 from protoviz.store import attributes, manifest, schema
 from protoviz.store.manifest import METADATA
 
-# Level 15: images of few colours take a sixth less than at 9, for 5 ms each of 100 px. Higher ones gain 2 % for
-# twice the time. Without the checksum, damaged bytes are read in silence.
+# Level 15: images of few colours take a sixth less than at 9, for 5 ms each of 100 px. Higher ones gain 2 %
+# for twice the time. Without the checksum, damaged bytes are read in silence.
 COMPRESSOR = ZstdCodec(level=15, checksum=True)
 
 

@@ -113,31 +113,31 @@ class _Rendered(nn.Module):
         return images
 
 
-def quantised(images: Tensor, levels: int, lattice: str = "cubic") -> Tensor:
+def quantised(images: Tensor, levels: int, colour_step: int = 1) -> Tensor:
     """Images in [0, 1] as they are stored, uint8: each colour at one of `levels` even steps from 0 to 255.
 
-    On the body-centred lattice the steps of a pixel's colours are all even or all odd: a quarter of the points
-    of the cubic one, so that it takes fewer bytes, and of all lattices in three dimensions the one that errs
-    least at its number of points (Barnes & Sloane, SIAM J. Algebraic Discrete Methods 4, 1983).
+    Red, green and blue of a pixel differ by multiples of `colour_step`, so that hues are coarser than shades,
+    as eyes and JPEG have it: the nearest of these points is taken. Few colours compress well.
 
     Args:
-        images: shape (n, colours, y, x) where the lattice is body-centred; any where it is cubic.
+        images: shape (n, colours, y, x), or any where `colour_step` is 1.
         levels: from 2 to 256.
-        lattice: `cubic`, all points, or `body_centred`.
+        colour_step: 1 for any colours.
 
     >>> quantised(torch.tensor([0.0, 0.3, 1.0]), 2).tolist()
     [0, 0, 255]
     """
-    steps = levels - 1
-    exact = images.clamp(0, 1).mul(steps)
-    nearest = exact.round() if lattice == "cubic" else _body_centred(exact, steps)
-    return nearest.mul(255 / steps).round().to(torch.uint8)
+    greatest = levels - 1
+    exact = images.clamp(0, 1).mul(greatest)
+    nearest = exact.round() if colour_step == 1 else _nearest(exact, greatest, colour_step)
+    return nearest.mul(255 / greatest).round().to(torch.uint8)
 
 
-def _body_centred(exact: Tensor, greatest: int) -> Tensor:
-    """The nearest points whose coordinates, along dimension 1, are all even or all odd, up to `greatest`."""
-    even, odd = (
-        exact.sub(first).div(2).round().clamp(0, (greatest - first) // 2).mul(2).add(first) for first in (0, 1)
-    )
-    nearer = (odd - exact).square().sum(1, keepdim=True) < (even - exact).square().sum(1, keepdim=True)
-    return torch.where(nearer, odd, even)
+def _nearest(exact: Tensor, greatest: int, step: int) -> Tensor:
+    """The nearest whole numbers up to `greatest` of which dimension 1 leaves the same remainder by `step`."""
+    best, least = exact, torch.full_like(exact[:, :1], torch.inf)
+    for first in range(step):
+        point = exact.sub(first).div(step).round().clamp(0, (greatest - first) // step).mul(step).add(first)
+        error = (point - exact).square().sum(1, keepdim=True)
+        best, least = torch.where(error < least, point, best), torch.minimum(error, least)
+    return best

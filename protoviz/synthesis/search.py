@@ -281,7 +281,7 @@ class _Layers:
         index = self._numbers(units)
         with torch.no_grad(), compute.whole_float32():
             recipe = self.search.recipe
-            pixels = quantised(self.search.exact(latent.float()), recipe.levels, recipe.lattice)
+            pixels = quantised(self.search.exact(latent.float()), recipe.levels, recipe.colour_step)
             activation = self.exact.of_images(pixels.float().div(255), index)
         return Shard(
             image=pixels.permute(0, 2, 3, 1).cpu().numpy(),

@@ -18,8 +18,7 @@ from protoviz.synthesis.receptive_fields.expected import expected_map
 from protoviz.synthesis.receptive_fields.fit import MISSING, GaussianFit, fit_gaussian
 from protoviz.synthesis.receptive_fields.gradients import Estimator, layer_map, unit_maps
 
-
-_BITS = 11  # of the significand of stored maps and masks, as half precision has: files take half the space
+_BITS = 11  # of the significand of stored maps and masks, as half precision has: files are half as large
 
 
 @dataclass(frozen=True)
