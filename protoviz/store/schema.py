@@ -153,8 +153,9 @@ RECEPTIVE_FIELDS = Store(
             GRADIENT,
             (*_FIELD, Y, X),
             _FLOAT32,
-            "what is fitted, to 11 bits; as-written: the squared mean gradient of a unit's response, summed over "
-            "channels and RGB; paper: the mean absolute gradient of the channels' mean, averaged over RGB",
+            "what is fitted, to 11 bits; as-written: the squared mean gradient of a unit's response, summed "
+            "over channels and RGB; paper: the mean absolute gradient of the channels' mean, averaged over "
+            "RGB",
             "as-written: per squared pixel value in 0-1; paper: per normalised value",
         ),
         Variable(
