@@ -67,8 +67,7 @@ def _levels_apart(one: Case, recipe: Synthesis, shard: Shard) -> tuple[int, floa
     """How far stored images are from the processor's at most, in levels, and the share that differs."""
     render = Renderer(one.prior, one.subject.size, torch.float32, CPU)
     with torch.no_grad():
-        rendered = render(torch.from_numpy(shard.latent).float())
-        images = quantised(rendered, recipe.levels, recipe.colour_step)
+        images = quantised(render(torch.from_numpy(shard.latent).float()), recipe.levels)
     apart = np.abs(images.permute(0, 2, 3, 1).numpy().astype(int) - shard.image)
     return int(apart.max()), float((apart > 0).mean())
 

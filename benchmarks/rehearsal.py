@@ -207,7 +207,7 @@ def smooth(rng: np.random.Generator, count: int, size: int) -> NDArray[np.uint8]
         noise = np.fft.rfft2(rng.standard_normal((size, size, 3), dtype=np.float32), axes=(0, 1))
         image = np.fft.irfft2(noise * falling, (size, size), axes=(0, 1))
         shown = torch.from_numpy(0.5 + 0.2 * image / image.std()).permute(2, 0, 1)
-        made[k] = quantised(shown[None], levels=20, colour_step=4)[0].permute(1, 2, 0)
+        made[k] = quantised(shown[None], levels=16)[0].permute(1, 2, 0)
     return made
 
 

@@ -125,8 +125,7 @@ class Synthesis(Section):
     hardware multiplies matrices in it. `batch_size`: units at once; `auto` from the free memory.
     `levels`: of each colour in the stored image, evenly spaced, the activation being that of the image so
     rounded; 256 is all that 8 bits hold. Images do not compress as they are: with 32 levels their files are
-    less than half as large. `colour_step`: the levels of red, green and blue of a pixel differ by multiples
-    of it; 1: by any. With 4 files take 40 % less, and shades are as fine as before.
+    less than half as large.
     `keep_latents`: whether what regenerates the images is stored, too. Of a prior without weights it is as
     large as they are before compression, 10 times as large as their files.
     `keep_transparency`: whether it is stored where each image has been worked on: the gradients of the
@@ -145,7 +144,6 @@ class Synthesis(Section):
     levels: Annotated[int, Field(ge=2, le=256)]
     keep_latents: bool
     keep_transparency: bool = False
-    colour_step: Annotated[int, Field(ge=1, le=16)] = 1
 
     def recorded(self) -> dict[str, Any]:
         """What a store says of it, JSON values: without what is off, so that older recipes read as before."""

@@ -133,13 +133,14 @@ RECEPTIVE_FIELDS = Store(
             MASK,
             (*_FIELD, Y, X),
             _FLOAT32,
-            "the fitted Gaussian, greatest value 1, to 11 bits; without offset, unless parameters keep it",
+            "the fitted Gaussian, greatest value 1, in steps of 1/1023; without offset, unless the "
+            "parameters keep it",
         ),
         Variable(
             FIXED_MASK,
             (LAYER, Y, X),
             _FLOAT32,
-            "the Gaussian of the architecture, the same for all conditions, runs and epochs, to 11 bits",
+            "the Gaussian of the architecture, the same for all conditions, runs and epochs",
         ),
         Variable(
             BOX,
@@ -153,9 +154,9 @@ RECEPTIVE_FIELDS = Store(
             GRADIENT,
             (*_FIELD, Y, X),
             _FLOAT32,
-            "what is fitted, to 11 bits; as-written: the squared mean gradient of a unit's response, summed "
-            "over channels and RGB; paper: the mean absolute gradient of the channels' mean, averaged over "
-            "RGB",
+            "what is fitted, in steps of 1/4095 of the greatest; as-written: the squared mean gradient of a "
+            "unit's response, summed over channels and RGB; paper: the mean absolute gradient of the "
+            "channels' mean, averaged over RGB",
             "as-written: per squared pixel value in 0-1; paper: per normalised value",
         ),
         Variable(

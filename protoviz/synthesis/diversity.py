@@ -156,7 +156,7 @@ class _Together:
         latent = best.latent.half()
         numbered = batching.LayerBatch.of(self.network, [self.layer])
         with torch.no_grad(), compute.whole_float32():
-            pixels = quantised(self.exact(latent.float()), self.recipe.levels, self.recipe.colour_step)
+            pixels = quantised(self.exact(latent.float()), self.recipe.levels)
             exact = response(
                 self.network, self.exact, numbered, self.recipe.objective, torch.float32, self.device
             )

@@ -113,31 +113,11 @@ class _Rendered(nn.Module):
         return images
 
 
-def quantised(images: Tensor, levels: int, colour_step: int = 1) -> Tensor:
+def quantised(images: Tensor, levels: int) -> Tensor:
     """Images in [0, 1] as they are stored, uint8: each colour at one of `levels` even steps from 0 to 255.
-
-    Red, green and blue of a pixel differ by multiples of `colour_step`, so that hues are coarser than shades,
-    as eyes and JPEG have it: the nearest of these points is taken. Few colours compress well.
-
-    Args:
-        images: shape (n, colours, y, x), or any where `colour_step` is 1.
-        levels: from 2 to 256.
-        colour_step: 1 for any colours.
 
     >>> quantised(torch.tensor([0.0, 0.3, 1.0]), 2).tolist()
     [0, 0, 255]
     """
-    greatest = levels - 1
-    exact = images.clamp(0, 1).mul(greatest)
-    nearest = exact.round() if colour_step == 1 else _nearest(exact, greatest, colour_step)
-    return nearest.mul(255 / greatest).round().to(torch.uint8)
-
-
-def _nearest(exact: Tensor, greatest: int, step: int) -> Tensor:
-    """The nearest whole numbers up to `greatest` of which dimension 1 leaves the same remainder by `step`."""
-    best, least = exact, torch.full_like(exact[:, :1], torch.inf)
-    for first in range(step):
-        point = exact.sub(first).div(step).round().clamp(0, (greatest - first) // step).mul(step).add(first)
-        error = (point - exact).square().sum(1, keepdim=True)
-        best, least = torch.where(error < least, point, best), torch.minimum(error, least)
-    return best
+    steps = levels - 1
+    return images.clamp(0, 1).mul(steps).round().mul(255 / steps).round().to(torch.uint8)

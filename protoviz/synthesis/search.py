@@ -280,8 +280,7 @@ class _Layers:
         latent = best.latent.half()  # as it is stored: so it regenerates the image
         index = self._numbers(units)
         with torch.no_grad(), compute.whole_float32():
-            recipe = self.search.recipe
-            pixels = quantised(self.search.exact(latent.float()), recipe.levels, recipe.colour_step)
+            pixels = quantised(self.search.exact(latent.float()), self.search.recipe.levels)
             activation = self.exact.of_images(pixels.float().div(255), index)
         return Shard(
             image=pixels.permute(0, 2, 3, 1).cpu().numpy(),

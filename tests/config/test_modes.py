@@ -24,14 +24,14 @@ def test_the_default_starts_nothing_again():
 
 def test_epochs_are_those_of_the_study_in_their_order():
     assert parsed().modes.of([0, 1, 3]) == [0, 1, 3]
-    assert parsed(epochs=[10, 0]).modes.of([0, 1, 3, 6, 10]) == [0, 10]
+    assert parsed(epochs=[12, 0]).modes.of([0, 1, 3, 6, 12]) == [0, 12]
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"runs": [7]}, "modes.runs: expected some of 1, 2, 3, found 7"),
-        ({"epochs": [5]}, "modes.epochs: expected some of 0, 1, 3, 6, 10, found 5"),
+        ({"epochs": [5]}, "modes.epochs: expected some of 0, 1, 3, 6, 12, found 5"),
         ({"runs": [1], "steps": 0}, "an ascent of no steps leaves nothing to chance"),
         ({"restarts": 0}, "modes.restarts: expected a number of at least 1"),
         ({"share": 1.5}, "modes.share: expected a number of at most 1"),

@@ -48,7 +48,7 @@ def test_the_default_is_accepted() -> None:
     study = params.load(DEFAULT)
     # a number of units, so that images are the same to the bit; few levels and no latents, so that they can
     # be published; fewer steps
-    own = ("batch_size", "levels", "colour_step", "keep_latents", "start", "ascent", "transforms")
+    own = ("batch_size", "levels", "keep_latents", "start", "ascent", "transforms")
     fixed = {name: getattr(study.synthesis, name) for name in own}
     assert study.synthesis.batch_size != "auto"
     assert study.synthesis == PRESETS["fourier"].model_copy(update=fixed), "as params.yaml says"

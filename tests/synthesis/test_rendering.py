@@ -242,23 +242,3 @@ def test_colours_go_to_the_nearest_of_the_levels(levels):
     nearest = (exact[:, None] - torch.linspace(0, 1, levels)).abs().argmin(1)
     # Half way between two levels either is right.
     assert (stored != allowed[nearest]).float().mean() < 1e-3
-
-
-@pytest.mark.parametrize(("levels", "step"), [(2, 1), (3, 2), (6, 2), (7, 2), (9, 4), (11, 3), (4, 9)])
-def test_colours_go_to_the_nearest_that_differ_by_multiples_of_the_step(levels, step):
-    """Against a search through all of these colours; of two at one distance, either is right."""
-    steps = torch.cartesian_prod(*(torch.arange(levels),) * 3)
-    points = steps[(steps % step == steps[:, :1] % step).all(1)]
-    exact = torch.rand(5, 3, 9, 9, generator=torch.Generator().manual_seed(0)) * 1.1 - 0.05
-    stored = quantised(exact, levels, step)
-    colours = exact.clamp(0, 1).permute(0, 2, 3, 1).reshape(-1, 3) * (levels - 1)
-    found = (stored.permute(0, 2, 3, 1).reshape(-1, 3).float() * (levels - 1) / 255).round()
-    least = (colours[:, None] - points).norm(dim=2).min(1).values
-    torch.testing.assert_close((colours - found).norm(dim=1), least)
-    assert (found % step == found[:, :1] % step).all()
-
-
-@pytest.mark.parametrize("step", [2, 4])
-def test_shades_of_grey_are_as_fine_with_any_colour_step(step):
-    grey = torch.linspace(0, 1, 50).expand(1, 3, 50)[..., None]
-    assert torch.equal(quantised(grey, 20, step), quantised(grey, 20))

@@ -18,7 +18,9 @@ from protoviz.synthesis.receptive_fields.expected import expected_map
 from protoviz.synthesis.receptive_fields.fit import MISSING, GaussianFit, fit_gaussian
 from protoviz.synthesis.receptive_fields.gradients import Estimator, layer_map, unit_maps
 
-_BITS = 11  # of the significand of stored maps and masks, as half precision has: files are half as large
+# Steps from 0 to the greatest value of stored masks and maps: finer than the 8 bits of the images that masks
+# multiply, and files a third as large as those of all digits.
+_MASK_STEPS, _MAP_STEPS = 1023, 4095
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,15 @@ def _common(network: Network, layers: Sequence[str], objective: Objective) -> di
         rows, columns = box or ((0, height), (0, width))
         boxes.append((*rows, *columns))
         masks.append(fit_gaussian(expected_map(network, layer, objective)).mask)
-    return {schema.BOX: np.array(boxes), schema.FIXED_MASK: _rounded(masks)}
+    return {schema.BOX: np.array(boxes), schema.FIXED_MASK: _rounded(masks, _MASK_STEPS)}
 
 
-def _rounded(values: Any) -> NDArray[np.float32]:
-    """Numbers of any size, each to the nearest that `_BITS` bits hold: within 1 in 2048 of it."""
-    significand, exponent = np.frexp(np.asarray(values, dtype=np.float32))
-    rounded: NDArray[np.float32] = np.ldexp(np.rint(significand * 2**_BITS) / 2**_BITS, exponent)
+def _rounded(maps: Any, steps: int) -> NDArray[np.float32]:
+    """Maps (..., y, x) of numbers from 0, each to the nearest of so many even steps to its greatest."""
+    array = np.asarray(maps, dtype=np.float32)
+    greatest = array.max((-2, -1), keepdims=True)
+    shares = np.rint(array / np.where(greatest > 0, greatest, 1) * steps) / np.float32(steps)
+    rounded: NDArray[np.float32] = shares * greatest
     return rounded
 
 
@@ -151,8 +155,10 @@ def _dataset(
     names, channels = schema.unit_labels(layers)
     return xr.Dataset(
         {
-            schema.MASK: stored(schema.MASK, _rounded([[fit.mask for fit in row] for row in made.fits])),
-            schema.GRADIENT: stored(schema.GRADIENT, _rounded(made.maps)),
+            schema.MASK: stored(
+                schema.MASK, _rounded([[fit.mask for fit in row] for row in made.fits], _MASK_STEPS)
+            ),
+            schema.GRADIENT: stored(schema.GRADIENT, _rounded(made.maps, _MAP_STEPS)),
             schema.GAUSSIAN: of(made.fits, "parameters", schema.GAUSSIAN),
             schema.R_SQUARED: of(made.fits, "r_squared", schema.R_SQUARED),
             schema.FIT_STATUS: of(made.fits, "status", schema.FIT_STATUS),

@@ -11,7 +11,7 @@ from protoviz.models import resnet as backbones
 from protoviz.models.readout.network import Network
 from protoviz.store import schema, zarr_io
 from protoviz.store.gaussian2d import Parameters, mask
-from protoviz.synthesis.receptive_fields.dataset import Method, receptive_fields
+from protoviz.synthesis.receptive_fields.dataset import Method, _rounded, receptive_fields
 from protoviz.synthesis.receptive_fields.expected import expected_map
 from protoviz.synthesis.receptive_fields.gradients import Estimator
 
@@ -297,3 +297,15 @@ class TestOffset:
         bell = np.exp(-(((x - 3) / 1) ** 2 + ((y - 2) / 2) ** 2) / 2)
         assert_allclose(found, (0.5 + 2 * bell) / 2.5, rtol=1e-6)
         assert_allclose(mask(numbers, (5, 7)), bell, rtol=1e-6)
+
+
+def test_stored_maps_are_as_near_as_their_steps_and_keep_zero_nothing_and_the_greatest():
+    exact = np.random.default_rng(0).random((3, 2, 9, 9), dtype=np.float32) ** 8 * 7
+    exact[0, 0] = 0
+    exact[1, 1] = np.nan
+    stored = _rounded(exact, 1023)
+    greatest = exact.max((-2, -1), keepdims=True)
+    assert stored.dtype == np.float32
+    np.testing.assert_array_equal(stored.max((-2, -1), keepdims=True), greatest)
+    assert (np.abs(stored - exact) <= greatest * (0.5 / 1023 + 1e-6))[~np.isnan(exact)].all()
+    np.testing.assert_array_equal(np.isnan(stored), np.isnan(exact))
