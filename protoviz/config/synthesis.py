@@ -7,8 +7,8 @@ A preset is nothing but numbers: every recipe runs through the same code.
     fast        what `paper` finds, at a fraction of its cost. A unit begins at the mean of the eight latents
                 of a pool that drive it most, and may climb to the length at which `paper` ends, 3.6 times
                 the usual one: it sets the contrast of the images, and so the distances between them
-    natural     softer images, nearer to what the prior makes, of latents at most twice as long as usual:
-                that of the default study
+    natural     softer images, nearer to what the prior makes, of latents at most twice as long as usual: the
+                preset of the default study
     gentle      more and smaller steps than `natural`, in a smaller ball: for the prior `natural`, which burns
                 out beyond twice the usual length
     fourier     for images that no network has learnt to make (Q3, Q4)
@@ -57,7 +57,7 @@ class Start(Section):
 
 
 class Evolution(Section):
-    """A search without gradients before the ascent, for `all` units or the `silent` ones, that have none."""
+    """A search without gradients before the ascent, for `all` units or the `silent` ones, which have none."""
 
     strategy: Literal["none", "fixed_sigma", "cma", "sep_cma", "vd_cma"]
     generations: Count
@@ -77,7 +77,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class Transforms(Section):
-    """Random changes of the image at every step, drawn for each image on its own (Q4).
+    """Random changes of the image at every step, drawn independently for each image (Q4).
 
     `crop`: what is seen at a step, as a share of the image's sides, at a random place within it and enlarged
     to the whole; [1, 1]: all of it. `noise`: the deviation of what is added to each value in [0, 1]; 0: none.
@@ -119,17 +119,16 @@ class Ascent(Section):
 class Synthesis(Section):
     """A recipe.
 
-    `rescue`: how many further attempts a unit gets that its best image leaves silent, or that has found
-    nothing better than its start.
-    `precision`: of the search; what is stored is always measured in float32. `auto` is bfloat16 where the
-    hardware multiplies matrices in it. `batch_size`: units at once; `auto` from the free memory.
-    `levels`: of each colour in the stored image, evenly spaced, the activation being that of the image so
-    rounded; 256 is all that 8 bits hold. Images do not compress as they are: with 32 levels their files are
-    less than half as large. `colour_step`: the levels of red, green and blue of a pixel differ by multiples
-    of it; 1: by any. With 4 files take 40 % less, and shades are as fine as before.
-    `keep_latents`: whether what regenerates the images is stored, too. Of a prior without weights it is as
-    large as they are before compression, 10 times as large as their files.
-    `keep_transparency`: whether it is stored where each image has been worked on: the gradients of the
+    `rescue`: how many further attempts a unit gets if its best image leaves it silent, or if it has found
+    nothing better than its start. `precision`: of the search; what is stored is always measured in float32.
+    `auto` is bfloat16 where the hardware multiplies matrices in it. `batch_size`: units at once; `auto` from
+    the free memory. `levels`: number of evenly spaced levels of each colour in the stored image; the
+    activation is that of the rounded image, and 256 is all that 8 bits hold. Unrounded images hardly
+    compress: with 32 levels their files are less than half as large. `colour_step`: the levels of red, green
+    and blue of a pixel differ by multiples of it; 1: by any. With 4, files are 40 % smaller, and shades are
+    as fine as before. `keep_latents`: whether the latents, which regenerate the images, are stored, too. For
+    a prior without weights they are as large as the images before compression, 10 times as large as their
+    files. `keep_transparency`: whether to store where each image has been worked on: the gradients of the
     ascent, in absolute value, summed over its steps.
     """
 
@@ -148,7 +147,7 @@ class Synthesis(Section):
     colour_step: Annotated[int, Field(ge=1, le=16)] = 1
 
     def recorded(self) -> dict[str, Any]:
-        """What a store says of it, JSON values: without what is off, so that older recipes read as before."""
+        """The recipe as JSON values for a store: without what is off, so older recipes read as before."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
     @property
@@ -250,7 +249,7 @@ def changed(preset: str, changes: Mapping[str, Any]) -> Synthesis:
     """A preset with changes, checked: `changed("fast", {"ascent": {"steps": 50}, "repeats": 1})`.
 
     Raises:
-        StudyError: no preset has this name, or a change is not one of a recipe.
+        StudyError: no preset has this name, or a change names no setting of a recipe.
     """
     values = lookup(PRESETS, preset, "preset").model_dump()
     for name, value in changes.items():

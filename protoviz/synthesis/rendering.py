@@ -49,7 +49,7 @@ class Renderer:
 
     @property
     def is_traced(self) -> bool:
-        """Whether the prior's operations are known, none of which depends on values."""
+        """Whether the prior's operations are known and none of them depends on values."""
         return self._graph is not None
 
     def __call__(self, latents: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ class Renderer:
         return self._resized(images, self._whole, self._native)
 
     def within(self, window: Window) -> Render:
-        """What renders only a window of the image: latents -> (B, C, h, w) in [0, 1], float32."""
+        """A function that renders only a window of the image: latents -> (B, C, h, w) in [0, 1], float32."""
         if window == self._whole:
             return self
         if not self._graph:
@@ -76,7 +76,7 @@ class Renderer:
         return lambda latents: self._resized(cut(latents.to(self._dtype)), window, seen)
 
     def _resized(self, images: Tensor, window: Window, seen: Window) -> Tensor:
-        """A window of the resized image, of what it depends on of the rendered one, (B, C, h, w), float32.
+        """A window of the resized image, float32 (B, C, h, w), from what it depends on in the rendered one.
 
         Two matrix products, in the precision of the search.
         """
@@ -90,7 +90,7 @@ class Renderer:
 
 
 def _bilinear(native: int, size: int) -> Tensor:
-    """What bilinear resizing with antialiasing multiplies a column of pixels by, (size, native)."""
+    """The matrix (size, native) by which antialiased bilinear resizing multiplies a column of pixels."""
     unit = torch.eye(native)[None, None]
     return functional.interpolate(unit, (size, native), mode="bilinear", antialias=True)[0, 0]
 
@@ -116,8 +116,8 @@ class _Rendered(nn.Module):
 def quantised(images: Tensor, levels: int, colour_step: int = 1) -> Tensor:
     """Images in [0, 1] as they are stored, uint8: each colour at one of `levels` even steps from 0 to 255.
 
-    Red, green and blue of a pixel differ by multiples of `colour_step`, so that hues are coarser than shades,
-    as eyes and JPEG have it: the nearest of these points is taken. Few colours compress well.
+    Red, green and blue of a pixel differ by multiples of `colour_step`, so hues are coarser than shades, as
+    they are to eyes and in JPEG; the nearest of these points is taken. Few colours compress well.
 
     Args:
         images: shape (n, colours, y, x), or any where `colour_step` is 1.
@@ -134,7 +134,7 @@ def quantised(images: Tensor, levels: int, colour_step: int = 1) -> Tensor:
 
 
 def _nearest(exact: Tensor, greatest: int, step: int) -> Tensor:
-    """The nearest whole numbers up to `greatest` of which dimension 1 leaves the same remainder by `step`."""
+    """The nearest whole numbers up to `greatest` with the same remainder by `step` along dimension 1."""
     best, least = exact, torch.full_like(exact[:, :1], torch.inf)
     for first in range(step):
         point = exact.sub(first).div(step).round().clamp(0, (greatest - first) // step).mul(step).add(first)
