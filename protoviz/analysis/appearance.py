@@ -1,7 +1,7 @@
 """What prototypes look like in numbers: saturation, hue, warmth, and the spectrum of their texture (F10).
 
-Pixels count by the mask, as much as they are seen. Colours are those of the stored sRGB values, as a
-screen shows them. With R, G, B in [0, 1], w the mask, and the two opponent axes
+Each pixel is weighted by the mask. Colours are those of the stored sRGB values, as a screen shows them. With
+R, G, B in [0, 1], w the mask, and the two opponent axes
 
     a = R - (G + B) / 2,    b = sqrt(3) / 2 (G - B),
 
@@ -25,11 +25,11 @@ Masks = Sequence[Mask]  # each (H, W), or (N, H, W) with one for every image
 ORANGE = np.pi / 6  # the hue that is called warm
 LUMA = (0.2126, 0.7152, 0.0722)  # brightness of sRGB's primaries
 GREY = 1e-6  # differences of R, G, B, or of brightness, below which an image has no colour, no texture
-HIGH = 1 / 8  # cycles per pixel: from here on a texture is fine, its waves shorter than 8 px
+HIGH = 1 / 8  # cycles per pixel: from here on a texture is fine, with waves shorter than 8 px
 
 
 def _within(values: Floats, masks: Masks) -> Floats:
-    """Sums over the image by the weights of every mask: (N, H, W) -> (N, M)."""
+    """Sums over the image, weighted by each mask: (N, H, W) -> (N, M)."""
     flat = values.reshape(len(values), values.shape[1] * values.shape[2])
     sums = [
         np.einsum("np,np->n", flat, mask.reshape(flat.shape)) if mask.ndim == 3 else flat @ mask.ravel()
@@ -45,9 +45,10 @@ def _weight(masks: Masks, power: int = 1) -> Floats:
 
 
 def saturation(images: Floats, masks: Masks) -> Floats:
-    """Colourfulness in [0, 1]: the difference of the greatest and the least of R, G, B over the greatest.
+    """Colourfulness in [0, 1]: the greatest of R, G, B less the least, over the greatest.
 
-    Both are summed over the image first, so that dark pixels, whose saturation is chance, hardly count.
+    Numerator and denominator are summed over the image first, so dark pixels, whose saturation is noise,
+    hardly count.
 
     Args:
         images: (N, H, W, 3) in [0, 1].
@@ -61,7 +62,7 @@ def saturation(images: Floats, masks: Masks) -> Floats:
 
 
 def hue_and_warmth(images: Floats, masks: Masks) -> tuple[Floats, Floats]:
-    """The mean hue, and how warm the colours are; every pixel counts by its chroma.
+    """The mean hue, and how warm the colours are; every pixel is weighted by its chroma.
 
     Args:
         images: (N, H, W, 3) in [0, 1].
@@ -69,7 +70,7 @@ def hue_and_warmth(images: Floats, masks: Masks) -> tuple[Floats, Floats]:
 
     Returns:
         The circular mean of the hue, (N, M) rad in (-pi, pi]; and the mean of (1 + cos(hue - orange)) / 2,
-        (N, M), 1 where all is orange, 0 where all is azure. Both NaN for images without colour.
+        (N, M), 1 where all is orange, 0 where all is azure. Both are NaN for images without colour.
     """
     a = images[..., 0] - (images[..., 1] + images[..., 2]) / 2
     b = np.sqrt(0.75).astype(images.dtype) * (images[..., 1] - images[..., 2])
@@ -86,7 +87,7 @@ def band_edges(size: int) -> Floats:
     The lowest band begins at 0 and ends where less than two waves fit into the image.
 
     Args:
-        size: of the shorter side, px.
+        size: length of the shorter side, px.
     """
     octaves = max(1, int(np.log2(size / 4)))
     return np.concatenate([[0.0], 0.5 ** np.arange(octaves + 1, 1, -1)])
@@ -95,15 +96,15 @@ def band_edges(size: int) -> Floats:
 def spectrum(images: Floats, masks: Masks) -> Floats:
     """Shares of the brightness's variance, within the mask, in octave bands of spatial frequency.
 
-    The mean within the mask is taken off; what is left is multiplied by the mask, which so serves as
-    the window.
+    The mean within the mask is subtracted; the rest is multiplied by the mask, which thus serves as the
+    window.
 
     Args:
-        images: (N, H, W, C) in [0, 1]; the brightness of other channels than RGB's is their mean.
+        images: (N, H, W, C) in [0, 1]; for channels other than RGB, brightness is their mean.
         masks: M of them, see `Masks`.
 
     Returns:
-        (N, M, bands), rows of sum 1; NaN for uniform images. Frequencies beyond 1/2, which occur along
+        (N, M, bands), rows sum to 1; NaN for uniform images. Frequencies beyond 1/2, which occur along
         the diagonals, belong to the highest band.
     """
     luma = images @ np.array(LUMA, images.dtype) if images.shape[-1] == len(LUMA) else images.mean(-1)
@@ -120,7 +121,7 @@ def spectrum(images: Floats, masks: Masks) -> Floats:
 
 
 def _bands(height: int, width: int) -> Floats:
-    """How much each coefficient of `rfft2`, in a row, counts for each band: (H (W // 2 + 1), bands)."""
+    """The weight of each coefficient of `rfft2`, flattened, in each band: (H (W // 2 + 1), bands)."""
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     edges = band_edges(min(height, width))
     band = np.searchsorted(edges, frequency.ravel(), side="right") - 1
@@ -135,7 +136,7 @@ def _bands(height: int, width: int) -> Floats:
 def appearance(prototypes: xr.Dataset, fields: xr.Dataset) -> xr.Dataset:
     """The appearance of all prototypes of one network, in the schema of its store.
 
-    Saturation, hue and warmth are of RGB images alone; of others they are missing (NaN).
+    Saturation, hue and warmth are defined for RGB images only; for others they are missing (NaN).
 
     Args:
         prototypes: the cube with condition and run of extent one.

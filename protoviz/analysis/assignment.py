@@ -1,15 +1,15 @@
-"""Which unit of one network is which unit of another: the best one-to-one assignment, and what chance gives.
+"""Matches the units of two networks: the best one-to-one assignment, and what chance gives.
 
-Two networks that started from other weights may learn the same features in another order. Units are paired so
-that the sum of their similarities is greatest (Li et al. 2015, "Convergent learning"; the Hungarian method as
-`scipy.optimize.linear_sum_assignment` has it). A pair that is the best of many is alike by chance, too, so
-that what it is held against goes through the same assignment:
+Two networks that started from different weights may learn the same features in another order. Units are
+paired so that the sum of their similarities is greatest (Li et al. 2015, "Convergent learning"; the Hungarian
+method as `scipy.optimize.linear_sum_assignment` implements it). The best pair of many is also similar by
+chance, so the chance pairings that it is compared with go through the same assignment:
 
-- *shuffled*: the images are in another order for one of the networks. Nothing is shared;
+- *shuffled*: the images of one network are in another order, so nothing is shared;
 - *turned*: one of the networks is replaced by one whose units are random directions in the space of its
-  responses (a uniformly random orthogonal matrix; Khosla and Williams 2023, "Soft matching distance", look at
-  the same invariance). All is shared but the units themselves, so that what lies beyond it speaks of units,
-  not of a common space, which even untrained networks have: they see the same light and dark.
+  responses (a uniformly random orthogonal matrix; Khosla and Williams 2023, "Soft matching distance", study
+  the same invariance). Everything but the units themselves is shared, so a similarity beyond it is due to the
+  units, not to a common space, which even untrained networks have: they see the same light and dark.
 
 Responses (N, C) are those of C units to N images. Everything is computed in float64.
 """
@@ -33,7 +33,7 @@ def standardised(responses: NDArray[np.floating]) -> Floats:
     exact = responses.astype(np.float64)
     centred = exact - exact.mean(0)
     length = np.linalg.norm(centred, axis=0)
-    # Of a constant, rounding leaves a difference from its mean.
+    # Rounding leaves a difference between a constant and its mean.
     varies = length > 1e-9 * np.sqrt(len(exact)) * np.abs(exact).max(0, initial=0)
     found: Floats = centred / np.where(varies, length, np.nan)
     return found
@@ -45,13 +45,13 @@ def correlations(first: Floats, second: Floats) -> Floats:
 
 
 def assign(similarity: Floats) -> Places:
-    """The partner of each unit, so that the sum of similarities is greatest and none has two.
+    """The partner of each unit, one to one, such that the sum of similarities is greatest.
 
     Args:
-        similarity: (C, D); rows and columns that hold nothing finite are units that take no part.
+        similarity: (C, D); a unit whose row or column holds nothing finite takes no part.
 
     Returns:
-        (C,), the column, `NONE` where a unit takes no part, or all columns are taken.
+        (C,), the column of each unit; `NONE` where a unit takes no part or all columns are taken.
     """
     partner = np.full(len(similarity), NONE, np.int64)
     there = np.isfinite(similarity)
@@ -72,12 +72,12 @@ def similarities(similarity: Floats, partner: Places) -> Floats:
 
 
 def shuffled(first: Floats, second: Floats, draws: int, *address: seeding.Part) -> Iterator[Floats]:
-    """The similarity of each unit's best partner, (C,), where one network's images are in another order.
+    """The similarity of each unit's best partner, (C,), with one network's images in another order.
 
     Args:
         first: `standardised` responses of a network.
         second: those of another to the same images.
-        draws: how often.
+        draws: number of random orders.
         address: of the pair of networks.
     """
     rng = seeding.generator("shuffled images", *address)
@@ -87,16 +87,16 @@ def shuffled(first: Floats, second: Floats, draws: int, *address: seeding.Part) 
 
 
 def turned(first: Floats, second: Floats, draws: int, *address: seeding.Part) -> Iterator[Floats]:
-    """The same where the second network's units are random directions in the space of its responses.
+    """The same with the second network's units replaced by random directions in its response space.
 
-    They are turned as they are: if all units were scaled alike before, directions in which some vary more
-    would count for less, and units that share a space alone would pass for the same twice as often as they
-    should.
+    The responses are rotated unscaled: if all units were scaled alike first, directions in which some vary
+    more would count for less, and units that share only a space would pass for the same twice as often as
+    they should.
 
     Args:
         first: `standardised` responses of a network.
-        second: those of another to the same images, in the units of its layer, not standardised.
-        draws: how often.
+        second: those of another to the same images, in their original scale, not standardised.
+        draws: number of random rotations.
         address: of the pair of networks.
     """
     rng = seeding.generator("turned units", *address)
@@ -116,10 +116,10 @@ def _rotation(size: int, rng: np.random.Generator) -> Floats:
 
 
 def beyond(found: Floats, null: Floats, error: float) -> NDArray[np.bool_]:
-    """Which units are more like their partner than all but a share `error` of those that chance pairs.
+    """Which units are more similar to their partner than all but a share `error` of the chance pairs.
 
-    The rank of a value among those of chance and itself, so that a unit of a layer in which nothing is
-    shared is counted with at most this probability, mean over units (Phipson and Smyth 2010).
+    A value is ranked among those of chance and itself, so in a layer in which nothing is shared a unit is
+    counted with at most this probability, averaged over units (Phipson and Smyth 2010).
 
     Args:
         found: (C,), NaN for units without a partner, which are never counted.
@@ -133,7 +133,7 @@ def beyond(found: Floats, null: Floats, error: float) -> NDArray[np.bool_]:
 
 
 def agreement(first: Places, second: Places) -> tuple[float, float]:
-    """The share of units that two assignments give the same partner, and what chance would.
+    """The share of units that two assignments give the same partner, and the share expected by chance.
 
     Args:
         first: (C,), partners as `assign` gives them.
@@ -141,7 +141,7 @@ def agreement(first: Places, second: Places) -> tuple[float, float]:
 
     Returns:
         The share among units with a partner in both, and what it would be on average if the partners of the
-        second were dealt out at random; NaN where no unit has two.
+        second were dealt out at random; NaN where no unit has a partner in both.
     """
     both = (first != NONE) & (second != NONE)
     if not both.any():

@@ -1,4 +1,4 @@
-"""The modes of all units of a network at an epoch, in the main space, as variables of their store."""
+"""Counts the modes of all units of a network at an epoch, in the main space, as variables of their store."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Images(Protocol):
 
 @dataclass(frozen=True)
 class Census:
-    """What counts modes.
+    """Counts the modes of units, epoch by epoch.
 
     Attributes:
         space: name of the embedder.
@@ -75,11 +75,11 @@ def of_units(
     """The variables of an epoch, (units, ...), of layer after layer.
 
     Args:
-        laid: what has the labels of epochs and units.
+        laid: a data set with the labels of epochs and units.
         epoch: its label.
         made: the images of all its units.
         embed: the space.
-        masks: see `Masks`; or what gives None where nothing is masked.
+        masks: see `Masks`; or a function that returns None where nothing is masked.
         rule: see `modes.Rule`.
         kept: images of modes of each unit.
     """
@@ -96,13 +96,13 @@ def of_units(
 def stored(
     counted: modes.Counted, images: NDArray[np.uint8], activation: NDArray[np.float32], kept: int
 ) -> dict[str, NDArray[Any]]:
-    """What was counted, and an image of each mode, as variables of the store.
+    """The counts, and an image of each mode, as variables of the store.
 
     Args:
-        counted: of U units.
+        counted: the modes of U units.
         images: (K, U, H, W, C), of all starts.
         activation: (K, U).
-        kept: modes of each unit whose image is kept, those of most starts.
+        kept: how many modes of each unit keep their image: those of most starts.
     """
     units = activation.shape[1]
     medoids = np.zeros((units, kept, *images.shape[2:]), np.uint8)

@@ -1,7 +1,7 @@
 """Distances between the prototypes of one network: between units (D4), epochs (D5) and repeats (D6).
 
-The arithmetic is in points.py, the vectors come from embedding.py; here they meet, space by space and epoch
-by epoch, so that memory grows neither with the number of epochs nor with that of the units.
+The arithmetic is in pairwise.py, and the vectors come from embedding.py. This module joins them space by
+space and epoch by epoch, so memory grows neither with the number of epochs nor with that of the units.
 """
 
 import itertools
@@ -33,15 +33,15 @@ def measured(
 ) -> xr.Dataset:
     """All distances between the prototypes of one network, in the schema of the distance store.
 
-    Goes through layers and spaces and holds two epochs at a time; all distances are taken of the same
-    vectors. Steps are between neighbouring kept epochs, whose distance is not divided by the number of epochs
-    between them. What there is too little for is NaN: between units with fewer than two live ones, between
-    repeats with one, between epochs with one there is no step at all.
+    Works layer by layer and space by space and holds two epochs at a time; all distances are computed from
+    the same vectors. Steps join neighbouring kept epochs, whose distance is not divided by the number of
+    epochs between them. Distances between units are NaN with fewer than two live units, and those between
+    repeats with only one; with one epoch there is no step at all.
 
     Args:
         prototypes: the cube with condition and run of extent one, complete.
         spaces: names of the embedders.
-        read: gives the vectors; asked once for each space and place.
+        read: returns the vectors; called once for each space and place.
         maskings: of `schema.MASKINGS`.
     """
     status = _status(prototypes)
@@ -83,7 +83,7 @@ def measured(
 def _coordinates(
     prototypes: xr.Dataset, spaces: Sequence[str], maskings: Sequence[str]
 ) -> dict[str, tuple[str, NDArray[np.generic]]]:
-    """Those of the prototypes, the spaces, and the two epochs of every step."""
+    """The coordinates of the prototypes, the spaces, and the two epochs of every step."""
     epochs = prototypes[schema.EPOCH].values
     kept = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
     return {
@@ -106,7 +106,7 @@ def _status(prototypes: xr.Dataset) -> NDArray[np.uint8]:
 
 
 def require_complete(prototypes: xr.Dataset) -> None:
-    """A gap is no dead unit: measures over what happens to be there would be wrong in silence.
+    """Refuse a cube with gaps: unlike a dead unit, a gap would silently make measures wrong.
 
     Raises:
         StudyError: a prototype has not been made; the message names the first.

@@ -1,7 +1,7 @@
 """The spaces in which prototypes are compared: each maps images to vectors (D1, D2).
 
 To add one, write a function that takes a `Setting` and returns an `Embedder`, and give it a name in
-`EMBEDDERS`. It imports what it needs inside, so that this module stays light: pixels need no torch.
+`EMBEDDERS`. The function itself imports what it needs, so that this module stays light: pixels need no torch.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -28,10 +28,10 @@ Vectors = NDArray[np.float32]
 class Embedder(Protocol):
     """Maps images (N, H, W, C) as uint8 or as float32 in [0, 1], to vectors (N, D), float32.
 
-    Pixels are taken of any channels; networks take RGB, and one channel as grey.
+    For pixels, images may have any number of channels; networks take RGB, or one channel as grey.
 
-    A mask (H, W), or (N, H, W) with one for each image, multiplies them before. Rows do not depend on each
-    other.
+    A mask (H, W), or (N, H, W) with one for each image, multiplies the images first. Rows do not depend on
+    each other.
     """
 
     def __call__(self, images: Images, mask: Mask | None = None) -> Vectors:
@@ -48,7 +48,7 @@ class Setting:
         threads: threads for torch and for BLAS.
         batch_size: images that go through a network at once.
         precision: of the networks: "float32", "bfloat16" or "auto".
-        weights: folder with torchvision's weight files; None: torch.hub's, and what it lacks is fetched.
+        weights: folder with torchvision's weight files; None: torch.hub's, where missing files are fetched.
     """
 
     encoder: Path
@@ -73,7 +73,7 @@ def load(names: Iterable[str], setting: Setting) -> dict[str, Embedder]:
 
 
 def is_cheap(name: str) -> bool:
-    """Whether vectors are sooner made again than kept: those of pixels are as large as the images."""
+    """Whether vectors are cheaper to make again than to keep: those of pixels are as large as the images."""
     return name == "pixels"
 
 
@@ -92,7 +92,7 @@ def pixels(setting: Setting) -> Embedder:
 
 
 def reference(setting: Setting) -> Embedder:
-    """Average-pooled last-layer features of the reference encoder, on images at the size they have.
+    """Average-pooled last-layer features of the reference encoder, on images at their own size.
 
     The encoder is trained in the pipeline on images and a seed that no analysed network uses.
     """
@@ -106,8 +106,8 @@ def reference(setting: Setting) -> Embedder:
 def efficientnet_lite0(setting: Setting) -> Embedder:
     """Average-pooled features of EfficientNet-Lite0, trained on ImageNet, which is installed as a package.
 
-    Whole images are brought to 96 px, those larger than 112 px to 128 px (bilinear, antialiased); see
-    models/efficientnet_lite0.py.
+    Images are resized whole to 96 px, or to 128 px if they are larger than 112 px (bilinear, antialiased);
+    see models/efficientnet_lite0.py.
     """
     from protoviz.models import efficientnet_lite0 as lite0
 
@@ -125,9 +125,9 @@ def imagenet(name: str, setting: Setting) -> Embedder:
 
 @dataclass(frozen=True)
 class _Input:
-    """What a network takes: mean and deviation of RGB in [0, 1], and squares of which size.
+    """What a network takes: the mean and deviation of RGB in [0, 1], and the size of square images.
 
-    `size`: height and width of images, px -> the side to which they are brought; None: they stay as they are.
+    `size`: height and width of images, px -> the side to which they are resized; None: they keep their size.
     """
 
     mean: Sequence[float]
@@ -136,14 +136,14 @@ class _Input:
 
 
 def _network(model: "torch.nn.Module", takes: _Input, setting: Setting) -> Embedder:
-    """Images through a network, batch by batch.
+    """An embedder that passes images through a network, batch by batch.
 
-    Nothing but the stored bytes is sent to where the network is. Scale, mask and normalisation are one
-    product and one sum for each value; resizing, a weighted mean, comes after them with the same result.
+    Only the stored bytes are sent to the network's device. Scale, mask and normalisation are one product and
+    one sum for each value; resizing, a weighted mean, gives the same result after them.
 
     Args:
         model: normalised images (B, 3, h, w) -> vectors (B, D).
-        takes: see there.
+        takes: see `_Input`.
         setting: device, precision, batch size.
     """
     import torch
@@ -192,7 +192,7 @@ def _as_rgb(images: Images) -> Images:
     """Images (N, H, W, 3): one channel is repeated.
 
     Raises:
-        StudyError: there are others.
+        StudyError: there are neither one nor three channels.
     """
     count = images.shape[-1]
     if count not in (1, 3):

@@ -1,8 +1,8 @@
-"""From prototypes to vectors: every image goes through every embedder once for each masking.
+"""Embeds prototypes: every image goes through every embedder once for each masking.
 
 This is the expensive part of distances, so it is cut into tasks, one for each (repeat, epoch), whose vectors
 are kept in files until all distances are taken. Those of pixels are not kept: they are as large as the
-images, and sooner made again than read.
+images, and faster to make again than to read.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ from protoviz.errors import StudyError
 from protoviz.store import cube, schema, zarr_io
 
 AT_ONCE = 256  # images in memory
-HELD = 32_000_000  # bytes of a layer's images that are held to be read again; of more, blocks are read anew
+HELD = 32_000_000  # bytes up to which a layer's images are held in memory; else blocks are read again
 
 Item = tuple[int, int]  # positions of a repeat and of an epoch
 
@@ -35,7 +35,7 @@ class Place:
     Attributes:
         repeat, epoch: positions.
         layer: its name.
-        units: where they stand.
+        units: their slice along the units of the cube.
     """
 
     repeat: int
@@ -81,7 +81,7 @@ class LayerRows:
         return vectors
 
     def blocks(self) -> list[slice]:
-        """The rows, as many at once as are meant to be in memory."""
+        """The rows in blocks, each of as many as should be in memory at once."""
         return [slice(start, min(start + AT_ONCE, len(self))) for start in range(0, len(self), AT_ONCE)]
 
 
@@ -96,7 +96,7 @@ class Fresh:
 
     Args:
         prototypes: the cube with condition and run of extent one.
-        masks: of the same network, see `Masks`; or what gives None where nothing is masked.
+        masks: of the same network, see `Masks`; or a function that returns None where nothing is masked.
         spaces: name -> embedder.
     """
 
@@ -119,7 +119,7 @@ class Fresh:
 
 @dataclass(frozen=True)
 class Embedding:
-    """The task of embedding all prototypes of one (repeat, epoch), and what reads the vectors again.
+    """The task of embedding all prototypes of one (repeat, epoch), and the reader of the vectors.
 
     Attributes:
         prototypes: store of one network.
@@ -199,7 +199,7 @@ class Embedding:
 
 
 def circumstances(names: Sequence[str], setting: Setting) -> dict[str, str]:
-    """What vectors depend on beyond the parameters: device and precision behind "auto"."""
+    """What vectors depend on besides the parameters: the device and precision that "auto" stands for."""
     if all(embedders.is_cheap(name) for name in names):
         return {}
     from protoviz import compute
@@ -218,12 +218,12 @@ def _file(name: str, masking: str) -> str:
 
 @cache
 def _opened(prototypes: Path, fields: Path) -> tuple[xr.Dataset, Masks]:
-    """Once in each process."""
+    """The prototypes and their masks, opened once in each process."""
     opened = cube.open_cube(prototypes)
     return opened, Masks(opened, zarr_io.open_dataset(fields))
 
 
 @cache
 def _loaded(names: tuple[str, ...], setting: Setting) -> dict[str, Embedder]:
-    """Once in each process: a task of some seconds should not load ten networks."""
+    """The embedders, loaded once in each process: a task of some seconds should not load ten networks."""
     return embedders.load(names, setting)

@@ -1,3 +1,3 @@
-"""What metrics/findings.json says it holds, as `kind`."""
+"""The `kind` of findings that metrics/findings.json holds."""
 
 GENERAL = "general"  # the findings of a study of any form; those of the paper's form name no kind

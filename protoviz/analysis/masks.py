@@ -1,12 +1,12 @@
-"""What prototypes are multiplied by before they are compared or shown (R4, D3): one of `schema.MASKINGS`.
+"""Masks that multiply prototypes before they are compared or shown (R4, D3): one of `schema.MASKINGS`.
 
     masked      the network's own mask of that epoch and layer; or the unit's own, where fields were fitted
                 unit by unit
     fixed       the one mask of the layer, the same for all conditions, runs and epochs
     unmasked    nothing
 
-Masks of different width change distances by themselves: a difference between conditions holds only if it is
-there under `fixed`, too.
+Masks of different width change distances by themselves: a difference between conditions holds only if it also
+appears under `fixed`.
 """
 
 import numpy as np
@@ -65,7 +65,7 @@ class Masks:
         return own if not self._has_units() else self._of_units(address, where)
 
     def require_all(self, layers: list[str]) -> None:
-        """Look for all of them, before any time is spent; see `__call__`."""
+        """Check that all masks exist, before any time is spent; see `__call__`."""
         for layer in layers:
             for masking in schema.MASKINGS:
                 for epoch in range(len(self._epochs)):
@@ -91,7 +91,7 @@ class Masks:
         return states is not None and bool((states != schema.FitStatus.MISSING).any())
 
     def _places(self, fields: xr.Dataset, layer: str, where: str) -> list[int]:
-        """Where the units of a layer of the prototypes, which may be some of it, stand among the fields."""
+        """The positions among the fields of a layer's units, which may be only some of its channels."""
         channels, own = (store[schema.CHANNEL].values for store in (fields, self._prototypes))
         there = np.flatnonzero(fields[schema.UNIT_LAYER].values == layer)
         place = dict(zip(channels[there].tolist(), there.tolist(), strict=True))

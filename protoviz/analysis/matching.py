@@ -1,7 +1,7 @@
-"""The same feature in another seed: units matched over runs and conditions, by responses and by prototypes.
+"""Matches units over runs and conditions, by responses and by prototypes: the same feature in another seed.
 
 All pairs of runs of a condition are compared, and the conditions within each run; layer by layer and epoch by
-epoch, so that memory does not grow with epochs. The method stands in assignment.py.
+epoch, so that memory does not grow with epochs. The method is described in assignment.py.
 """
 
 import itertools
@@ -26,12 +26,12 @@ Prototypes = Callable[[int, str, slice], tuple[Rows, Live]]  # epoch, layer, its
 
 @dataclass(frozen=True)
 class Member:
-    """A network, and what is asked of it epoch by epoch.
+    """A network, and what matching reads of it epoch by epoch.
 
     Attributes:
         condition, run: which.
         responses: of all its units to natural images, the same images in all networks; None: not known.
-        prototypes: where they lie, and which of them there are; None: not known.
+        prototypes: their vectors, and which of them exist; None: not known.
     """
 
     condition: str
@@ -61,11 +61,11 @@ def matched(
         members: the networks, of the same units.
         units: layer and channel of each of their units, (U,) and (U,).
         epochs: at which they are matched.
-        draws: of chance, for each kind.
+        draws: number of chance pairings of each kind.
         error: the share of units that count as matched where nothing is shared.
 
     Returns:
-        A data set as `schema_matching.MATCHING` describes. Of networks that have no responses, or no
+        A data set as `schema_matching.MATCHING` describes. For networks without responses, or without
         prototypes, that part is empty; the attribute `absent` says why.
     """
     found = pairs(members)
@@ -154,7 +154,7 @@ class _Here:
             self._put(mean, self._layer, np.nanmean(by_chance))
 
     def look(self, apart: NDArray[np.float64]) -> None:
-        """Partners by prototypes, and whether they are those by responses."""
+        """Partners by prototypes, and whether they are the same as those by responses."""
         partner = assignment.assign(-apart)
         self._put(names.PROTOTYPE_PARTNER, self._units, self._named(partner))
         self._put(names.PROTOTYPE_DISTANCE, self._units, assignment.similarities(apart, partner))
@@ -164,7 +164,7 @@ class _Here:
             self._put(names.AGREEMENT_BY_CHANCE, self._layer, chance)
 
     def _named(self, partner: assignment.Places) -> NDArray[np.int64]:
-        """Channels in place of places."""
+        """Partners as channels instead of positions."""
         return np.where(partner == assignment.NONE, names.NO_PARTNER, self._channels[partner])
 
     def _put(self, name: str, place: tuple[Any, ...], values: Any) -> None:

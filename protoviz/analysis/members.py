@@ -1,4 +1,4 @@
-"""The networks of a study as matching sees them: what it asks of each, epoch by epoch.
+"""Opens the networks of a study for matching, which reads responses and vectors epoch by epoch.
 
 Nothing is held longer than an epoch: responses and vectors are read from the stores piece by piece.
 """
@@ -24,7 +24,7 @@ from protoviz.store import cube, schema, schema_responses, zarr_io
 
 
 def responses_of(natural: xr.Dataset) -> Responses | None:
-    """What gives the responses that a store keeps; None where it keeps none.
+    """A reader of the responses that a store keeps; None where it keeps none.
 
     Args:
         natural: the store of one network; it may lie on the disk, and is read epoch by epoch.
@@ -43,10 +43,10 @@ def responses_of(natural: xr.Dataset) -> Responses | None:
 
 
 def require_same_images(naturals: Sequence[xr.Dataset]) -> None:
-    """Responses can be compared if they are to the same images.
+    """Require responses to the same images, since only these can be compared.
 
     Raises:
-        StudyError: they are not.
+        StudyError: the images differ.
     """
     rows = [np.asarray(store.attrs.get("shown_images", ())).tolist() for store in naturals]
     for store, own in zip(naturals, rows, strict=True):
@@ -60,7 +60,7 @@ def require_same_images(naturals: Sequence[xr.Dataset]) -> None:
 
 
 def stored_vectors(distances: xr.Dataset) -> Prototypes | None:
-    """What gives the vectors that a store of distances keeps; None where it keeps none.
+    """A reader of the vectors that a store of distances keeps; None where it keeps none.
 
     Args:
         distances: of one network; they may lie on the disk, and are read epoch by epoch.
@@ -84,7 +84,7 @@ def stored_vectors(distances: xr.Dataset) -> Prototypes | None:
 
 
 def fresh_vectors(prototypes: xr.Dataset, space: tuple[str, str], read: Read) -> Prototypes:
-    """What makes the vectors of a network's prototypes when they are read.
+    """A reader that makes the vectors of a network's prototypes when they are read.
 
     Args:
         prototypes: the cube with condition and run of extent one.
@@ -108,10 +108,10 @@ def opened(
 ) -> tuple[list[Member], tuple[NDArray[Any], NDArray[np.int64]]]:
     """The networks of a study for `matching.matched`, and layer and channel of their units.
 
-    Vectors are those that the distance stores keep; of pixels they are made of the prototypes.
+    Vectors are those that the distance stores keep; for pixels, they are made from the prototypes.
 
     Raises:
-        StudyError: something is there of some networks and not of others, or is not of the same images.
+        StudyError: something exists for some networks but not for others, or the images differ.
     """
     items = [(condition, run) for condition in conditions for run in runs]
     distances = [zarr_io.open_lazily(layout.distances(*item)) for item in items]

@@ -147,7 +147,7 @@ def combine(means: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:
 
 
 def main_space(means: xr.Dataset) -> dict[str, str]:
-    """The space that single numbers speak of: the first embedder, mean squared error, masked if it can be."""
+    """The space of single numbers: the first embedder, mean squared error, masked if it can be."""
     maskings = [str(name) for name in means[schema.MASKING].values]
     return {
         schema.EMBEDDER: str(means[schema.EMBEDDER].values[0]),
@@ -192,7 +192,7 @@ def summary(means: xr.Dataset, probes: Iterable[Mapping[str, float]]) -> dict[st
 
 
 def _explanations(means: xr.Dataset, space: Mapping[str, str]) -> dict[str, xr.DataArray]:
-    """What explains the measures, at the last epoch, as far as it was measured."""
+    """The measures that explain the others, at the last epoch, as far as they were measured."""
     there = means.sel(space)
     found = {
         name: there[name].isel(epoch=-1)

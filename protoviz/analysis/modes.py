@@ -1,10 +1,9 @@
-"""How many different images drive a unit: clusters of independent starts, by the noise of one start.
+"""Counts the different images that drive a unit: clusters of independent starts, by the noise of one.
 
     reaching    starts whose image drives the unit by a stated share of what the best of them does
     threshold   the distance that twins (one start, ascended under other random transforms) keep within, from
-                the median and the quartiles of their distances in a layer at an epoch: of units of several
-                modes some twins end in another mode than start 0, which a quantile further out would take for
-                noise
+                the median and the quartiles of their distances in a layer at an epoch: with several modes,
+                some twins end in another mode than start 0, which a quantile further out would take for noise
     modes       clusters of the reaching starts at the threshold (scipy.cluster.hierarchy); the image of a
                 mode is its medoid
     meeting     the chance that two reaching starts are of one mode: sum n_i (n_i - 1) / (n (n - 1)), an
@@ -13,19 +12,19 @@
     spread      mean distance between reaching starts over that between two units of the layer: 1 where the
                 images of a unit differ as those of two units do
 
-What K starts can and cannot show. A mode to which a share q of the starts leads is missed with probability
-(1 - q)^K, so that `modes` is a lower bound; it grows with K, and with the number that reaches. Estimates of
-the number that is missed, such as Chao's from modes found once and twice, are not given: with eight starts
-they rest on one or two modes. `meeting` does not depend on K, and is what to compare where fewer starts
-reach. Modes that are nearer to each other than one start to itself are one. And starts keep what the unit is
-indifferent to (see synthesis/restarts.py), which can part images of one mode where the recipe begins far from
-nothing.
+What K starts can and cannot show. A mode that a share q of the starts reaches is missed with a probability of
+(1 - q)^K, so `modes` is a lower bound, which grows with K and with the number of reaching starts. Estimates
+of the number of missed modes, such as Chao's from modes found once and twice, are not given: with eight
+starts they rest on one or two modes. `meeting` does not depend on K; compare it where fewer starts reach.
+Modes that are nearer to each other than one start is to itself count as one. Starts also keep what the unit
+is indifferent to (see synthesis/restarts.py), which can separate images of one mode where the recipe begins
+far from zero.
 
-Where all starts are of one mode and as far apart as twins are, a second one is found in at most 1 -
+If all starts are of one mode and as far apart as twins are, a second mode is found in at most 1 -
 confidence of units: a start would have to be farther from all others than a twin is in (1 - confidence) / K
-of cases (Bonferroni; held against simulations in the tests). It is the noise of the ascent alone that is told
-from modes. In deep layers of a network of ImageNet, with a jitter of 2 px, twins were nearly as far apart as
-independent starts (0.43 to 0.58 against 0.46 to 0.68): there modes cannot be told, and one is found.
+of cases (Bonferroni; checked by simulation in the tests). Modes are told only from the noise of the ascent.
+In deep layers of an ImageNet network, with a jitter of 2 px, twins were nearly as far apart as independent
+starts (0.43 to 0.58 against 0.46 to 0.68): there, modes cannot be told apart, and one is found.
 """
 
 from collections.abc import Sequence
@@ -43,8 +42,8 @@ Float64 = NDArray[np.float64]
 Live = NDArray[np.bool_]
 Numbers = NDArray[np.int32]
 
-NONE = -1  # of a start that is of no mode
-FEWEST = 4  # distances that have quartiles
+NONE = -1  # for a start that belongs to no mode
+FEWEST = 4  # distances needed for quartiles
 
 
 @dataclass(frozen=True)
@@ -61,13 +60,14 @@ class Counted:
     """The modes of the units of one layer at one epoch; U units, K starts.
 
     Attributes:
-        modes, reaching: (U,) clusters among the starts that reach the share, and these; 0 where no image
-            drives the unit.
+        modes, reaching: (U,) number of clusters among the starts that reach the share, and of these starts; 0
+            where no image drives the unit.
         meeting, spread: (U,), NaN where fewer than two starts reach.
         noise: (U,), distance between start 0 and its twin; NaN where one of them does not reach.
         threshold: of the layer; NaN where no unit has such a pair.
-        mode_of_start: (U, K), modes by falling number of starts, equal ones by their best activation; -1.
-        medoids: of each unit, the start that stands for each of its modes.
+        mode_of_start: (U, K), modes by decreasing number of starts, ties by their best activation; -1 for a
+            start of no mode.
+        medoids: for each unit, the start that represents each of its modes.
     """
 
     modes: Numbers
@@ -102,14 +102,14 @@ def count(
 ) -> Counted:
     """The modes of the units of one layer at one epoch.
 
-    One start shows one mode at most, and has no spread. Where no twin tells the noise there is no threshold:
-    then nothing tells the images of a unit apart, and they count as one mode.
+    One start shows one mode at most, and has no spread. Where no twin measures the noise there is no
+    threshold: the images of a unit cannot be told apart, and they count as one mode.
 
     Args:
         vectors: (K + 1, U, D), the images of all starts and, last, of the twin of start 0, embedded.
         activation: (K + 1, U), the same.
         live: (K + 1, U), which of them converged.
-        rule: see there.
+        rule: see `Rule`.
         distance: of `pairwise.POINTS`.
     """
     starts, units = len(vectors) - 1, vectors.shape[1]
@@ -164,11 +164,11 @@ def noise_floor(distances: Float64, confidence: float, starts: int) -> float:
 
 
 def clusters(distances: Float64, threshold: float, linkage: str = "single") -> NDArray[np.int64]:
-    """The cluster (n,) of each point, numbered in no order: merged up to the threshold, which still merges.
+    """The cluster (n,) of each point, in arbitrary order: merged up to and including the threshold.
 
     Args:
         distances: (n, n), symmetric, zero on the diagonal.
-        threshold: NaN: nothing tells them apart, and all are one.
+        threshold: if NaN, all points are one cluster.
         linkage: "single", "average" or "complete".
     """
     if len(distances) < 2:
@@ -180,7 +180,7 @@ def clusters(distances: Float64, threshold: float, linkage: str = "single") -> N
 
 
 def ordered(labels: NDArray[np.int64], activation: NDArray[np.floating]) -> Numbers:
-    """Clusters (n,) numbered by falling number of members, equal ones by their best activation (n,)."""
+    """Clusters (n,) numbered by decreasing number of members, ties by their best activation (n,)."""
     order = sorted(
         np.unique(labels), key=lambda one: (-(labels == one).sum(), -activation[labels == one].max())
     )
@@ -221,6 +221,6 @@ def _between_units(vectors: NDArray[np.float32], live: Live, distance: str) -> f
 
 
 def _distances(vectors: NDArray[np.float32], distance: str) -> Float64:
-    """(n, n), of few points: by their differences."""
+    """Distances (n, n) of a few points, computed from their differences."""
     points = POINTS[distance](vectors)
     return between(points[:, None], points[None])

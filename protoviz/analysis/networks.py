@@ -1,4 +1,4 @@
-"""What the stages have found out about the networks of a study, as far as they are part of it."""
+"""The stores that the stages have made for the networks of a study."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Networks:
         units: when its units settle; empty where the study has no such stores.
         appearance: how its prototypes look; the same.
         natural: how it responds to natural images; the same.
-        matching: which unit of one network is which of another; None where that was not asked.
-        modes: how many images drive its units, in numbers; of the runs alone that were started again.
+        matching: which unit of one network is which of another; None if units were not matched.
+        modes: how many images drive its units, without the images; only of the runs that were started again.
     """
 
     distances: Stores
@@ -36,7 +36,7 @@ class Networks:
 
     @classmethod
     def opened(cls, conditions: Sequence[str], runs: Sequence[int], again: Sequence[int] = ()) -> "Networks":
-        """Those of some conditions and runs, from the paths of protoviz/layout.py, without large arrays.
+        """Open those of some conditions and runs, from the paths of protoviz/layout.py, without large arrays.
 
         Args:
             conditions: names.
@@ -44,7 +44,7 @@ class Networks:
             again: runs whose units were started again.
 
         Raises:
-            StudyError: there are no distances, or there is something else of some networks and not of others.
+            StudyError: there are no distances, or another store exists for some networks but not for others.
         """
 
         def read(place: Callable[[str, int], Path], without: Sequence[str] = ()) -> Stores:
@@ -79,7 +79,7 @@ class Networks:
         return found if self.matching is None else found.assign(partners.of_runs(self.matching, found))
 
     def _modes(self, condition: int, store: xr.Dataset) -> xr.Dataset | None:
-        """The modes of one network, none where its units were not started again; None of a study without."""
+        """The modes of one network, unknown where its units were not started again; None without any."""
         if not self.modes:
             return None
         run = int(store[schema.RUN].values[0])

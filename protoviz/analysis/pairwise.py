@@ -28,7 +28,7 @@ CLOSE = 1e-6  # pairs nearer than this share of their distances from the centre 
 
 
 class Rows(Protocol):
-    """Vectors (U, D) of which a block is had by slicing: an array, or something that reads them then."""
+    """Vectors (U, D) from which slicing takes a block: an array, or an object that then reads it."""
 
     def __len__(self) -> int:
         """U."""
@@ -77,7 +77,7 @@ POINTS: dict[str, Callable[[Float32], Float64]] = {"mse": mse_points, "cosine": 
 
 
 class PointsOf:
-    """The points of vectors, made when a block of them is read; kept where all of them are one block.
+    """The points of vectors, made when a block of them is read; kept where one block holds all of them.
 
     Args:
         vectors: (U, D).
@@ -104,7 +104,7 @@ def between(a: Float64, b: Float64) -> Float64:
 
 
 def paired(a: Points, b: Points) -> Float64:
-    """The same of two times U points, blockwise: (U,)."""
+    """The same for two sets of U points, blockwise: (U,)."""
     return np.concatenate([between(a[rows], b[rows]) for rows in _blocks(a)] or [np.empty(0)])
 
 

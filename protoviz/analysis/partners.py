@@ -1,7 +1,7 @@
-"""What matching says of each run of a condition: how much of it is in the others.
+"""Summarises matching for each run of a condition: how much of it recurs in the others.
 
-Every pair of runs is one number, but pairs that have a run in common are not independent: what is said of
-uncertainty is said of runs.
+Every pair of runs is one number, but pairs that have a run in common are not independent, so uncertainty is
+stated over runs.
 """
 
 import numpy as np
@@ -16,11 +16,11 @@ OF_RUNS = (names.SHARE_MATCHED, names.SHARE_BEYOND_SPACE, names.MATCHED, names.A
 
 
 def of_runs(store: xr.Dataset, means: xr.Dataset) -> xr.Dataset:
-    """What matching says of the layers of each run: the mean over the other runs of its condition.
+    """The results of matching for the layers of each run: the mean over the other runs of its condition.
 
     Args:
         store: of `matched`.
-        means: whose conditions, runs, epochs and layers it takes; NaN where nothing was matched.
+        means: gives the conditions, runs, epochs and layers; NaN where nothing was matched.
 
     Returns:
         `OF_RUNS` (condition, run, epoch, layer); nothing where no two runs of a condition were compared.
@@ -51,7 +51,7 @@ def same_condition(store: xr.Dataset) -> NDArray[np.bool_]:
 
 
 def of_run(store: xr.Dataset, condition: str, run: int) -> NDArray[np.bool_]:
-    """(pair,): those of two runs of a condition of which a run is one."""
+    """(pair,): the pairs of two runs of a condition that include a run."""
     ours = same_condition(store) & (store[names.FIRST[0]].values == condition)
     runs = (store[side[1]].values == run for side in (names.FIRST, names.SECOND))
     one, other = runs

@@ -1,12 +1,12 @@
 """What a step of training changes in a prototype, apart from the noise of its synthesis, and when that ends.
 
 Two prototypes of one unit differ even if the network did not change, because each search starts
-elsewhere. All distances are squared Euclidean distances between suitable points (distances.py), and
+elsewhere. All distances are squared Euclidean distances between suitable points (pairwise.py), and
 starts are independent, so in expectation
 
     distance between epochs e and f = what was learnt + (N_e + N_f) / 2,
 
-where N_e is the distance between repeats of epoch e. Taking the noise off leaves an unbiased estimate of
+where N_e is the distance between repeats of epoch e. Subtracting the noise leaves an unbiased estimate of
 what was learnt; it can be negative where little was.
 """
 
@@ -74,7 +74,7 @@ def settling_epochs(change: Floats, epochs: NDArray[np.int64]) -> Floats:
     weight, total = np.cumsum(gaps), np.cumsum(change, -1)
     before = total[..., :-1] / weight[:-1]
     after = (total[..., -1:] - total[..., :-1]) / (weight[-1] - weight[:-1])
-    # What a change point takes off the sum of squares.
+    # How much a change point reduces the sum of squares.
     gain = weight[:-1] * (weight[-1] - weight[:-1]) / weight[-1] * (before - after) ** 2
     gain = np.where((before > 0) & (after <= SETTLED * before), gain, -1.0)
     best = gain.argmax(-1)
@@ -115,7 +115,7 @@ def units(store: xr.Dataset, space: Mapping[str, str]) -> xr.Dataset:
 
     Returns:
         `settling_epoch` (condition, run, repeat, unit): from the rate without noise where there are two
-        repeats, as it is where there is one.
+        repeats, from the rate as measured where there is one.
     """
     variable = SETTLING[SETTLING_EPOCH]
     names = [axis.name for axis in SETTLING.coordinates]

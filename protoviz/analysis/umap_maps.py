@@ -72,7 +72,7 @@ def nowhere(cube: xr.Dataset, seeds: Sequence[int]) -> xr.Dataset:
 
 
 def enough(of: Vectors) -> bool:
-    """Whether there are vectors enough for a map of all epochs."""
+    """Whether there are enough vectors for a map of all epochs."""
     return int(np.isfinite(of).all(-1).sum()) >= FEWEST
 
 
@@ -184,12 +184,12 @@ def _aligned(
 
 
 def _init(points: Vectors) -> str:
-    """Spectral, where there are points enough for an eigenvector more than dimensions."""
+    """Spectral, where there are enough points for one eigenvector more than dimensions."""
     return "spectral" if len(points) > 2 * len(AXES) else "random"
 
 
 def _library() -> ModuleType:
-    """UMAP, on one thread, with what its compiler makes kept on disk: else every process compiles it anew."""
+    """UMAP, on one thread, with its compiled code kept on disk: else every process would compile it anew."""
     import numba
 
     with warnings.catch_warnings():
@@ -197,8 +197,8 @@ def _library() -> ModuleType:
         import umap
         from umap import aligned_umap, layouts, umap_, utils
 
-    # With several threads the aligned maps differ from run to run. When numba starts its own, it sets the
-    # number that torch computes with, too, to that of the cores; at the end of the block it is what it was.
+    # With several threads the aligned maps differ from run to run. When numba starts its own, it also sets
+    # the number of torch's threads to that of the cores; the block restores it at its end.
     with threadpool_limits():
         numba.set_num_threads(1)
     for module in (aligned_umap, layouts, umap_, utils):
@@ -212,7 +212,7 @@ def _library() -> ModuleType:
 
 @functools.cache
 def _keeping(numba: ModuleType) -> ModuleType:
-    """The compiler for `umap.layouts`, which asks it for each map: it compiles once, and keeps that."""
+    """A compiler for `umap.layouts`, which calls it for each map: it compiles once and keeps the result."""
     keeping = ModuleType(numba.__name__)
     vars(keeping).update(vars(numba))
     vars(keeping)["njit"] = functools.cache(functools.partial(numba.njit, cache=True))

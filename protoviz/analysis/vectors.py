@@ -1,7 +1,7 @@
-"""Where prototypes lie in the main space, a vector for each unit: the mean over repeats that have converged.
+"""The vector of each unit in the main space: the mean over its prototypes that have converged.
 
-The distances between two networks need the vectors of both, which the stage `distances` has of one. It keeps
-them, an epoch after the other in a file, so that memory does not grow with epochs.
+The distances between two networks need the vectors of both, but the stage `distances` has those of one. It
+keeps them in a file, epoch after epoch, so that memory does not grow with epochs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,7 +55,7 @@ def kept(
 
     Args:
         prototypes: the cube with condition and run of extent one, complete.
-        space: embedder and masking; none is kept of pixels, whose vectors are as large as the images.
+        space: embedder and masking; vectors of pixels are not kept, as they are as large as the images.
         read: gives the vectors.
         folder: in which there is room for them; they are mapped from there.
 

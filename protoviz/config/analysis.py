@@ -28,7 +28,8 @@ def _known(name: str) -> str:
 class ReceptiveFields(Section):
     """How receptive fields are estimated: `noise` images, `probes` random sign vectors over channels.
 
-    `per_unit`: every unit gets a field of its own, which then masks it. `offset`: of the fitted Gaussian.
+    `per_unit`: every unit gets a field of its own, which then masks it. `offset`: whether that of the fitted
+    Gaussian is removed from the mask or kept.
     """
 
     estimate: Literal["as-written", "paper"]
@@ -39,10 +40,10 @@ class ReceptiveFields(Section):
 
 
 class Distances(Section):
-    """The spaces in which prototypes are compared; the first is the one that findings speak of.
+    """The spaces in which prototypes are compared; the first is the one that the findings use.
 
     `weights`: the folder in which torchvision's weight files lie; null: they are fetched. `keep_vectors`:
-    where the prototypes lie in the first space, for matching units over runs.
+    whether to store the vectors of prototypes in the first space, for matching units over runs.
     """
 
     embedders: Annotated[list[Annotated[str, AfterValidator(_known)]], Field(min_length=1), Distinct]
@@ -55,7 +56,7 @@ class Distances(Section):
 class Faithfulness(Section):
     """How prototypes are compared with the `top` natural images that drive the same unit most.
 
-    `elements`: of each layer on the way to a unit, at most so many values count; drawn at random.
+    `elements`: how many values of each layer on the way to a unit count at most; they are drawn at random.
     """
 
     top: Count
@@ -65,8 +66,9 @@ class Faithfulness(Section):
 class NaturalImages(Section):
     """How many images of the split `test` each unit sees, null for all; the `top` of them are kept.
 
-    `faithfulness`: whether networks treat prototypes as they treat these; null: that is not asked.
-    `keep_responses`: to so many of the images, for matching units over runs; null: to none.
+    `faithfulness`: whether networks treat prototypes as they treat these; null: not measured.
+    `keep_responses`: how many of the images to keep the responses to, for matching units over runs; null:
+    none.
     """
 
     images: Count | None
@@ -78,7 +80,7 @@ class NaturalImages(Section):
 class Figures(Section):
     """What the figures show: units of the development rows (G3, G8), prototypes for each grid.
 
-    Layers and units may be null: the middle layer then, and evenly spaced channels.
+    Layers and units may be null, for the middle layer and evenly spaced channels.
     """
 
     grid_units: Count
@@ -93,9 +95,9 @@ class Atlas(Section):
     """Which networks the atlas shows, and how it stores images: `quality` of its WebP sheets.
 
     `runs`: whose networks; null: all.
-    `strips_above`: million pixels of a layer in all epochs and repeats. Up to there the page of a unit reads
-    the sheets of its layer; beyond it reads one that holds the unit alone, at the price of a second copy.
-    The page keeps 64 MB of decoded pictures, hence the limit.
+    `strips_above`: million pixels of a layer in all epochs and repeats. Up to this size the page of a unit
+    reads the sheets of its layer; beyond it, the page reads a sheet of the unit alone, at the price of a
+    second copy. The page keeps 64 MB of decoded pictures, hence the limit.
     """
 
     runs: Annotated[list[int], Field(min_length=1), Distinct] | None
@@ -106,6 +108,6 @@ class Atlas(Section):
         """Refuse runs that the study does not have.
 
         Raises:
-            ValueError: so, as validators do.
+            ValueError: the study lacks one of them.
         """
         require_known(self.runs, runs, at="atlas.runs")

@@ -16,7 +16,7 @@ def differences(studies: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         studies: name -> parameters, nested as in params.yaml.
 
     Returns:
-        parameter ("train.lr") -> name of the study -> value; a study that lacks it is not there.
+        parameter ("train.lr") -> name of the study -> value; a study that lacks it is left out.
     """
     flat = {name: dict(_leaves(parameters)) for name, parameters in studies.items()}
     names = dict.fromkeys(parameter for values in flat.values() for parameter in values)
@@ -46,7 +46,7 @@ def table(studies: Mapping[str, Any]) -> str:
 
 
 def _leaves(parameters: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every parameter that is no section, by its full name."""
+    """Every parameter that is not a section, by its full name."""
     if isinstance(parameters, Mapping) and parameters:
         for name, value in parameters.items():
             yield from _leaves(value, f"{place}.{name}" if place else str(name))
@@ -55,7 +55,7 @@ def _leaves(parameters: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _cells(row: Mapping[str, Any], studies: list[str], width: int) -> Iterator[str]:
-    """What each study says; of a long value that stands beside itself, where it stands."""
+    """The value of each study; a long value that equals the one before it is given as "as <study>"."""
     before = None
     for study in studies:
         text = said(row[study]) if study in row else NONE
@@ -64,7 +64,7 @@ def _cells(row: Mapping[str, Any], studies: list[str], width: int) -> Iterator[s
 
 
 def said(value: Any) -> str:
-    """A value as YAML would say it; whole numbers in a row as "0 to 100", addresses by their end."""
+    """A value as YAML would write it; consecutive whole numbers as "0 to 100", addresses by their end."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -46,7 +46,7 @@ class Pretraining(Supervised):
     """The second state: trained here on the ten classes of `images`, or weights from elsewhere.
 
     `weights`: null; or "installed", those of ImageNet that come as a package; or a path or an address of a
-    state dict. `sha256`: all of its hex digits or the first.
+    state dict. `sha256`: all of its hex digits, or the first few.
     """
 
     weights: str | None
@@ -74,7 +74,7 @@ class Domain(Section):
 
 
 class SampledUnits(Section):
-    """Which channels are visualised: so many of every convolution (null: all), the same at each state.
+    """Which channels are visualised: the same number of every convolution (null: all), alike at each state.
 
     `squeeze_excite`: the convolutions inside squeeze-excite blocks as well. `layers_at_once`: how many
     layers share batches.
@@ -117,9 +117,10 @@ class Umap(Section):
 
 
 class Maps(Section):
-    """The maps: of which vectors, with which seeds; the first of both is shown.
+    """The maps: the vectors and the seeds that they are made from; the first of each is shown.
 
-    `runs`, `repeats`: how many of study A's, the first ones, share its map. Study B's maps hold all it has.
+    `runs`, `repeats`: how many of study A's, from the first on, share its map. Study B's maps hold all of its
+    own.
     """
 
     runs: Count

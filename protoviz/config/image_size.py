@@ -19,17 +19,17 @@ def sides(size: Size) -> tuple[int, int]:
 
 
 def of_sides(height: int, width: int) -> Size:
-    """The size of these sides in the one form that it has: a number for squares."""
+    """The size of these sides in its canonical form: a number for squares."""
     return height if height == width else (height, width)
 
 
 def named(size: Size) -> str:
-    """As it is written: "64 px" or "32 x 48 px"."""
+    """The size as text: "64 px" or "32 x 48 px"."""
     return f"{size} px" if isinstance(size, int) else f"{size[0]} x {size[1]} px"
 
 
 def checked(size: Any) -> Size:
-    """A size that somebody asks for, in its one form.
+    """A requested size in its canonical form.
 
     Raises:
         StudyError: it is neither a number nor two, or not a whole number above 0.

@@ -10,10 +10,10 @@ from protoviz.config.validation_errors import require_known
 
 
 class Matching(Section):
-    """Which unit of one network is which of another: `epochs`, null for all; how chance is told.
+    """Which unit of one network is which of another: `epochs`, null for all; how chance is estimated.
 
-    `null_draws`: pairings of what shares nothing, and as many of what shares all but the units. `error`: the
-    share of units that are counted as matched where nothing is shared.
+    `null_draws`: number of pairings of networks that share nothing, and of networks that share all but the
+    units. `error`: the share of units that count as matched where nothing is shared.
     """
 
     epochs: Annotated[list[Natural], Field(min_length=1), Distinct] | None
@@ -28,6 +28,6 @@ class Matching(Section):
         """Refuse epochs that the study does not analyse.
 
         Raises:
-            ValueError: so, as validators do.
+            ValueError: the study does not analyse one of them.
         """
         require_known(self.epochs, epochs, at="matching.epochs")

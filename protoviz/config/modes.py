@@ -1,6 +1,6 @@
-"""The parameters of modes: how many different images drive a unit, told by independent starts.
+"""The parameters of modes: how many different images drive a unit, judged by independent starts.
 
-A section of its own, not a part of `synthesis`: the stage `synthesize` depends on all of that, so that
+This is a section of its own, not a part of `synthesis`: the stage `synthesize` depends on all of that one, so
 another number of starts would make every prototype stale, though none of them would change.
 """
 
@@ -16,14 +16,15 @@ from protoviz.config.validation_errors import invalid, require_known
 class Modes(Section):
     """Which units are started again, how often, and when two starts count as one mode.
 
-    `runs`: whose units; none: the study has no modes. `method`: `restarts` are independent; the images of
-    `diversity` are optimised together and pushed apart with `weight`, a share of the unit's response (Olah et
-    al. 2017). `restarts`: starts, or images that are pushed apart, of each unit; one shows one mode at most.
-    `epochs`, `per_layer`: null for all that are kept, all units. `share`: of the unit's best activation that
-    a start has to reach. `confidence`: with which a unit of one mode is not taken for one of several, by the
-    distances between twins: one start, ascended twice under other transforms. `jitter`, px: where the recipe
-    has no transforms, all starts are made under this one, since without any a twin is the same image.
-    `linkage`: of clusters. `kept`: images of modes in the store for each unit, those of most starts first.
+    `runs`: the runs whose units are started again; none: the study has no modes. `method`: `restarts` are
+    independent; the images of `diversity` are optimised together and pushed apart with `weight`, a share of
+    the unit's response (Olah et al. 2017). `restarts`: number of starts, or of images that are pushed apart,
+    for each unit; one shows one mode at most. `epochs`, `per_layer`: null for all that are kept, all units.
+    `share`: the share of the unit's best activation that a start has to reach. `confidence`: the probability
+    with which a unit of one mode is not taken for one of several, by the distances between twins: one start,
+    ascended twice under other transforms. `jitter`, px: where the recipe has no transforms, all starts are
+    made under this one, since without any a twin is the same image. `linkage`: of clusters. `kept`: number of
+    images of modes in the store for each unit, those of most starts first.
     """
 
     runs: Annotated[list[Natural], Distinct]
@@ -51,7 +52,7 @@ class Modes(Section):
             steps: of the ascent.
 
         Raises:
-            ValueError: so, as validators do.
+            ValueError: the study lacks one of them, or the twin would be the same image.
         """
         require_known(self.runs, runs, at="modes.runs")
         require_known(self.epochs, epochs, at="modes.epochs")

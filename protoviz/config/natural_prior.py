@@ -55,7 +55,7 @@ def natural_prior(changes: Mapping[str, Any]) -> NaturalPrior:
     """The training of the prior that comes with protoviz, with changes, checked.
 
     Raises:
-        StudyError: a change is not one of its settings, or not what it should be.
+        StudyError: a change names no setting, or its value is invalid.
     """
     try:
         return NaturalPrior.model_validate({**NATURAL.model_dump(), **changes})

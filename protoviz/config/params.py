@@ -1,4 +1,4 @@
-"""The parameters of a study: typed, complete, and refused when they are not what they should be.
+"""The parameters of a study: typed, complete, and refused when they are invalid.
 
 Only the scripts in `stages/` and the command line read params.yaml; every function below them takes
 the section or the numbers it needs. An unknown key is an error, never ignored.
@@ -57,7 +57,7 @@ class Images(Section):
         return self
 
 
-OWN = "images"  # in the place of a path of weights: made of the study's own
+OWN = "images"  # in place of a path: weights that are made from the study's own
 
 
 class Prior(Section):
@@ -200,7 +200,7 @@ class Params(Section):
 
 
 class ParamsWithFinetuning(Params):
-    """Those of a study that has study B beside study A."""
+    """The parameters of a study that has study B beside study A."""
 
     training_stages: Finetuning
 
@@ -209,8 +209,8 @@ def load(path: str | Path) -> Params:
     """Read and check params.yaml.
 
     Raises:
-        StudyError: the file is missing, is not YAML, or holds an unknown key, a missing key, a wrong
-            type or a value that cannot be; the message names the first of them.
+        StudyError: the file is missing, is not YAML, or holds an unknown key, a missing key, a wrong type or
+            an impossible value; the message names the first of them.
     """
     return parse(read(path), str(path))
 

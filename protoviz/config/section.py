@@ -1,4 +1,4 @@
-"""What every block of parameters is, and the types of its numbers."""
+"""The base class of every block of parameters, and the types of its numbers."""
 
 from typing import Annotated, Any
 

@@ -19,13 +19,13 @@ from protoviz.config.validation_errors import invalid
 
 
 class Series(Section):
-    """Where the checkpoints lie, of which network they are, and which of its units are looked at.
+    """Where the checkpoints lie, of which network they are, and which of its units are analysed.
 
     `files`: a pattern with {epoch}, and with {condition} and {run} where there are several; * stands for any
     text within a name. Or a mapping epoch -> file. `epochs`: those that are analysed, in ascending order.
-    `starts_untrained`: whether epoch 0 is the network before training; some trainers call the first epoch so.
-    `layers`: names of the network's modules; `channels`: how many of each, null: all. `mean`, `std`: of the
-    RGB values in [0, 1] that the network was trained with.
+    `starts_untrained`: whether epoch 0 is the network before training; some trainers give that number to the
+    first epoch. `layers`: names of the network's modules; `channels`: how many of each, null: all. `mean`,
+    `std`: of the RGB values in [0, 1] that the network was trained with.
     """
 
     network: str

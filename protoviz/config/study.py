@@ -58,7 +58,7 @@ class Study(Protocol):
 
     @property
     def augmentations(self) -> "Mapping[str, Augment]":
-        """Of each condition; none of networks that were trained elsewhere."""
+        """The augmentation of each condition; none for networks that were trained elsewhere."""
 
     @property
     def epochs(self) -> Sequence[int]:
@@ -66,11 +66,11 @@ class Study(Protocol):
 
     @property
     def starts_untrained(self) -> bool:
-        """Whether epoch 0 is the network before training: some trainers call their first epoch so."""
+        """Whether epoch 0 is the network before training: some trainers number their first epoch 0."""
 
     @property
     def size(self) -> Size:
-        """Of the images that the networks see, px."""
+        """The size of the images that the networks see, px."""
 
     @property
     def colours(self) -> tuple[Sequence[float], Sequence[float]] | None:
@@ -85,7 +85,7 @@ def require_sections_fit(study: Study) -> None:
     """Refuse sections that ask for runs or epochs that the study does not have.
 
     Raises:
-        ValueError: so, as validators do.
+        ValueError: the study lacks one of them.
     """
     study.modes.require_fit(study.runs, study.epochs, study.synthesis.ascent.steps)
     study.matching.require_fit(study.epochs)

@@ -7,8 +7,8 @@ A preset is nothing but numbers: every recipe runs through the same code.
     fast        what `paper` finds, at a fraction of its cost. A unit begins at the mean of the eight latents
                 of a pool that drive it most, and may climb to the length at which `paper` ends, 3.6 times
                 the usual one: it sets the contrast of the images, and so the distances between them
-    natural     softer images, nearer to what the prior makes, of latents at most twice as long as usual:
-                that of the default study
+    natural     softer images, nearer to what the prior makes, of latents at most twice as long as usual: the
+                preset of the default study
     gentle      more and smaller steps than `natural`, in a smaller ball: for the prior `natural`, which burns
                 out beyond twice the usual length
     fourier     for images that no network has learnt to make (Q3, Q4)
@@ -57,7 +57,7 @@ class Start(Section):
 
 
 class Evolution(Section):
-    """A search without gradients before the ascent, for `all` units or the `silent` ones, that have none."""
+    """A search without gradients before the ascent, for `all` units or the `silent` ones, which have none."""
 
     strategy: Literal["none", "fixed_sigma", "cma", "sep_cma", "vd_cma"]
     generations: Count
@@ -77,7 +77,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class Transforms(Section):
-    """Random changes of the image at every step, drawn for each image on its own (Q4).
+    """Random changes of the image at every step, drawn independently for each image (Q4).
 
     `crop`: what is seen at a step, as a share of the image's sides, at a random place within it and enlarged
     to the whole; [1, 1]: all of it. `noise`: the deviation of what is added to each value in [0, 1]; 0: none.
@@ -146,7 +146,7 @@ class Synthesis(Section):
     keep_transparency: bool = False
 
     def recorded(self) -> dict[str, Any]:
-        """What a store says of it, JSON values: without what is off, so that older recipes read as before."""
+        """The recipe as JSON values for a store: without what is off, so older recipes read as before."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
     @property
@@ -248,7 +248,7 @@ def changed(preset: str, changes: Mapping[str, Any]) -> Synthesis:
     """A preset with changes, checked: `changed("fast", {"ascent": {"steps": 50}, "repeats": 1})`.
 
     Raises:
-        StudyError: no preset has this name, or a change is not one of a recipe.
+        StudyError: no preset has this name, or a change names no setting of a recipe.
     """
     values = lookup(PRESETS, preset, "preset").model_dump()
     for name, value in changes.items():

@@ -1,4 +1,4 @@
-"""What is wrong with a parameter, in the words of the one error that users see."""
+"""Turns what is wrong with a parameter into the one error that users see."""
 
 import difflib
 import re
@@ -53,7 +53,7 @@ def require_known(asked: Collection[object] | None, known: Collection[object], *
     """Refuse what a study does not have; null asks for all that it has.
 
     Raises:
-        ValueError: so, as validators do.
+        ValueError: something asked for is not known.
     """
     if strange := [one for one in asked or () if one not in known]:
         raise invalid(f"some of {', '.join(map(str, known))}", str(strange[0]), at=at)
@@ -78,7 +78,7 @@ def explained(error: ValidationError, where: str, model: type[BaseModel]) -> Stu
     details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
     problems = [_problem(detail, model) for detail in details]
     first = problems[0]
-    # Of a value that may be of one type or another, each type tells what it expected.
+    # For a value of several possible types, each type reports what it expected.
     expected = dict.fromkeys(problem["expected"] for problem in problems if problem["at"] == first["at"])
     others = len({problem["at"] for problem in problems}) - 1
     return StudyError(

@@ -1,4 +1,4 @@
-"""What every source of images gives: pictures that can be read in blocks, and their labels."""
+"""The interface of image sources: pictures that can be read in blocks, and their labels."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ RESAMPLING = Image.Resampling.BICUBIC  # antialiased in Pillow: the filter widen
 
 
 class Pictures(Protocol):
-    """Images of any kind that lie somewhere."""
+    """Images of any kind, wherever they are stored."""
 
     def __len__(self) -> int:
         """How many there are."""
@@ -34,7 +34,7 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """A data set before anything is chosen from it.
+    """A data set before images are chosen from it.
 
     Attributes:
         classes: names, in the order of the labels.
@@ -57,7 +57,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ArrayPictures:
-    """Square images of one size that are in memory, uint8 (N, side, side, 3)."""
+    """Square images of one size in memory, uint8 (N, side, side, 3)."""
 
     images: Pixels
 

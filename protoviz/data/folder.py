@@ -99,10 +99,10 @@ def read_block(paths: list[Path], size: int) -> Pixels:
 def read_file(path: Path, size: int) -> Pixels:
     """One image file as RGB, upright, its largest centred square resized, uint8 (size, size, 3).
 
-    Of an animation the first frame is taken; what is transparent becomes white.
+    The first frame of an animation is taken; transparent pixels become white.
 
     Raises:
-        PictureError: the file cannot be read, is of less than 8 px, or has neither 8 nor 16 bit.
+        PictureError: the file cannot be read, has a side of less than 8 px, or has neither 8 nor 16 bits.
     """
     try:
         with warnings.catch_warnings():

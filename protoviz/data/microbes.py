@@ -1,8 +1,8 @@
 """Five procedural classes of micrographs: microbes that differ in shape and arrangement, in shades of grey.
 
-A domain of its own, as far from the ten classes of `procedural` as a microscope is from a camera: no colour,
+This domain is as far from the ten classes of `procedural` as a microscope is from a camera: no colour,
 many small bodies on an empty field, each dark with the bright halo of phase contrast. Number, place, turn,
-size, focus, light and grain are nuisance; the class is the shape.
+size, focus, light and grain are nuisance factors; the class is the shape.
 
     cocci     single spheres        bacilli   straight rods        yeast     ovals with a bud
     chains    spheres in a row      spirilla  wavy rods

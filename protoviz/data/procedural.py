@@ -1,10 +1,10 @@
 """Ten procedural classes in which form tells the class and colour tells the image.
 
 A class is a family of textures inside a silhouette. Everything else is nuisance: place, size, turn,
-warp, grain, which of two colours is which, and the palette, which is drawn anew for each image. So
-colour says nothing about the class but recognises two crops of one image at once, the situation in
-which colour augmentation decides what a contrastively trained network learns (Chen et al. 2020,
-section 3.2 and figure 5). The set was designed, and tuned, to show that effect within minutes.
+warp, grain, which of two colours is which, and the palette, which is drawn anew for each image. So colour
+says nothing about the class but identifies two crops of one image at once: the situation in which colour
+augmentation decides what a contrastively trained network learns (Chen et al. 2020, section 3.2 and figure 5).
+The set was designed, and tuned, to show that effect within minutes.
 
 Any image can be made alone: its random numbers come from (seed, split, index).
 """

@@ -1,13 +1,13 @@
-"""The images of a study: chosen from their source, brought to one size, and read back.
+"""The images of a study: chosen from their source, resized to one size, and read back.
 
-`unlabeled` is what the analysed networks learn from, `reference` what is set aside for the reference
-encoder and the generator, `train` and `test` are the labelled images of the probe. No image of
-`reference` is in another split. Where a source has no unlabelled images of its own (CIFAR-10, a
-folder), they are its training images without labels, as is usual.
+`unlabeled` is what the analysed networks learn from, `reference` is set aside for the reference encoder and
+the generator, and `train` and `test` are the labelled images of the probe. No image of `reference` is in
+another split. Where a source has no unlabelled images of its own (CIFAR-10, a folder), they are its training
+images without labels, as is usual.
 
-The pixels are not kept by DVC (.dvcignore names them), which would store and publish them all: what it
-keeps is from which parameters they were made, and their digests. Where they are not there, as in a
-fresh clone, or are those of another revision, they are made again when they are needed.
+DVC does not keep the pixels (.dvcignore names them), since it would store and publish them all: it keeps the
+parameters they were made from, and their digests. If they are missing, as in a fresh clone, or are those of
+another revision, they are made again when they are needed.
 """
 
 import fcntl
@@ -28,7 +28,7 @@ Unlabelled = Literal["unlabeled", "reference"]
 Labelled = Literal["train", "test"]
 
 CLASSES = "classes.json"
-RECORD = "images.json"  # of what the pixels were made, and their digests; kept by DVC
+RECORD = "images.json"  # what the pixels were made from, and their digests; kept by DVC
 PRESENT = "present.json"  # the record of the pixels that are there; not kept
 
 
@@ -90,10 +90,10 @@ def load(directory: str | Path, split: Labelled) -> LabelledSet: ...
 @overload
 def load(directory: str | Path, split: Unlabelled) -> ImageSet: ...
 def load(directory: str | Path, split: Labelled | Unlabelled) -> ImageSet:
-    """Open one split; where its pixels are not there, they are made again first.
+    """Open one split; if its pixels are missing, they are made again first.
 
     Raises:
-        StudyError: it is missing or damaged, or the images at the source are others now.
+        StudyError: it is missing or damaged, or the images at the source have changed.
     """
     _require_pixels(Path(directory))
     images = _open_array(Path(directory) / f"{split}.npy", mapped=True)
@@ -108,7 +108,7 @@ def classes(directory: str | Path) -> list[str]:
 
 
 def _require_pixels(directory: Path) -> None:
-    """Make the pixels again, once, where they are not those of the record."""
+    """Make the pixels again, once, if they are not those of the record."""
     if not (directory / RECORD).is_file() or _are_present(directory):
         return
     with open(directory.with_name(f".{directory.name}.lock"), "w") as lock:
@@ -127,7 +127,7 @@ def _require_pixels(directory: Path) -> None:
                     found=f"others at {settings.path}" if settings.path else "others on this machine",
                     remedy="put them back, or run `dvc repro --force dataset && make repro`",
                 )
-            files.revoke(directory / PRESENT)  # it may tell of the pixels of another revision, which go now
+            files.revoke(directory / PRESENT)  # it may describe pixels of another revision, which go now
             for path in sorted(again.iterdir(), key=lambda path: path.name == PRESENT):
                 if path.name not in (CLASSES, RECORD):
                     files.settle(path, directory / path.name)

@@ -1,4 +1,4 @@
-"""STL-10's binary layout: the procedural set is written in it, and both are read by torchvision.
+"""STL-10's binary layout: the procedural set is written in it, and torchvision reads both sets.
 
 Coates, Ng & Lee (2011), https://cs.stanford.edu/~acoates/stl10/. Each image is 3 x 96 x 96 bytes:
 the red plane, then green, then blue, each in column-major order. Labels are bytes from 1 to 10.
@@ -65,7 +65,7 @@ def read(root: Path, counts: Mapping[str, int], genuine: bool) -> Source:
         genuine: whether it is the real STL-10, whose MD5 sums torchvision knows.
 
     Raises:
-        StudyError: a file is missing, truncated, of the wrong size, damaged, or holds other labels.
+        StudyError: a file is missing, truncated, of the wrong size, damaged, or holds unknown labels.
     """
     folder = root / FOLDER
     for split, count in counts.items():

@@ -13,7 +13,7 @@ from protoviz import seeding
 
 
 def shuffled(images: npt.NDArray[np.uint8], batch_size: int, run: int) -> DataLoader[npt.NDArray[np.uint8]]:
-    """What gives the images in batches, uint8 (B, H, W, 3), all of the same size, by an `EpochOrder`.
+    """A loader of the images in batches, uint8 (B, H, W, 3), all of the same size, in an `EpochOrder`.
 
     Args:
         images: uint8 (N, H, W, 3).

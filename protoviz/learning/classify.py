@@ -24,13 +24,13 @@ Labels = NDArray[np.int64]
 SHIFT = 8  # a batch is moved by up to an eighth of its width
 BETAS = (0.9, 0.99)  # AdamW; a short training cannot wait for a mean over a thousand steps
 WARM_UP = 0.25  # share of the cycle in which the rate rises
-LOWEST = 0.04  # of the greatest rate, at its beginning
+LOWEST = 0.04  # share of the greatest rate at which the cycle begins
 JUDGED = 64  # images judged at once
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What is known after an epoch: its mean loss, and the share of right answers while it learnt, %."""
+    """The results of an epoch: its mean loss, and the accuracy on its training batches, %."""
 
     epoch: int
     loss: float
@@ -53,7 +53,7 @@ class Task:
 
     @classmethod
     def read(cls, directory: Path) -> "Task":
-        """What a stage of the pipeline has written.
+        """Read what a stage of the pipeline has written.
 
         Raises:
             StudyError: it is missing or damaged.
@@ -104,7 +104,7 @@ def train(
         labels: (N,).
         network: of timm, images (B, 3, S, S) with the mean and deviation that it names -> (B, classes).
         settings: of this training.
-        address: from which the order and the changes of the images come.
+        address: the source of the random order and changes of the images.
         device: where to compute.
     """
     rng = seeding.generator("supervised", *address)
@@ -137,7 +137,7 @@ def train(
 
 
 def accuracy(images: Pixels, labels: Labels, network: nn.Module, size: int, device: torch.device) -> float:
-    """The share of images that a network in evaluation mode gives their own label, %.
+    """The share of images that a network in evaluation mode classifies correctly, %.
 
     Args:
         images: uint8 (N, S, S, 3), shown at `size` px.
@@ -158,7 +158,7 @@ def accuracy(images: Pixels, labels: Labels, network: nn.Module, size: int, devi
 def _rate(step: float, steps: int) -> float:
     """The learning rate of a step (0, 1, ...) as a share of the greatest: half a wave up, half a wave down.
 
-    It is read in the middle of the step, so that it is above 0 for any number of steps, also for one.
+    It is read in the middle of the step, so that it is above 0 for any number of steps, even for one.
     torch's OneCycleLR divides by zero where a phase has a single step.
     """
     place = (step + 0.5) / steps
@@ -168,7 +168,7 @@ def _rate(step: float, steps: int) -> float:
 
 
 def _some(labels: Labels, most: int | None) -> NDArray[np.int64]:
-    """At most so many places, in ascending order, of which each class has its share; None: all."""
+    """At most so many positions, in ascending order, each class with its share; None: all."""
     place = np.empty(len(labels))
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -177,7 +177,7 @@ def _some(labels: Labels, most: int | None) -> NDArray[np.int64]:
 
 
 def _batches(order: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    """Parts of an order, of at most `size`, alike in size: none is left with a single image."""
+    """Parts of an order, of at most `size` and nearly equal size, so that none has a single image."""
     yield from np.array_split(order, -(-len(order) // size))
 
 

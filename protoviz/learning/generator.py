@@ -4,7 +4,7 @@ The latent of an image is a whitened principal-component projection of the image
 with less weight, of what the reference encoder makes of it in layer3 and layer4. Whitening makes
 latents of real images look like N(0, I), so that N(0, I) renders to something like the data. This is
 the in-pipeline counterpart of the DeePSim generators (Dosovitskiy & Brox 2016), which invert AlexNet's
-features; features alone, at this size, kept too little of where an edge lies to give it back.
+features; at this size, features alone kept too little about where an edge lies to reproduce it.
 """
 
 from collections.abc import Iterator

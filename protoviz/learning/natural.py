@@ -1,9 +1,10 @@
 """Training the image prior `natural`: crops of photographs, described and whitened, decoded back.
 
-The loss is the mean absolute difference of pixels and, weighed, the squared distance of unit-normalised
+The loss is the mean absolute difference of pixels plus the weighted squared distance of unit-normalised
 features of EfficientNet-Lite0 (Zhang et al. 2018, arXiv:1801.03924, without their learnt weights). Further
-steps may have a discriminator of patches (Isola et al. 2017, arXiv:1611.07004) that tells crops from what the
-decoder makes, of photographs and of N(0, I) alike: it adds the texture which the others average away.
+steps may add a discriminator of patches (Isola et al. 2017, arXiv:1611.07004) that tells crops from what the
+decoder makes of latents of photographs and of N(0, I): it adds the texture that the other losses average
+away.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ from protoviz.progress import track
 LOSSES = ("step", "pixel_loss", "feature_loss", "adversary_loss")  # columns of the curve
 
 _HELD_OUT = 10  # one photograph in so many is not trained on
-_EVERY = 100  # steps that a row of the curve is the mean of
+_EVERY = 100  # steps that a row of the curve averages
 _KEPT = 250  # steps after which the state of the training is written
 _SHIFT = 8  # px, the coarsest stride of the blocks that judge
 _DESCRIBED = 64  # crops described at once
@@ -41,13 +42,13 @@ _DESCRIBED = 64  # crops described at once
 def train(
     photographs: Pixels, settings: NaturalPrior, device: torch.device, state: Path | None = None
 ) -> tuple[Natural, list[dict[str, float]], dict[str, float]]:
-    """Train a decoder to undo what photographs are described by.
+    """Train a decoder to reconstruct photographs from their descriptions.
 
     Args:
         photographs: uint8 (N, S, S, 3), larger than the decoder's images.
         settings: shape, steps, ...
         device: where to compute.
-        state: a file that the state of the training is kept in; one that is there is gone on from.
+        state: a file for the state of the training; if it exists, the training resumes from it.
 
     Returns:
         The decoder, rows of its losses along training, and its mean losses on crops of photographs that
@@ -110,14 +111,14 @@ class _Training:
         target = self._crops(self.photographs[chosen], rng)
         competes = step >= settings.steps
         latents = self._latents(target)
-        if competes:  # half as many that are no photographs'
+        if competes:  # half as many latents that come from no photograph
             drawn = rng.standard_normal((settings.batch_size // 2, settings.latent_size), np.float32)
             latents = torch.cat([latents, torch.from_numpy(drawn).to(self.device)])
         with self._autocast():
             images = self.decoder.render(latents)
         made = images[: len(target)]
         pixel = functional.l1_loss(made.float(), target)
-        # Where the strides of the network fall must not show in the images.
+        # The positions of the network's strides must not show in the images.
         top, left = rng.integers(0, _SHIFT + 1, 2)
         seen = (..., slice(top, top - _SHIFT or None), slice(left, left - _SHIFT or None))
         feature = self._feature_loss(made[seen], target[seen])
@@ -142,7 +143,7 @@ class _Training:
             self.running.zero_()
 
     def losses(self, photographs: Tensor) -> dict[str, float]:
-        """Mean losses on crops of other photographs, one of each, the same for every training."""
+        """Mean losses on crops of other photographs, one crop of each, the same for every training."""
         rng = seeding.generator("natural prior held out", self.settings.seed)
         total = torch.zeros(2, device=self.device)
         with torch.no_grad():
@@ -247,7 +248,7 @@ _PARTS = ("decoder", "adversary", "optimiser", "opponent")
 
 
 def _rate(step: int, settings: NaturalPrior) -> float:
-    """The learning rate as a share of the greatest: half a wave down to 0, then a quarter, likewise."""
+    """The learning rate as a share of the greatest: half a cosine wave to 0, then again from a quarter."""
     if step < settings.steps:
         return (1 + math.cos(math.pi * (step + 0.5) / settings.steps)) / 2
     return (1 + math.cos(math.pi * (step - settings.steps + 0.5) / settings.adversary_steps)) / 8

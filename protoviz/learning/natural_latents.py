@@ -1,9 +1,9 @@
-"""What photographs are to the prior `natural`: whitened features, which its decoder makes images of.
+"""The latents of the prior `natural`: whitened features of photographs, which its decoder turns into images.
 
-The latent of an image is what is left of its thumbnail and of two maps of EfficientNet-Lite0 after principal
-components are taken of each and all are whitened together: latents of photographs have no mean and identity
-covariance, so that N(0, I) renders to something like photographs. After DeePSim (Dosovitskiy & Brox 2016),
-whose generators invert features of AlexNet; the thumbnail says where things are.
+The latent of an image consists of the principal components of its thumbnail and of two maps of
+EfficientNet-Lite0, whitened together: latents of photographs have zero mean and identity covariance, so that
+N(0, I) renders to something like photographs. The method follows DeePSim (Dosovitskiy & Brox 2016), whose
+generators invert features of AlexNet; the thumbnail says where things are.
 """
 
 from collections.abc import Sequence
@@ -76,10 +76,10 @@ class Whitening:
 
 
 def whitening(parts: Sequence[Tensor], components: Sequence[int]) -> Whitening:
-    """What makes descriptions into latents without mean and with identity covariance.
+    """The map from descriptions to latents with zero mean and identity covariance.
 
-    Of each part the first principal components are kept, with unit variance. What the parts have in common
-    is then taken out of all components alike: of all matrices that whiten, the symmetric one changes them
+    The first principal components of each part are kept, with unit variance. The correlations between parts
+    are then removed from all components alike: of all matrices that whiten, the symmetric one changes them
     least (ZCA, Kessy et al. 2018, https://doi.org/10.1080/00031305.2016.1277159).
 
     Args:

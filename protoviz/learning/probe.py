@@ -1,6 +1,6 @@
 """Linear read-outs of frozen features: how well a network's last layer tells the classes apart (E1..E4).
 
-Three of them: logistic regression and a linear support vector machine on standardised features, and a
+There are three: logistic regression and a linear support vector machine on standardised features, and a
 linear layer trained with Adam on the features as they are. On one core of a 2.1 GHz Xeon, 2000 + 2000
 images of 128 features: all three in 1.4 s, of which Adam takes 0.8 s.
 """
@@ -27,7 +27,7 @@ Labels = NDArray[np.integer]
 
 @dataclass(frozen=True)
 class Readout:
-    """What one read-out says.
+    """The result of one read-out.
 
     Attributes:
         accuracy: on the test images, in percent.
@@ -47,10 +47,10 @@ def readouts(
     settings: Probe,
     seed: int,
 ) -> dict[str, Readout]:
-    """Fit each read-out on the training features and try it on the test features.
+    """Fit each read-out on the training features and test it on the test features.
 
-    A fit that stops at `max_iter` counts all the same, as in the paper; it is recorded in `converged`
-    instead of warned about for every checkpoint.
+    A fit that stops at `max_iter` counts all the same, as in the paper; it is recorded in `converged`,
+    without a warning for every checkpoint.
 
     Args:
         train_features: (N, D) float32.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-BOX_BLURS = 3  # passes of which PIL makes a Gaussian blur
+BOX_BLURS = 3  # passes that make up PIL's Gaussian blur
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _box_blur(radius: Tensor, edge: int) -> Tensor:
     pixel = torch.arange(edge, device=radius.device, dtype=torch.float32)
     distance = (pixel[:, None] - pixel).abs()
     matrix = (radius[:, None, None] + 1 - distance).clamp_(0, 1)
-    # What reaches over an edge falls on its outermost pixel.
+    # Weight beyond an edge falls on its outermost pixel.
     matrix[:, :, 0] += (radius[:, None] - pixel).clamp_(min=0)
     matrix[:, :, -1] += (radius[:, None] - (edge - 1 - pixel)).clamp_(min=0)
     return matrix / (2 * radius[:, None, None] + 1)

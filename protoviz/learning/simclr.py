@@ -61,11 +61,11 @@ def train(
     on_epoch: OnEpoch,
     state: Path | None = None,
 ) -> list[Epoch]:
-    """Train a network in place, from where an interrupted training was, if it left its state.
+    """Train a network in place; an interrupted training that left its state is resumed.
 
     The order of the images, the initial weights of the head and the random numbers of the views
-    depend on the run alone: conditions of one run see the same crops of the same images in the same
-    order, and differ in the augmentation that their names stand for and in nothing else.
+    depend on the run alone: conditions of one run see the same crops of the same images in the same order,
+    and differ only in the augmentation that their names stand for.
 
     Args:
         images: uint8 (N, H, W, 3).
@@ -124,7 +124,7 @@ def train(
 
 
 def _sound(state: Path | None) -> Path | None:
-    """The file to resume from, if there is one; its checksums hold."""
+    """The file to resume from, if there is one whose checksums hold."""
     if state is None or not state.is_file():
         return None
     try:
@@ -149,7 +149,7 @@ class _SimClr(lightning.LightningModule):
         self, network: resnet.ResNet18, settings: SimClr, augment: Augment, condition: str, run: int
     ) -> None:
         super().__init__()
-        # On CPUs a step takes 0.36 ms a view for 0.46 (width 8, 48 px); GPUs, too, multiply so fastest.
+        # On CPUs a step takes 0.36 ms a view instead of 0.46 (width 8, 48 px); it is fastest on GPUs, too.
         self.network = network.to(memory_format=torch.channels_last)
         self.settings, self.augment = settings, augment
         self.address = (condition, run)
@@ -188,7 +188,7 @@ class _SimClr(lightning.LightningModule):
 
 
 class _Recorder(lightning.Callback):
-    """Keeps the course of the loss, hands the network out after every epoch, and then saves the state."""
+    """Records the loss, passes the network on after every epoch, and then saves the state."""
 
     def __init__(self, module: _SimClr, on_epoch: OnEpoch, state: Path | None) -> None:
         self.module, self.on_epoch, self.state = module, on_epoch, state
@@ -223,7 +223,7 @@ class _Recorder(lightning.Callback):
 
 
 class _LogLines(lightning.Callback):
-    """One line for every epoch, for logs: how far, how good, how long still."""
+    """Logs one line for every epoch: its number, its loss, and the time left."""
 
     def __init__(self, what: str, recorder: _Recorder) -> None:
         self.what, self.recorder = what, recorder

@@ -1,11 +1,11 @@
-"""Principal components of unit variance, which latents of learnt image priors are made of."""
+"""Principal components of unit variance, which make up the latents of learnt image priors."""
 
 import torch
 from torch import Tensor
 
 
 def principal_components(centred: Tensor, kept: int) -> Tensor:
-    """What projects points on their first principal components, each scaled to unit variance.
+    """The matrix that projects points on their first principal components, each scaled to unit variance.
 
     >>> points = torch.tensor([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]]).double()
     >>> round((points @ principal_components(points, 1)).square().mean().item(), 6)

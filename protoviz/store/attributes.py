@@ -22,8 +22,8 @@ def encoded(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Attributes as they are stored: numbers, text and lists of numbers as they are, else JSON text.
 
     Args:
-        values: JSON values, also numbers of NumPy; what is encoded already stays as it is.
-        where: of what they are, for messages.
+        values: JSON values or NumPy numbers; what is already encoded stays as it is.
+        where: what they belong to, for messages.
 
     Raises:
         StudyError: they are not JSON, or hold a number that is not finite.
@@ -37,7 +37,7 @@ def encoded(values: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def read(of: xr.Dataset | xr.DataArray) -> dict[str, Any]:
-    """The attributes of a data set or an array, with what is JSON text read as what it stands for."""
+    """The attributes of a data set or an array, with JSON text decoded."""
     return {str(name): _decoded(value) for name, value in of.attrs.items()}
 
 

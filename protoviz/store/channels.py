@@ -17,7 +17,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def names(count: int) -> tuple[str, ...]:
-    """What the channels of images are called: r, g, b of three; grey of one; 0, 1, 2, ... of others."""
+    """What the channels of images are called: r, g, b for three; grey for one; 0, 1, 2, ... for others."""
     return {len(COLOURS): COLOURS, len(GREY): GREY}.get(count) or tuple(map(str, range(count)))
 
 
@@ -27,7 +27,7 @@ def labels(count: int) -> NDArray[np.object_] | None:
 
 
 def how_shown(count: int) -> str:
-    """How images of so many channels are shown, in a sentence; nothing of RGB, shown as it is."""
+    """How images of this many channels are shown, in a sentence; empty for RGB, shown as it is."""
     if count == len(COLOURS):
         return ""
     if count == len(GREY):
@@ -39,7 +39,7 @@ def how_shown(count: int) -> str:
 
 
 def as_rgb(images: Images) -> Images:
-    """Images (..., C) as (..., 3): one channel as grey, of others the first three as R, G, B.
+    """Images (..., C) as (..., 3): one channel as grey, or else the first three as R, G, B.
 
     >>> as_rgb(np.array([[[7]]], np.uint8)).tolist()
     [[[7, 7, 7]]]
@@ -55,11 +55,12 @@ def as_rgb(images: Images) -> Images:
 
 
 def squared(images: NDArray[Scalar], axis: int) -> NDArray[Scalar]:
-    """Images or masks with zeros around them, as many rows or columns as make them square.
+    """Images or masks padded with rows or columns of zeros until they are square.
 
     Args:
         images: of any shape that has rows and columns.
-        axis: of the rows; that of the columns is the next. An odd row or column more is added after them.
+        axis: of the rows; that of the columns is the next. If their number is odd, one more is added after
+            than before.
     """
     height, width = images.shape[axis : axis + 2]
     side = max(height, width)

@@ -2,7 +2,7 @@
 
     create       shapes, coordinates, chunks and attributes are fixed, before any work is spent
     write_shard  all units of one (condition, run, repeat, epoch), checked against the template
-    finish       nothing is missing, and the manifest says of every file what it is
+    finish       nothing is missing, and the manifest holds the MD5 of every file
     open_cube    an xarray Dataset that reads only what is asked for
 
 A shard file holds all units of one (repeat, epoch) and has one writer. Coordinates, never file
@@ -43,7 +43,7 @@ class Template:
         trace: values in an activation trace.
         checkpoints: names of the epochs; by default those of a training from scratch.
         channels: of the images.
-        transparency: whether it is kept where images were worked on.
+        transparency: whether the cube keeps where images were worked on.
     """
 
     conditions: tuple[str, ...]
@@ -83,7 +83,7 @@ class Template:
 
     @property
     def variables(self) -> tuple[schema.Variable, ...]:
-        """Those of the schema that the cube has: all but those that are not kept."""
+        """The variables of the schema that the cube has: all but those that are not kept."""
         kept = {schema.LATENT: self.components > 0, schema.TRANSPARENCY: self.transparency}
         return tuple(v for v in schema.CUBE.variables if kept.get(v.name, True))
 
@@ -94,7 +94,7 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
     Args:
         path: a folder that does not exist yet.
         template: the extent.
-        attributes: what the whole is made with (title, parameters, digests, versions): JSON values.
+        attributes: what the cube is made with (title, parameters, digests, versions): JSON values.
 
     Raises:
         StudyError: the attributes are not JSON.
@@ -145,8 +145,8 @@ def create(path: str | Path, template: Template, attributes: Mapping[str, Any]) 
 def write_shard(path: str | Path, address: Address, shard: Shard) -> None:
     """Write all prototypes of one (condition, run, repeat, epoch), after checking them.
 
-    Each of its files is on the disk before it has its name. Latents are left out of a cube that keeps none,
-    and transparencies.
+    Each file is flushed to the disk before it gets its name. Latents and transparencies are left out of a
+    cube that does not keep them.
 
     Raises:
         StudyError: the cube has no such shard, or shapes, types or values do not fit the template.
@@ -184,7 +184,7 @@ def open_cube(path: str | Path) -> xr.Dataset:
 
 
 def validate(path: str | Path) -> None:
-    """Check in a moment that a cube is whole: see `validation` for what is looked at, and what is not.
+    """Check quickly that a cube is whole; see `validation` for what is checked and what is not.
 
     Raises:
         StudyError: naming the first shard that is missing or unfinished, or what else is wrong.

@@ -22,7 +22,7 @@ def dataset(
     """The prototypes of some units of one network, in one or more repeats.
 
     Args:
-        addresses: of the shards; they differ by the repeat alone.
+        addresses: of the shards; they differ only in the repeat.
         shards: of the same units.
         layers: of the units, in the order of the shards.
         numbers: of their channels, likewise.

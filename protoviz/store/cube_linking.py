@@ -1,4 +1,4 @@
-"""The cube of all conditions and runs, made of the stores of single networks at no storage cost.
+"""The cube of all conditions and runs, made from the stores of single networks at no storage cost.
 
 Along condition and run a shard has extent one, so the shards of the whole are the very files of the
 parts: the metadata are written anew and the files are linked.
@@ -25,9 +25,8 @@ def link_cube(target: str | Path, parts: Iterable[str | Path]) -> None:
     """Publish the cubes of single (condition, run) as one cube over all conditions and runs.
 
     Conditions and runs come in the order in which the parts name them first. Attributes that agree are
-    kept once; see `merge`. Files are hard-linked where the file system can, else copied;
-    checksums are not compared, which is `protoviz verify`'s work: the manifest of the whole repeats what
-    those of the parts say.
+    kept once; see `merge`. Files are hard-linked where the file system allows it, else copied. Checksums are
+    not compared, which is left to `protoviz verify`: the manifest of the whole repeats those of the parts.
 
     Args:
         target: the folder of the whole; what stood there is replaced, once the new one is complete.
@@ -89,7 +88,7 @@ def read_template(part: xr.Dataset) -> cube.Template:
 
 
 def _units(part: xr.Dataset) -> dict[str, int | tuple[int, ...]]:
-    """Layer -> the number of its channels if it has all of them, or else which it has."""
+    """Layer -> the number of its channels if the cube has all of them, else those that it has."""
     channels = part[schema.CHANNEL].to_numpy()
     slices = schema.layer_slices(part[schema.LAYER].to_numpy())
     chosen = {layer: tuple(channels[units].tolist()) for layer, units in slices.items()}
@@ -106,8 +105,8 @@ def _checkpoints(part: xr.Dataset) -> tuple[str, ...] | None:
 def merge(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The attributes of the whole from those of the items ("clrjit-1" -> attributes).
 
-    For every name: values that agree are kept once; mappings that contradict each other nowhere are
-    united; anything else becomes a mapping from the item to its value.
+    For every name: values that agree are kept once; mappings without contradictions are united; anything else
+    becomes a mapping from the item to its value.
     """
     merged: dict[str, Any] = {}
     for name in dict.fromkeys(name for said in attributes.values() for name in said):
@@ -118,7 +117,7 @@ def merge(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _united(values: list[Any]) -> list[Any]:
-    """The one value that says what all of them say; nothing where two contradict each other."""
+    """A list of the one value that unites all of them; empty where two contradict each other."""
     if all(value == values[0] for value in values):
         return values[:1]
     if not all(isinstance(value, Mapping) for value in values):
@@ -133,7 +132,7 @@ def _united(values: list[Any]) -> list[Any]:
 
 
 def _digests(part: Path, i: int, j: int) -> dict[str, str]:
-    """Shards of the whole -> what the manifest of a part says of them; none where it has no manifest."""
+    """Shards of the whole -> their MD5 in the manifest of a part; none where it has no manifest."""
     try:
         said = manifest.read(part)
     except (OSError, ValueError):

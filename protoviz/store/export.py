@@ -30,7 +30,7 @@ def export(store: str | Path, folder: str | Path, chosen: Mapping[str, Sequence[
     Args:
         store: the cube.
         folder: where to; folders that are there already are replaced.
-        chosen: dimension, or `layer` -> the labels that are wanted; all of those that are not named.
+        chosen: dimension, or `layer` -> the labels that are wanted; dimensions that are not named are whole.
 
     Returns:
         The number of prototypes written.
@@ -71,7 +71,7 @@ def name_of(address: cube.Address) -> str:
 
 
 def _write(folder: Path, units: xr.Dataset) -> int:
-    """One PNG for each unit, of one channel in grey, else as RGB (`channels.as_rgb`); a table of them."""
+    """Write a PNG for each unit, grey for one channel, else RGB (`channels.as_rgb`), and a table of them."""
     rows = []
     images, status = units[schema.IMAGE].to_numpy(), units[schema.STATUS].to_numpy()
     shown = images[..., 0] if images.shape[-1] == 1 else channels.as_rgb(images)

@@ -30,7 +30,7 @@ class Parameters(NamedTuple):
 def mask(parameters: Parameters, shape: tuple[int, ...], keep_offset: bool = False) -> NDArray[np.float32]:
     """The Gaussian on a pixel grid, scaled so that its greatest pixel is exactly 1.
 
-    Without its offset; `keep_offset` leaves it in, from below cut off at 0.
+    The offset is left out; `keep_offset` leaves it in and cuts negative values off at 0.
 
     >>> mask(Parameters(2.0, 1.0, 0.0, 1.0, 1.0, 0.0, 5.0), (1, 3)).round(3)
     array([[0.607, 1.   , 0.607]], dtype=float32)

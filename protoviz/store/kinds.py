@@ -24,7 +24,7 @@ STORES = (
 
 
 def kind_of(path: str | Path) -> schema.Store | None:
-    """The schema of a store by its title; None where there is none, or no store that can be read."""
+    """The schema of a store by its title; None where there is none, or the store cannot be read."""
     try:
         title = json.loads((Path(path) / METADATA).read_bytes())["attributes"]["title"]
     except (OSError, ValueError, KeyError, TypeError):

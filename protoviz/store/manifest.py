@@ -1,11 +1,12 @@
-"""The files of a store: which there have to be by its metadata, and a manifest of their MD5 with it.
+"""The files of a store: those that its metadata require, and a manifest of their MD5.
 
 The manifest is JSON, path within the store -> MD5 as DVC computes it, of every file but itself. It lies in
-the folder of the first array by name, such as `activation/manifest.json`: there Zarr never looks, while of a
-file beside the arrays it warns whenever it lists them.
+the folder of the first array by name, such as `activation/manifest.json`, where Zarr never looks; about a
+file beside the arrays, Zarr would warn whenever it lists them.
 
 The group's `zarr.json` repeats the metadata of all arrays ("consolidated"), which is what readers read. The
-file of each array is written in one form, so that its MD5 tells from that copy alone whether both agree.
+file of each array is written in one canonical form, so its MD5 and that copy suffice to tell whether both
+agree.
 """
 
 import json
@@ -26,7 +27,7 @@ def arrays(content: str | bytes) -> Arrays:
     """The arrays of a store from the contents of its own `zarr.json`.
 
     Raises:
-        ValueError: it is no JSON, or no group with the metadata of arrays.
+        ValueError: it is not JSON, or not a group with the metadata of arrays.
     """
     try:
         gathered = json.loads(content)["consolidated_metadata"]["metadata"]
@@ -63,7 +64,7 @@ def shard_file(name: str, position: tuple[int, ...]) -> str:
 
 
 def shard_files(listed: Arrays) -> Iterator[str]:
-    """The file of every shard of every array: Zarr reads a lost one as fill values, in silence."""
+    """The file of every shard of every array: Zarr silently reads a lost one as fill values."""
     for name, array in listed.items():
         for position in shards(array):
             yield shard_file(name, position)
@@ -91,7 +92,7 @@ def metadata_text(metadata: Mapping[str, Any]) -> str:
 
 
 def disagreeing(listed: Arrays, found: Mapping[str, str]) -> list[str]:
-    """The arrays whose own `zarr.json` is another than the copy in that of the store.
+    """The arrays whose own `zarr.json` differs from the copy in that of the store.
 
     Args:
         listed: the arrays as the store's metadata have them.
@@ -119,7 +120,7 @@ def parse(content: str | bytes) -> dict[str, str]:
     """Path -> MD5 from the contents of a manifest.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: it is not a manifest.
     """
     said = json.loads(content)
     if not isinstance(said, dict) or not all(isinstance(digest, str) for digest in said.values()):
@@ -132,6 +133,6 @@ def read(path: str | Path) -> dict[str, str]:
 
     Raises:
         OSError: there is no manifest, or no store.
-        ValueError: one of them is something else.
+        ValueError: one of them is not what it should be.
     """
     return parse((Path(path) / manifest_file(read_arrays(path))).read_bytes())

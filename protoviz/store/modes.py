@@ -90,7 +90,7 @@ def open_empty(path: Path) -> xr.Dataset:
 
 
 def write_epoch(path: Path, epoch: int, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write all variables of one epoch, (units, ...); each file is on the disk before it has its name.
+    """Write all variables of one epoch, (units, ...); each file is flushed to disk before it gets its name.
 
     Args:
         path: of the store.
@@ -98,7 +98,7 @@ def write_epoch(path: Path, epoch: int, arrays: Mapping[str, NDArray[Any]]) -> N
         arrays: by the names of the schema.
 
     Raises:
-        StudyError: a variable is not there, or has another type or shape than the store.
+        StudyError: a variable is missing, or has another type or shape than the store.
     """
     group = zarr.open_group(zarr_io.LastingStore(path), mode="r+")
     place = _places(path).index(epoch)

@@ -1,6 +1,6 @@
 """What the stores hold: dimensions, coordinates, variables, types, fill values, chunks, named states.
 
-The one place where the dimensions and variables of the stores are defined (those of `responses` stand in
+The one place where the dimensions and variables of the stores are defined (those of `responses` are in
 schema_responses.py). The data dictionary of the site is made from it, and the templates against which every
 store is checked when it is written.
 
@@ -44,10 +44,10 @@ MASKINGS = (MASKED, FIXED, UNMASKED)
 SIDES = ("top", "bottom", "left", "right")
 GAUSSIAN_PARAMETERS = ("amplitude", "x0", "y0", "sigma_x", "sigma_y", "theta", "offset")
 
-TEXT = np.dtype(object)  # Python strings, as xarray reads them; how they are stored is told in zarr_io.py
+TEXT = np.dtype(object)  # Python strings, as xarray reads them; zarr_io.py says how they are stored
 TEXT_ENCODING = {"missing_value": ""}
 INTEGER = np.dtype(np.int64)
-CHUNK_UNITS = 64  # at most so many units in a chunk: 1.8 MB of images at 96 px, decoded in milliseconds
+CHUNK_UNITS = 64  # units in a chunk at most: 1.8 MB of images at 96 px, decoded in milliseconds
 
 
 _CONDITION = Coordinate(CONDITION, (CONDITION,), TEXT, "augmentation variant the network was trained under")

@@ -1,4 +1,4 @@
-"""A shard of the cube: all prototypes of one network in one repeat, its address, and what it must be."""
+"""A shard of the cube: all prototypes of one network in one repeat, its address, and the checks on it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -52,7 +52,7 @@ class Address(NamedTuple):
 
 
 def require_fit(name: str, values: NDArray[Any], array: zarr.Array[Any], address: Address) -> None:
-    """Values of a shard must be what the array of the cube holds.
+    """Require that the values of a shard fit the array of the cube.
 
     Raises:
         StudyError: they are of another type or shape.
@@ -65,10 +65,10 @@ def require_fit(name: str, values: NDArray[Any], array: zarr.Array[Any], address
 
 
 def require_states(arrays: Mapping[str, NDArray[Any]], address: Address) -> None:
-    """Every unit must have a state, and what is called converged finite numbers.
+    """Require that every unit has a state, and that converged ones have finite numbers.
 
     Raises:
-        StudyError: one has not.
+        StudyError: a unit does not.
     """
     status = arrays[schema.STATUS]
     named = [int(state) for state in schema.Status if state is not schema.Status.MISSING]

@@ -1,12 +1,12 @@
 """Whether a store is right: schema, coordinates, gaps, checksums, states, and the manifest of its files.
 
-Nothing is changed. What is found is a list of problems, each with its place as a scientist names it
-(condition, run, repeat, epoch); after an empty list the store can be trusted.
+Nothing is changed. The result is a list of problems, each with its place as a scientist names it (condition,
+run, repeat, epoch); if the list is empty, the store can be trusted.
 
-There are two depths. `problems` reads every byte. `problems(..., fast=True)` reads the coordinates and the
-states alone and looks whether all other shards are there: thousands of files in a second, for a stage that is
-about to read them and finds damaged ones by their checksums. It does without the manifest, too, so that a
-store can be checked before it gets one.
+There are two depths. `problems` reads every byte. `problems(..., fast=True)` reads only the coordinates and
+the states, and checks that all other shards exist: thousands of files in a second, for a stage that is about
+to read them and finds damaged ones by their checksums. It needs no manifest, so a store can be checked before
+it gets one.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ from protoviz.errors import StudyError, said
 from protoviz.store import manifest, schema
 
 _OUTER = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
-_NUMBERS = {schema.ACTIVATION, schema.LATENT}  # finite in what is called converged
+_NUMBERS = {schema.ACTIVATION, schema.LATENT}  # finite in converged prototypes
 _REMEDY = "remove the store and run `make repro`, which makes it anew"
 _OLD = (
     "not there: the store was made by an older version or another program, or has lost it; no one can tell "
@@ -38,7 +38,7 @@ class Problem:
     Attributes:
         where: in words.
         found: what is wrong there.
-        file: of the store that is to blame, where it is one.
+        file: the file of the store that is to blame, if it is a file.
     """
 
     where: str
@@ -54,14 +54,14 @@ def problems(path: str | Path, kind: schema.Store | None, *, fast: bool = False)
 
     Args:
         path: of the store.
-        kind: what it has to be, see `kinds.kind_of`; None: coordinates, gaps, checksums, manifest only.
-        fast: read no more than coordinates and states, as told above.
+        kind: the kind it has to be, see `kinds.kind_of`; None: coordinates, gaps, checksums, manifest only.
+        fast: read no more than coordinates and states, as described above.
     """
     path = Path(path)
     try:
         listed = manifest.read_arrays(path)
         arrays: dict[str, Any] = dict(zarr.open_group(path, mode="r").arrays())
-    except Exception as error:  # whatever zarr makes of metadata that are damaged or not there
+    except Exception as error:  # whatever zarr raises for metadata that are damaged or missing
         return [Problem("the store", f"cannot be opened: {said(error)}", manifest.METADATA)]
     dataset: xr.Dataset | None = None
     try:
@@ -92,7 +92,7 @@ def place(path: str | Path, file: str) -> str:
         arrays = dict(zarr.open_group(path, mode="r").arrays())
         with xr.open_zarr(path, chunks=None) as dataset:
             return _place(dataset, arrays, file)
-    except Exception:  # of a damaged store the file alone can be named
+    except Exception:  # in a damaged store, only the file can be named
         return f"file {file}"
 
 
@@ -165,7 +165,7 @@ def _coordinates(dataset: xr.Dataset, kind: schema.Store | None) -> Iterator[Pro
 def _shards(
     path: Path, dataset: xr.Dataset | None, listed: manifest.Arrays, arrays: dict[str, Any], fast: bool
 ) -> Iterator[Problem]:
-    """Every shard is there, and all in it can be read, by which the codecs compare the checksums."""
+    """Every shard exists and can be read, for which the codecs compare the checksums."""
     for name, array in arrays.items():
         for position in manifest.shards(listed[name]):
             file = manifest.shard_file(name, position)
@@ -184,13 +184,13 @@ def _shards(
 def _states(
     dataset: xr.Dataset, listed: manifest.Arrays, arrays: dict[str, Any], known: set[str], fast: bool
 ) -> Iterator[Problem]:
-    """No prototype is missing, every state has a name, and what is called converged has finite numbers.
+    """No prototype is missing, every state has a name, and converged prototypes have finite numbers.
 
     Args:
         dataset: a cube.
         listed: its arrays.
         arrays: likewise, open.
-        known: files of which something is said already.
+        known: files with a problem that is already reported.
         fast: leave out the numbers.
     """
     array = arrays[schema.STATUS]
@@ -228,7 +228,7 @@ def _files(
     arrays: dict[str, Any],
     found: Iterable[Problem],
 ) -> Iterator[Problem]:
-    """No file is lost, strange or another than was written, as far as nothing has been said of it."""
+    """No file is lost, unknown or changed since it was written, except those already reported."""
     own, known = manifest.manifest_file(listed), {problem.file for problem in found}
     there = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()} - {own}
     actual = {file: digests.of_file(path / file) for file in there}

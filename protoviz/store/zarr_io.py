@@ -1,16 +1,18 @@
-"""Zarr stores on disk: whole, with checksums, and of the same bytes whenever the data are the same.
+"""Zarr stores on disk: whole, with checksums, and byte for byte the same for the same data.
 
 Small stores (receptive fields, distances) are written and read whole here; the cube, which is
 written piece by piece, has its own module and takes the format from this one.
 
-Whoever reads a store with xarray alone goes on with other libraries, so it holds what they understand:
+Readers of a store open it with xarray alone and go on with other libraries, so it holds what these
+understand:
 
 * Labels are stored as Zarr's `string`, with the attribute `missing_value` "" of the CF conventions. It makes
   xarray give Python strings (dtype object); without it they would be NumPy's StringDType, which neither
   scikit-learn nor `astype(str)` takes. From there they go unchanged through pandas, scikit-learn, pickle,
-  `to_netcdf` and `to_zarr`. Fixed-length text, the other way, is no data type of the Zarr format: every
-  `to_zarr` of a reader would warn. So no label is empty. Where dask is asked to find chunks of its own
-  (`chunks="auto"`) it refuses arrays of objects: open with `chunks=None` or `chunks={}`.
+  `to_netcdf` and `to_zarr`. The alternative, fixed-length text, is not a data type of the Zarr format: every
+  `to_zarr` of a reader would warn. The attribute means that no label may be empty. Where dask is asked to
+  find chunks of its own (`chunks="auto"`) it refuses arrays of objects: open with `chunks=None` or
+  `chunks={}`.
 * Attributes are numbers, text and lists of numbers; see `attributes`.
 * NetCDF has no 16-bit floats, and NetCDF 3, all that SciPy writes, no unsigned bytes above 127. Cast these:
   `cube.assign(latent=cube.latent.astype("float32"), image=cube.image.astype("int16")).to_netcdf(path)`.
@@ -39,15 +41,15 @@ from protoviz.store import attributes, manifest, schema
 from protoviz.store.manifest import METADATA
 
 # Level 15: images of few colours take a sixth less than at 9, for 5 ms each of 100 px. Higher ones gain 2 %
-# for twice the time. Without the checksum, damaged bytes are read in silence.
+# for twice the time. Without the checksum, damaged bytes are read silently.
 COMPRESSOR = ZstdCodec(level=15, checksum=True)
 
 
 class LastingStore(LocalStore):
-    """A store on disk whose files are there, whole, also after a power cut, or not at all.
+    """A store on disk whose files are either whole or absent, even after a power cut.
 
-    Zarr's own gives a file its name without forcing it to the disk. In a store that becomes visible as a
-    whole (`files.complete`) that does no harm; it does where single files say that something is done.
+    Zarr's own store gives a file its name without forcing it to the disk. That is harmless in a store that
+    becomes visible as a whole (`files.complete`), but not where single files say that something is done.
     """
 
     async def set(self, key: str, value: Buffer) -> None:
@@ -70,8 +72,8 @@ class LastingStore(LocalStore):
 def write_dataset(path: str | Path, dataset: xr.Dataset, store: schema.Store | None = None) -> None:
     """Write a data set as a Zarr v3 store that exists only when it is complete.
 
-    Every array is one chunk, unless the schema says `by` what it is cut. The bytes depend on nothing but the
-    data set.
+    Every array is one chunk, unless the schema says (`by`) along which dimension it is cut. The bytes depend
+    on nothing but the data set.
 
     Args:
         path: the folder of the store; what stood there is replaced.
@@ -108,7 +110,7 @@ def open_dataset(path: str | Path, without: Sequence[str] = ()) -> xr.Dataset:
 
 
 def open_lazily(path: str | Path) -> xr.Dataset:
-    """A store whose arrays are read from the disk when they are asked for, as far as they are.
+    """A store whose arrays are read from the disk when, and as far as, they are used.
 
     Raises:
         StudyError: there is no such store, or it is damaged.
@@ -120,7 +122,7 @@ def open_lazily(path: str | Path) -> xr.Dataset:
 
 @contextmanager
 def _complete(path: str | Path) -> Iterator[None]:
-    """What is read within must be a store of which every shard is there."""
+    """A context for reading a store, of which every shard must exist."""
     if not (Path(path) / METADATA).is_file():
         raise files.missing(path)
     try:
@@ -141,7 +143,7 @@ def write(path: Path, dataset: xr.Dataset, cut: Mapping[str, str] = MappingProxy
     Args:
         path: of the folder.
         dataset: what is written.
-        cut: arrays that are not one chunk but one for each label of a dimension, which is named.
+        cut: arrays with a chunk for each label of a dimension, and the name of that dimension.
 
     Raises:
         StudyError: attributes are not JSON values, or a label is empty.
@@ -168,10 +170,10 @@ def write(path: Path, dataset: xr.Dataset, cut: Mapping[str, str] = MappingProxy
 def consolidate(path: Path) -> None:
     """Gather the metadata of all arrays in the store's own, in alphabetical order.
 
-    A store is then opened by reading one file, and plain xarray opens it without a warning.
+    A store can then be opened by reading one file, and plain xarray opens it without a warning.
     """
     with warnings.catch_warnings():
-        # The format has no word on consolidated metadata yet; every reader that we name knows them.
+        # The format does not define consolidated metadata yet; every reader that we name knows them.
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         zarr.consolidate_metadata(path, zarr_format=3)
     metadata = json.loads((path / METADATA).read_text())
@@ -195,7 +197,7 @@ def _storable(array: xr.Variable, where: str) -> xr.Variable:
 
 
 def _require_shards(path: Path) -> None:
-    """Zarr reads a chunk that is not there as fill values, in silence: look for all of them."""
+    """Check that every shard exists: Zarr silently reads a missing one as fill values."""
     for file in manifest.shard_files(manifest.read_arrays(path)):
         if not manifest.holds(path, file):
             raise ValueError(f"no shard at {file}")

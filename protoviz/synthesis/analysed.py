@@ -51,7 +51,7 @@ class Analysed:
         """The network of an epoch; see `Network`.
 
         Raises:
-            StudyError: its checkpoint is not there or damaged, or the network cannot be read.
+            StudyError: its checkpoint is missing or damaged, or the network cannot be read.
         """
         module, _ = checkpoints.network(self.sources[epoch])
         return Network(module, self.size, self.mean, self.std, finite=finite)
@@ -77,12 +77,12 @@ def chosen(network: Network, layers: Sequence[str], channels: int | None) -> dic
 
 
 def blocks(network: Network, module: nn.Module) -> list[str]:
-    """The layers to look at where nobody says: the outputs of the network's blocks, in its order.
+    """The default layers: the outputs of the network's blocks, in its order.
 
     A block is a module of a class that occurs several times and holds convolutions or matrices. The layers
     are the parts that hold blocks, such as the four of a ResNet; where one part holds all of them, such as
-    the row of a transformer's, they are its parts. A network without blocks gives its composed parts, or
-    else its layers with weights.
+    the row of blocks of a transformer, the layers are its parts. A network without blocks gives its composed
+    parts, or else its layers with weights.
 
     Args:
         network: prepared for read-out.

@@ -25,8 +25,8 @@ class Best:
         trace: (B, steps + 1) responses at the start and after every step, as the ascent saw them.
         finite: (B,) whether every response was finite.
         astray: (B,) whether steps were made and none led to anything better than the start.
-        worked: (B, C, H, W) the gradients by what latents become, in absolute value, summed over all steps,
-            where that was asked for.
+        worked: (B, C, H, W) the gradients with respect to what latents become, in absolute value, summed over
+            all steps, where that was asked for.
     """
 
     latent: Tensor
@@ -50,26 +50,26 @@ def adam(
 ) -> Best:
     """Climb from each start by Adam (Kingma & Ba 2015) and keep the best latent on the way.
 
-    Far out, a latent drives its unit by contrast alone, in images that the prior never makes. So
-    latents stay within a ball: after every step a longer one is scaled back to its surface. There, Adam
-    is given the part of the gradient along the surface only: of the whole one it would make steps of
-    the same size in every dimension, and end where the signs are right but not the sizes, at 0.8 of
-    what a linear unit can give.
+    Far out, a latent drives its unit by contrast alone, in images that the prior never makes. So latents stay
+    within a ball: after every step a longer one is scaled back to its surface. There, Adam is given only the
+    part of the gradient along the surface: with the whole gradient it would make steps of the same size in
+    every dimension, and end where the signs are right but not the sizes, at 0.8 of what a linear unit can
+    give.
 
-    Units do not touch each other: Adam works element by element, and a response that is not finite
-    stops its own unit only. Under random transforms a response tells luck from skill badly: there,
-    the best is chosen among every eighth step and the last, measured without transforms.
+    Units do not affect each other: Adam works element by element, and a response that is not finite
+    stops its own unit only. Under random transforms a response depends on luck, so the best is chosen among
+    every eighth step and the last, measured without transforms.
 
     Args:
         start: (B, latent_size); one outside of the ball begins on its surface. Not changed.
         respond: latents (B, latent_size) and transforms (B, 4) or None -> responses (B,),
-            differentiable, the i-th of the i-th.
+            differentiable, the i-th response to the i-th latent.
         steps: steps of ascent.
         lr: learning rate, or one for each unit, (B, 1).
         longest: radius of the ball, in units of sqrt(latent_size), near which latents of N(0, I) lie;
             None for no ball.
-        damping: 0 for Adam's own steps, of about `lr` in every component. Above, this share of the unit's
-            greatest divisor is added to each, so that components of small gradients, such as the high
+        damping: 0 for Adam's own steps, of about `lr` in every component. Above 0, this share of the unit's
+            greatest divisor is added to each, so that components with small gradients, such as the high
             frequencies of an image, move less and no longer as noise.
         draws: (steps, B, 4) random transforms, or None.
         through: what latents become, such as images (B, C, H, W); `respond` then takes these.
@@ -184,10 +184,10 @@ class _Climb:
     def _move(self, gradient: Tensor, lr: float | Tensor, damping: float) -> None:
         """One step of Adam, upwards.
 
-        Its epsilon keeps a latent that has no gradient where it is. It is taken relative to the unit's
-        greatest gradient where that is below 1: in untrained networks all of them can be far below 1e-8, and
-        a unit whose response is scaled by any factor has the same prototype. In double precision their
-        squares neither vanish nor overflow.
+        Its epsilon keeps a latent without a gradient where it is. It is relative to the unit's greatest
+        gradient where that is below 1: in untrained networks all gradients can be far below 1e-8, and scaling
+        a unit's response by any factor must not change its prototype. In double precision the squares of
+        gradients neither vanish nor overflow.
         """
         gradient = gradient.double()
         self.first.lerp_(gradient, 1 - BETA1)

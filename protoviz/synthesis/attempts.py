@@ -1,4 +1,4 @@
-"""Prototypes on their way: what an attempt has found, and who needs another one."""
+"""Attempts at prototypes: what each has found, and which units need another one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Attempt:
 
     @property
     def wanting(self) -> NDArray[np.bool_]:
-        """Those worth a further attempt, (U,)."""
+        """Which of them are worth a further attempt, (U,)."""
         status = self.made.status
         return (status == schema.Status.DEAD) | self.astray & (status == schema.Status.CONVERGED)
 

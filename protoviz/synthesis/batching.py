@@ -21,7 +21,7 @@ Unit = tuple[str, int]  # layer and channel
 
 @dataclass(frozen=True)
 class LayerBatch:
-    """Layers whose units are numbered through: the channels of the first, of the second, ...
+    """Layers whose units are numbered consecutively: the channels of the first, of the second, ...
 
     Attributes:
         first: layer -> the number of its channel 0.
@@ -45,7 +45,7 @@ class LayerBatch:
     def readout(
         self, network: Network, objective: Objective, dtype: torch.dtype, device: torch.device
     ) -> Readout:
-        """What gives each image the response of the unit of a number.
+        """A module that gives each image the response of the unit with its number.
 
         Raises:
             StudyError: there is no such layer, or no such position in it.
@@ -58,7 +58,7 @@ class LayerBatch:
 
 
 class _Own(nn.Module):
-    """Responses (B,) to normalised images (B, 3, h, w), each image's of its own unit."""
+    """Responses (B,) to normalised images (B, 3, h, w), each of the image's own unit."""
 
     def __init__(self, columns: Callable[[Tensor], Mapping[str, Tensor]], layers: Sequence[str]) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class _Own(nn.Module):
 
 
 def groups(units: Mapping[str, Sequence[int]], layers_at_once: int) -> Iterator[list[Unit]]:
-    """The units of so many layers at a time, in the order in which they stand.
+    """The units of so many layers at a time, in their order.
 
     Args:
         units: layer -> channels, in the order of the network.
@@ -83,5 +83,5 @@ def groups(units: Mapping[str, Sequence[int]], layers_at_once: int) -> Iterator[
 
 
 def layers(units: Sequence[Unit]) -> list[str]:
-    """The layers of units, each once, in the order in which they stand."""
+    """The layers of units, each once, in their order."""
     return list(dict.fromkeys(layer for layer, _ in units))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def captured(step: Callable[[], None], state: Sequence[Tensor], device: torch.device) -> Callable[[], None]:
-    """What repeats a step: a CUDA graph on a GPU, the step itself elsewhere.
+    """A function that repeats a step: a CUDA graph on a GPU, the step itself elsewhere.
 
     Args:
         step: reads and writes tensors in place, the same ones each time, and nothing else.

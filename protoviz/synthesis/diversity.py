@@ -1,13 +1,13 @@
 """Images of one unit that are optimised together and pushed apart: the alternative to independent starts.
 
 After Olah, Mordvintsev & Schubert 2017, Feature Visualization (https://doi.org/10.23915/distill.00007):
-beside the unit's response, each image is rewarded for its style being another than that of the unit's other
+besides the unit's response, each image is rewarded for a style that differs from those of the unit's other
 images. The style of an image is the Gram matrix G = F F^T of its layer's activations F (channels, positions);
 the term is the negative mean cosine similarity of G with those of the others. It is weighted by a share of
 the unit's mean response, so that one weight serves units of any scale.
 
-What is pushed apart is apart by construction: images of diversity show how different images can be that drive
-a unit nearly as well, not how many modes independent starts find.
+The images differ by construction: they show how different images that drive a unit nearly as well can be, not
+how many modes independent starts find.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -43,10 +43,10 @@ def diverse(
     address: tuple[str, int, int],
     device: torch.device,
 ) -> Made:
-    """So many images of each unit, optimised together and pushed apart; and the first, in other transforms.
+    """Several images of each unit, optimised together and pushed apart, and a twin of the first.
 
-    Every image begins at a latent of its own, also where the recipe has a pool; there is no evolution, and no
-    further attempt for what stays silent.
+    The twin is the first image under other transforms. Every image begins at a latent of its own, even where
+    the recipe has a pool; there is no evolution, and no further attempt for silent units.
 
     Args:
         network: whose units they are.
@@ -59,8 +59,7 @@ def diverse(
         device: where to compute.
 
     Raises:
-        StudyError: a layer, channel or position that the network does not have, or a prior of images of other
-            channels.
+        StudyError: the network lacks a layer, channel or position, or the prior's images have other channels.
     """
     require_channels(prior, network.channels)
     made: list[list[Shard]] = [[] for _ in range(count + 1)]
@@ -176,7 +175,7 @@ def likeness(values: Tensor, count: int) -> Tensor:
     Args:
         values: what a layer gives, (B * count, C, H, W), (B * count, T, C) or (B * count, C); the images of a
             unit stand together.
-        count: of them; one has no others, and likeness 0.
+        count: images of a unit; a single one has likeness 0.
 
     Returns:
         (B * count,), in [-1, 1].

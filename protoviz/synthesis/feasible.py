@@ -1,4 +1,4 @@
-"""Whether prototypes can be made as they are asked for."""
+"""Checks that prototypes can be made as requested."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,8 +16,8 @@ def require_feasible(
     """Refuse what would fail later, before any time is spent.
 
     Raises:
-        StudyError: a layer, channel or position that the network does not have, a prior of images of other
-            channels, or an evolution strategy that cannot take latents of this size.
+        StudyError: the network lacks a layer, channel or position, the prior's images have other channels, or
+            the evolution strategy cannot take latents of this size.
     """
     for layer, channels in units.items():
         network.require_channels(layer, channels)

@@ -1,4 +1,4 @@
-"""One trainer's checkpoint as a network of a study."""
+"""Imports a trainer's checkpoint as a network of a study."""
 
 from pathlib import Path
 
@@ -16,10 +16,11 @@ from protoviz.models.readout.network import Network
 class Importer:
     """Brings the files of one series into the network, one after the other.
 
-    Weights that the study's layers do not depend on may be missing from a file; they are fresh then.
+    Weights that the study's layers do not depend on may be missing from a file; they are then initialised
+    afresh.
 
     Args:
-        asked: of the study.
+        asked: the series of checkpoints of the study.
         module: the network, with any weights.
         network: the same, prepared for read-out.
 
@@ -36,7 +37,7 @@ class Importer:
 
     @classmethod
     def of(cls, asked: Series) -> "Importer":
-        """That of a study.
+        """The importer of a study.
 
         Raises:
             StudyError: the network cannot be built or read, or does not have a layer of the study.

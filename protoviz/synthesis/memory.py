@@ -1,4 +1,4 @@
-"""How many images at once: from the free memory, fewer when it runs out. Results differ by rounding only."""
+"""Fits the number of images at once to the free memory. Results differ only by rounding."""
 
 from collections.abc import Callable
 from typing import Literal, TypeVar
@@ -10,7 +10,7 @@ from protoviz.errors import StudyError
 
 T = TypeVar("T")
 
-# Beyond, memory is spent for little: a processor's caches overflow, a GPU is busy.
+# Beyond these, more memory gains little: a processor's caches overflow, a GPU is busy.
 _MOST = {"cpu": 64, "cuda": 512}
 _SAID = (  # by torch on a processor, and by the libraries of a GPU
     *("can't allocate memory", "not enough memory"),
@@ -36,7 +36,7 @@ def size(wanted: int | Literal["auto"], elements: int, dtype: torch.dtype, devic
 
 
 def _free_on_gpu(device: torch.device) -> int:
-    """Bytes that nobody has, and those that torch holds ready for new tensors."""
+    """Bytes that are not allocated, and those that torch holds ready for new tensors."""
     held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return torch.cuda.mem_get_info(device)[0] + held
 

@@ -16,7 +16,7 @@ from protoviz.synthesis.rendering import Render, Renderer
 
 @dataclass(frozen=True)
 class Response:
-    """Responses of units of one layer to the images of latents, differentiable by the latents.
+    """Responses of units of one layer to the images of latents, differentiable with respect to the latents.
 
     Attributes:
         readout: the units of the layer.

@@ -1,9 +1,8 @@
 """Where a search starts: a shared pool of random latents, scored once for all units.
 
 One forward pass of every latent of the pool gives the response of every unit of the network to it.
-For each unit the best few are recombined with the log-rank weights of evolution strategies. It takes
-the place of an evolution for each unit: 2,048 evaluations for a whole network instead of 620 for each
-of its units.
+For each unit the best few are recombined with the log-rank weights of evolution strategies. The pool replaces
+an evolution for each unit: 2,048 evaluations for a whole network instead of 620 for each of its units.
 """
 
 from collections.abc import Sequence

@@ -49,7 +49,7 @@ class Renderer:
 
     @property
     def is_traced(self) -> bool:
-        """Whether the prior's operations are known, none of which depends on values."""
+        """Whether the prior's operations are known and none of them depends on values."""
         return self._graph is not None
 
     def __call__(self, latents: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ class Renderer:
         return self._resized(images, self._whole, self._native)
 
     def within(self, window: Window) -> Render:
-        """What renders only a window of the image: latents -> (B, C, h, w) in [0, 1], float32."""
+        """A function that renders only a window of the image: latents -> (B, C, h, w) in [0, 1], float32."""
         if window == self._whole:
             return self
         if not self._graph:
@@ -76,7 +76,7 @@ class Renderer:
         return lambda latents: self._resized(cut(latents.to(self._dtype)), window, seen)
 
     def _resized(self, images: Tensor, window: Window, seen: Window) -> Tensor:
-        """A window of the resized image, of what it depends on of the rendered one, (B, C, h, w), float32.
+        """A window of the resized image, float32 (B, C, h, w), from what it depends on in the rendered one.
 
         Two matrix products, in the precision of the search.
         """
@@ -90,7 +90,7 @@ class Renderer:
 
 
 def _bilinear(native: int, size: int) -> Tensor:
-    """What bilinear resizing with antialiasing multiplies a column of pixels by, (size, native)."""
+    """The matrix (size, native) by which antialiased bilinear resizing multiplies a column of pixels."""
     unit = torch.eye(native)[None, None]
     return functional.interpolate(unit, (size, native), mode="bilinear", antialias=True)[0, 0]
 

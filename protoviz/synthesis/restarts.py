@@ -1,15 +1,14 @@
 """Units started again and again, to see how many different images drive them: K starts, and one twin.
 
 The starts of a unit are independent of each other and of its repeats: they differ in the address of all their
-random numbers. The twin is start 0 once more, from the same latent and in the same evolution, under other
-random
-transforms: it tells how far apart the ascent alone brings two images of one start. What is left of a start in
-its image, in directions to which the unit is indifferent, is in the distance between starts but not in that
-between twins: from starts of a small deviation, as with the prior `fourier`, little is left.
+random numbers. The twin is start 0 once more, from the same latent and with the same evolution, under other
+random transforms: it shows how far apart the ascent alone brings two images of one start. Traces of a start
+that are left in its image, in directions to which the unit is indifferent, add to the distance between starts
+but not to that between twins; starts of a small deviation, as with the prior `fourier`, leave few.
 
 What K starts can show: a mode to which a share q of the starts leads is missed with probability (1 - q)^K;
-with 8 starts, one of a quarter of the starts is missed in 10 % of units, one of a twentieth in two thirds.
-The number of modes that were found is a lower bound.
+with 8 starts, a mode to which a quarter leads is missed in 10 % of units, one to which a twentieth leads in
+two thirds. The number of modes that were found is a lower bound.
 """
 
 from collections.abc import Mapping, Sequence
@@ -91,14 +90,14 @@ def start(address: tuple[str, int, int], number: int) -> Address:
 
 
 def twin(address: tuple[str, int, int]) -> Address:
-    """That of the transforms of the twin of start 0."""
+    """The address of the random numbers of the transforms of start 0's twin."""
     return (*address[:2], TWIN, 0, address[2])
 
 
 def with_transforms(recipe: Synthesis, jitter: float) -> Synthesis:
     """A recipe under random transforms: its own, or, where it has none, a jitter of so many px.
 
-    It keeps no transparency, of which a mode has no use.
+    It keeps no transparency, for which modes have no use.
     """
     opaque = recipe.model_copy(update={"keep_transparency": False})
     if recipe.transforms.active:

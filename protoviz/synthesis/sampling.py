@@ -1,4 +1,4 @@
-"""Which units are visualised: a sample of the channels of every convolution, found by themselves (Q2, Q5)."""
+"""Which units are visualised: a sample of the channels of every convolution, found automatically (Q2, Q5)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +21,7 @@ def convolutions(network: Network, *, squeeze_excite: bool = False) -> dict[str,
 
 
 def sample(layers: dict[str, int], per_layer: int | None, seed: int) -> dict[str, tuple[int, ...]]:
-    """So many channels of every layer, or all where it has fewer, in ascending order.
+    """At most `per_layer` channels of every layer, in ascending order.
 
     The choice depends on the seed and the name of the layer alone: it is the same at every training state,
     and a larger sample holds the smaller ones.
@@ -40,7 +40,7 @@ def sample(layers: dict[str, int], per_layer: int | None, seed: int) -> dict[str
 
 
 def some(units: Mapping[str, int | Sequence[int]], per_layer: int | None) -> dict[str, tuple[int, ...]]:
-    """So many of the units of every layer, as `sample` chooses them.
+    """At most `per_layer` units of every layer, as `sample` chooses them.
 
     Args:
         units: layer -> number of its channels, all of which are units, or those that are.

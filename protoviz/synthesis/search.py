@@ -28,7 +28,7 @@ from protoviz.synthesis.feasible import require_feasible
 from protoviz.synthesis.objective import Response, response
 from protoviz.synthesis.rendering import Renderer, quantised
 
-SHORTER = 4  # times shorter are the steps of each further attempt of a unit that went astray
+SHORTER = 4  # each further attempt of a unit that went astray takes steps so many times shorter
 
 
 def prototypes(
@@ -50,7 +50,7 @@ def prototypes(
         prior: renders latents.
         recipe: start, evolution, ascent, precision, block size.
         address: (condition, run, repeat, epoch), from which all random numbers come.
-        moved_at: another address, from which those of the transforms come.
+        moved_at: another address, from which the random numbers of the transforms come.
         device: where to compute.
         layers_at_once: layers whose units share batches; several, where each has a few units only.
 
@@ -58,11 +58,11 @@ def prototypes(
         Prototypes in the order of `units`, layer after layer.
 
     Raises:
-        StudyError: a layer, channel or position that the network does not have, a prior of images of other
-            channels, or an evolution strategy that cannot take latents of this size.
+        StudyError: the network lacks a layer, channel or position, the prior's images have other channels, or
+            the evolution strategy cannot take latents of this size.
     """
     require_feasible(network, units, prior, recipe)
-    device = torch.empty(0, device=device).device  # with its number, as tensors say it
+    device = torch.empty(0, device=device).device  # with its number, as tensors report it
     dtype = compute.precision(recipe.precision, device)
     search = _Search(
         network,
@@ -146,7 +146,7 @@ class _Search:
     def rescued(self, units: Sequence[Unit], found: Attempt) -> Shard:
         """The prototypes of all units, those that are dead or astray tried again.
 
-        They are few: units of all layers share batches, each of which runs as far as its deepest.
+        They are few, so units of all layers share batches, each of which runs as far as its deepest layer.
         """
         for attempt in range(1, self.recipe.rescue + 1):
             rows = np.flatnonzero(found.wanting).tolist()
@@ -204,9 +204,9 @@ class _Layers:
         effort: int = 1,
         shorter: float | Tensor = 1.0,
     ) -> Attempt:
-        """What an ascent finds; with more effort, of as many more steps in a ball as much larger.
+        """What an ascent finds; `effort` multiplies its steps and the size of its ball.
 
-        `shorter`: how many times the steps are, one number or one for each unit, (B, 1).
+        `shorter` divides the step size: one number, or one for each unit, (B, 1).
         """
         settings, moves = self.search.recipe.ascent, self.search.recipe.transforms
         steps = settings.steps * effort

@@ -39,7 +39,7 @@ class Machine:
     precision: str
 
     def outcome(self) -> dict[str, Any]:
-        """What the result owes to this machine: the precision that it has come to, and versions."""
+        """What the result owes to this machine: the precision in use, and versions."""
         device = _prepared(self.device, self.threads)
         precision = str(compute.precision(self.precision, device)).removeprefix("torch.")
         return {"precision": precision, "versions": compute.versions()}
@@ -52,12 +52,12 @@ class Shards:
     Args:
         store: an empty cube of one condition and run, at an absolute path that every worker has.
         template: its extent.
-        load: reads a checkpoint, a function of a module: the network first, then what it is.
+        load: a module-level function that reads a checkpoint: the network first, then what it is.
         sources: epoch -> checkpoint, absolute.
         prior: name, weights and digest of the image prior.
         recipe: of the synthesis.
         machine: how to compute.
-        outcome: what every worker's machine has to come to.
+        outcome: the outcome that every worker's machine must have.
         layers_at_once: as in `prototypes`.
         colours: mean and deviation of the RGB values that the network was trained with.
     """
@@ -90,7 +90,7 @@ class Shards:
         """Make one shard and write it.
 
         Raises:
-            StudyError: this machine would come to another outcome than the one that the stage records.
+            StudyError: this machine has another outcome than the one that the stage records.
         """
         epoch, repeat = item
         ours = self.machine.outcome()
@@ -122,7 +122,7 @@ class Shards:
 
 @functools.cache
 def _prepared(device: str, threads: int) -> torch.device:
-    """Once for each worker."""
+    """The device, prepared once for each worker."""
     return compute.prepare(device, threads)
 
 

@@ -1,4 +1,4 @@
-"""The units of one network's checkpoints started again, as a task that other processes can be sent."""
+"""Starts the units of one network's checkpoints again, as a task that can be sent to other processes."""
 
 import gc
 from collections.abc import Mapping
@@ -40,9 +40,9 @@ class Started:
         """The images of all starts, and the twin of the first.
 
         Raises:
-            StudyError: see `restarts` and `diverse`; the checkpoint or the prior cannot be had.
+            StudyError: see `restarts` and `diverse`; the checkpoint or the prior cannot be loaded.
         """
-        gc.collect()  # a traced network refers to itself, and would lie about until Python looks for such
+        gc.collect()  # a traced network refers to itself, and would stay until Python looks for cycles
         device = compute.prepare(self.device, self.threads)
         network, (name, weights, sha256) = self.analysed.network(epoch), self.prior
         prior = base.load(

@@ -1,6 +1,6 @@
-"""Random crops, jitter, scale, rotation and noise of images, drawn for each image on its own (Q4).
+"""Random crops, jitter, scale, rotation and noise of images, drawn independently for each image (Q4).
 
-An image that drives its unit under every small movement owes nothing to single pixels: Olah, Mordvintsev &
+An image that drives its unit under every small movement does not depend on single pixels: Olah, Mordvintsev &
 Schubert 2017, Feature Visualization (https://doi.org/10.23915/distill.00007). Crops and noise are those of
 Fel et al. 2023, MACO (https://arxiv.org/abs/2306.06805), section 3.
 """
@@ -63,14 +63,14 @@ def draw(settings: Transforms, steps: int, *address: str | int, size: Size = 0) 
 def apply(images: Tensor, draws: Tensor) -> Tensor:
     """Scale and turn each image about its centre, then shift it, by one bilinear resampling; then add noise.
 
-    Beyond its edge an image goes on as in a mirror, so that no frame is there for a unit to respond to.
+    Beyond its edges an image is mirrored, so that there is no frame for a unit to respond to.
 
     Args:
         images: (B, 3, H, W).
         draws: (B, 4) or (B, 6), the transform of each image, a step of its `draw`; computed in their dtype.
 
     Returns:
-        (B, 3, H, W), of the dtype of the images. On GPUs its gradient repeats to rounding only.
+        (B, 3, H, W), of the dtype of the images. On GPUs its gradient is reproducible only up to rounding.
     """
     height, width = images.shape[2:]
     dx, dy, scale, angle = (column[:, None, None] for column in draws[:, :4].unbind(1))
@@ -89,10 +89,10 @@ def apply(images: Tensor, draws: Tensor) -> Tensor:
 
 
 def normal(seeds: Tensor, shape: torch.Size) -> Tensor:
-    """Numbers of N(0, 1), (B, *shape), float32, of seeds (B,) below 2^24: a row's owe nothing to the others.
+    """Numbers of N(0, 1), (B, *shape), float32, from seeds (B,) below 2^24; no row depends on the others.
 
-    The places of two numbers and the seed are mixed to 32 bits, which are two uniform numbers, which are two
-    normal ones (Box & Muller 1958); so none lies beyond 4.9. That is a function without a state, on any
+    The positions of two numbers and the seed are mixed to 32 bits, which make two uniform numbers, which make
+    two normal ones (Box & Muller 1958); so none lies beyond 4.9. The function has no state and runs on any
     device.
     """
     count = shape.numel()
@@ -105,7 +105,7 @@ def normal(seeds: Tensor, shape: torch.Size) -> Tensor:
 
 
 def _mixed(bits: Tensor) -> Tensor:
-    """32 bits, int64, of which each depends on all: the function `lowbias32` of Wellons 2018."""
+    """Mix 32 bits, int64, so that each depends on all: the function `lowbias32` of Wellons 2018."""
     bits = (bits ^ bits >> 16) * _FIRST & _BITS
     bits = (bits ^ bits >> 15) * _SECOND & _BITS
     return bits ^ bits >> 16

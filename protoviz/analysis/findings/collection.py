@@ -26,14 +26,14 @@ Compute = Callable[[Study, Space], Evidence]
 
 @dataclass(frozen=True)
 class Claim:
-    """A finding of the paper: how it is computed, and what of a space it depends on."""
+    """A finding of the paper: how it is computed, and which parts of a space it depends on."""
 
     compute: Compute
     axes: tuple[str, ...] = (schema.EMBEDDER, schema.DISTANCE, schema.MASKING)
 
     @property
     def text(self) -> str:
-        """The docstring of the function: the claim that it holds against the study."""
+        """The docstring of the function: the claim that it tests on the study."""
         return textwrap.dedent(str(self.compute.__doc__)).strip().rstrip(".")
 
 
@@ -56,11 +56,11 @@ CLAIMS = {
 
 
 def collect(study: Study, described: Mapping[str, Any]) -> dict[str, Any]:
-    """All findings of a study and what stands beside them, as JSON values.
+    """All findings of a study and what accompanies them, as JSON values.
 
     Args:
         study: its stores.
-        described: what is said of it before the findings, see `about`.
+        described: its description before the findings, see `about`.
     """
     evaluated: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in CLAIMS}
     for space in study.spaces:  # one after the other, since each has its own resampled means
@@ -77,13 +77,13 @@ def collect(study: Study, described: Mapping[str, Any]) -> dict[str, Any]:
 def about(
     title: str, means: xr.Dataset, probes: Sequence[Mapping[str, Any]], chance: float | None
 ) -> dict[str, Any]:
-    """What is said of a study before its findings, as JSON values.
+    """The description of a study that precedes its findings, as JSON values.
 
     Args:
         title: of the study.
         means: layer means of all networks (metrics.combine).
-        probes: the final accuracies, %, of each network: condition, run and one key a read-out; none where
-            there is no probe.
+        probes: the final accuracies, %, of each network: condition, run and one key for each read-out; none
+            where there is no probe.
         chance: accuracy of guessing, %; None without a probe.
     """
     live = means[schema.LIVE_UNITS]
@@ -109,7 +109,7 @@ def _excluded(live: xr.DataArray, whole: xr.DataArray) -> float | None:
 
 
 def note(runs: int) -> str:
-    """What the verdicts mean with so many runs."""
+    """What the verdicts mean with this many runs."""
     rule = (
         "Supported: the 95 % interval of every effect lies on the side of one that the paper says; not "
         "supported: that of at least one lies on the other side; undecided: neither. The run is the unit of "

@@ -31,7 +31,7 @@ def log_diversity(measures: xr.Dataset) -> xr.DataArray:
 def growth(curves: xr.DataArray, half: int) -> xr.DataArray | None:
     """Logarithm of the factor by which a curve grows over half the training, at the pace it has in one half.
 
-    The pace is the least-squares slope over the kept epochs of the half, of which there have to be two.
+    The pace is the least-squares slope over the kept epochs of the half, of which there must be at least two.
 
     Args:
         curves: logarithms, with dimension epoch.
@@ -51,7 +51,7 @@ def growth(curves: xr.DataArray, half: int) -> xr.DataArray | None:
 
 
 def absent_conditions(measures: xr.Dataset) -> tuple[str, ...]:
-    """What stands in the way of comparing the paper's conditions; nothing if both are there."""
+    """The reasons why the paper's conditions cannot be compared; none if both are there."""
     there = [str(name) for name in measures[schema.CONDITION].values]
     if all(name in there for name in PAIR):
         return ()

@@ -1,8 +1,8 @@
-"""A measure of some runs as a number with its interval, and two conditions compared.
+"""Describes a measure of some runs by a number with its interval, and compares two conditions.
 
 Values above zero are averaged and compared as logarithms, so that twice and half are equally far from one;
-a measure that can be zero or less is averaged and compared as it is. Nothing that is missing is replaced: a
-condition with a run that has no value has none.
+a measure that can be zero or less is averaged and compared as it is. Missing values are not filled in: a
+condition with a run that has no value has none either.
 """
 
 import math
@@ -17,11 +17,11 @@ from protoviz.analysis.findings.statistics import Floats, Interval
 from protoviz.analysis.findings.verdicts import NOT_COMPUTED, UNDECIDED
 
 HIGHER, LOWER = "higher", "lower"
-FEWEST_DRAWS = 20  # of the bootstrap, in which something is left to measure
+FEWEST_DRAWS = 20  # of the bootstrap, which must leave something to measure
 
 
 def above_zero(*values: Floats) -> bool:
-    """Whether all that was observed, in the first row of each, is above zero."""
+    """Whether every observed value, in the first row of each, is above zero."""
     return all(bool((some[0] > 0).all()) for some in values)
 
 
@@ -31,13 +31,13 @@ def known(values: Floats) -> bool:
 
 
 def described(values: Floats, runs: Sequence[int], *address: str, ratio: bool) -> dict[str, Any]:
-    """The value of one condition as JSON values: mean over runs, interval, what each run has.
+    """The value of one condition as JSON values: mean over runs, interval, and the value of each run.
 
     Args:
         values: (1 + D, R), as observed and for D draws of repeats and units.
         runs: their numbers.
         address: of the value.
-        ratio: whether it is a measure that is compared by ratios.
+        ratio: whether the measure is compared by ratios.
     """
     each = {str(run): _short(value) for run, value in zip(runs, values[0], strict=True) if np.isfinite(value)}
     if not known(values):
@@ -59,18 +59,18 @@ def described(values: Floats, runs: Sequence[int], *address: str, ratio: bool) -
 
 
 def compared(first: Floats, second: Floats, *address: str, ratio: bool, matched: bool) -> dict[str, Any]:
-    """The first condition against the second as JSON values.
+    """Compare the first condition with the second, as JSON values.
 
     Args:
         first: as `values` of `described`.
         second: the same of another condition.
         address: of the comparison.
-        ratio: whether their ratio is wanted; where one of them is not above zero it is the difference.
-        matched: whether runs of the same number share what chance decides and are compared in pairs.
+        ratio: whether to take their ratio; where one of them is not above zero, the difference is taken.
+        matched: whether runs of the same number share their random choices and are compared in pairs.
 
     Returns:
         `scale` ("ratio" or "difference"), `effect`, its `interval`, `p` and `p_floor`, `verdict` ("higher" or
-        "lower" where the interval leaves out 1, or 0; else "undecided", or "not computed").
+        "lower" where the interval excludes 1, or 0; else "undecided", or "not computed").
     """
     nothing: dict[str, Any] = {"effect": None, "interval": None, "p": None, "p_floor": None}
     if not (known(first) and known(second)):
@@ -98,7 +98,7 @@ def compared(first: Floats, second: Floats, *address: str, ratio: bool, matched:
 
 
 def _interval(values: Floats, *address: str) -> Interval | None:
-    """None with one run, or where nothing is left to measure in almost all draws."""
+    """The interval; None with one run, or where almost all draws leave nothing to measure."""
     sound = _sound(values)
     return None if sound is None else statistics.interval(sound, *address)
 

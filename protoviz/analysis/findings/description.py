@@ -1,6 +1,6 @@
 """The findings of any study: each measure of each layer, and each pair of conditions compared.
 
-Nothing is claimed beforehand, so that there are no verdicts on claims: a comparison says which condition is
+Nothing is claimed beforehand, so there are no verdicts on claims: a comparison says which condition is
 higher, or that this cannot be told.
 """
 
@@ -18,7 +18,7 @@ from protoviz.analysis.findings.study import DRAW, Space, Study
 from protoviz.analysis.kinds import GENERAL
 from protoviz.store import schema
 
-UNTRAINED = "untrained_"  # begins the names of read-outs of networks before training
+UNTRAINED = "untrained_"  # prefix of the names of read-outs of networks before training
 ValuesOf = Callable[[str], Floats]  # condition -> (1 + D, R)
 
 
@@ -29,8 +29,8 @@ def describe(
 
     Args:
         study: its stores.
-        described: what is said of it before the findings, see `collection.about`.
-        matched: whether, in one run, all conditions share what chance decides; see `contrasts.compared`.
+        described: its description before the findings, see `collection.about`.
+        matched: whether, in one run, all conditions share their random choices; see `contrasts.compared`.
         only: names of measures; by default all, and the read-outs.
 
     Returns:
@@ -55,7 +55,7 @@ def describe(
 
 
 def note(runs: int, conditions: int, comparisons: int, *, matched: bool) -> str:
-    """What intervals and p mean with so many runs."""
+    """What intervals and p mean with this many runs."""
     text = (
         "The run is the unit of replication. Values are means over runs, geometric ones where a measure is "
         "compared by ratios; intervals (95 %) are by hierarchical bootstrap (runs, repeats, units) with "
@@ -166,7 +166,7 @@ def _add_verdicts(
     space: Space,
     writer: _Writer,
 ) -> None:
-    """To each comparison in the layer that came last: its verdict in another space."""
+    """Add to each comparison in the last layer its verdict in another space."""
     (axis,) = _changed(space, study.main_space)
     for measure in measures:
         said = found[measure.name]
@@ -184,7 +184,7 @@ def _add_verdicts(
 
 
 def _of_probes(rows: Sequence[Mapping[str, Any]], writer: _Writer) -> list[dict[str, Any]]:
-    """The accuracy of each read-out of the trained networks; of a network as a whole, without resampling."""
+    """The accuracy of each read-out of the trained networks: one for a whole network, not resampled."""
     names = [name for name in (rows[0] if rows else {}) if name not in (schema.CONDITION, schema.RUN)]
     trained = [name for name in names if not name.startswith(UNTRAINED)]
     if not trained:

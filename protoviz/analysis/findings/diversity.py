@@ -42,7 +42,7 @@ def _early_layer(study: Study, space: Space, layer: str, *, levels_off: bool) ->
     else:
         drop = curves.isel(epoch=1) - curves.isel(epoch=0)
         effects.append(Effect(f"diversity, epoch {epochs[1]} / untrained", "below", drop))
-    # Growth is taken from the first trained epoch: since the lowest one, every curve has grown.
+    # Growth is measured from the first trained epoch: from its lowest one, every curve grows.
     if len(epochs) < 3:
         missing += ("growth needs two trained epochs",)
     else:

@@ -1,6 +1,6 @@
-"""How a claim of the paper is held against a study: ratios, their intervals, and the rule for verdicts.
+"""How a claim of the paper is tested on a study: ratios, their intervals, and the rule for verdicts.
 
-A claim is made of effects. Every effect is a ratio ("times as large"), computed in logarithms for every
+A claim consists of effects. Every effect is a ratio ("times as large"), computed in logarithms for every
 run, so that twice and half are equally far from one; the claim says on which side of one it lies.
 
 The rule, for one effect and for a claim:
@@ -26,7 +26,7 @@ from protoviz.analysis.findings.study import DRAW
 from protoviz.analysis.findings.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from protoviz.store import schema
 
-LARGEST = 1e6  # a ratio beyond this is said to be so, for want of meaning
+LARGEST = 1e6  # a ratio beyond this is only reported to lie beyond it: its value has no meaning
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Effect:
 
     Attributes:
         quantity: what is compared with what.
-        side: of one on which the claim puts the ratio.
-        log: natural logarithm of the ratio, (draw, run) and, for what the effect is pooled of, condition
+        side: the side of one on which the claim puts the ratio.
+        log: natural logarithm of the ratio, (draw, run) and, where the effect is pooled over them, condition
             and layer; NaN where it could not be computed.
         pool: whether the effect is the mean of these, or the least of them (a claim on all networks).
-        exact: p and the least that it can be, of a test of its own; None: that of exchanged signs.
+        exact: p and its floor from a test of the effect's own; None: they come from exchanging signs.
     """
 
     quantity: str
@@ -73,7 +73,7 @@ def estimated(effect: Effect, *address: str) -> dict[str, Any]:
     )
     complete = np.isfinite(parts.isel({DRAW: 0}).transpose("part", schema.RUN).values)
     sound = np.flatnonzero(complete.all(1))
-    pooled = parts.isel(part=sound if len(sound) else [0])  # without any that is sound, NaN
+    pooled = parts.isel(part=sound if len(sound) else [0])  # NaN if none is sound
     pooled = pooled.min("part", skipna=False) if effect.pool == "least" else pooled.mean("part", skipna=False)
     values = pooled.transpose(DRAW, schema.RUN).values
     runs = [str(run) for run in effect.log[schema.RUN].values]
@@ -137,7 +137,7 @@ def of_claim(verdicts: Iterable[str], *, whole: bool) -> str:
 
     Args:
         verdicts: of its effects.
-        whole: whether these are all; a claim of which a part could not be computed cannot be supported.
+        whole: whether these are all; a claim cannot be supported if a part of it could not be computed.
     """
     found = set(verdicts)
     if not found - {NOT_COMPUTED}:
@@ -148,6 +148,6 @@ def of_claim(verdicts: Iterable[str], *, whole: bool) -> str:
 
 
 def times(log: float) -> float:
-    """The ratio of a logarithm, to three digits, within the bounds of what has meaning."""
+    """The ratio of a logarithm, to three digits, within the bounds in which it has meaning."""
     bounded = min(max(float(log), -math.log(LARGEST)), math.log(LARGEST))
     return float(f"{math.exp(bounded):.3g}")

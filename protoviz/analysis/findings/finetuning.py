@@ -1,7 +1,7 @@
-"""The two claims of study B, computed: prototypes cluster by layer, and differ between states (Q7).
+"""Tests the two claims of study B: prototypes cluster by layer, and differ between states (Q7).
 
-Both are put to the space of the images' vectors, in every embedder, and to the maps of several seeds of
-UMAP, so that neither rests on a projection.
+Both are tested in the space of the images' vectors, for every embedder, and on UMAP maps of several seeds, so
+that neither rests on a projection.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from protoviz.analysis.findings.verdicts import NOT_COMPUTED, NOT_SUPPORTED, SUP
 from protoviz.config.finetuning import Projection
 
 LEVEL = 0.05  # of the tests
-VOTERS = 15  # neighbours that tell the state of a point
+VOTERS = 15  # neighbours that vote on the state of a point
 DEPTHS = ("early", "middle", "late")  # thirds of the layers
 
 NOTE = (
@@ -45,7 +45,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Effect:
-    """One number that a claim speaks of.
+    """One number that bears on a claim.
 
     Attributes:
         space: its name.
@@ -83,7 +83,7 @@ def clusters(
 def depth_clusters(
     space: Space, states: Sequence[str], layers: Sequence[str], settings: Projection
 ) -> list[Effect]:
-    """The same of three groups of depth: single layers next to each other may look alike."""
+    """The same for three groups of depth: neighbouring layers may look alike."""
     return _silhouettes(space, states, {"silhouette of depths": depths(layers)}, settings)
 
 
@@ -121,7 +121,7 @@ def depth_differences(
 
 
 def blocks(layers: Sequence[str]) -> list[str]:
-    """The block that each unit's layer belongs to: so much of its name that no block has most of the units.
+    """The block of each unit: the shortest part of its layer's name such that no block has most of the units.
 
     "layer1" of "layer1.0.conv2", "blocks.3" of "blocks.3.0.conv_pw".
     """
@@ -136,7 +136,7 @@ def blocks(layers: Sequence[str]) -> list[str]:
 
 
 def depths(layers: Sequence[str]) -> list[str]:
-    """The third of the layers, in their order, that each unit's belongs to: early, middle, late."""
+    """The third of the layers, in order, to which each unit's layer belongs: early, middle, late."""
     order = _numbered(layers)
     return [DEPTHS[len(DEPTHS) * int(place) // (int(order.max()) + 1)] for place in order]
 
@@ -233,6 +233,6 @@ def _said(effect: Effect) -> dict[str, Any]:
 
 
 def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
-    """Each name by its first place."""
+    """Each name as a number, counted in the order of first occurrence."""
     order = {name: place for place, name in enumerate(dict.fromkeys(names))}
     return np.array([order[name] for name in names], dtype=np.int64)

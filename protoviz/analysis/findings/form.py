@@ -6,8 +6,8 @@ The rule. A study is of the paper's form if
   run all conditions start from the same weights and see the images in the same order;
 - `clrjit` and `keepclr` are among its conditions, and clrjit jitters colours more often than keepclr.
 
-Such a study is held against F1 to F14. Every other study is described (description.py), and one of the
-paper's form that has further conditions is described as well; one that has none by what no claim speaks of.
+Such a study is tested on F1 to F14. Every other study is described (description.py). A study of the paper's
+form is described as well: in full if it has further conditions, else by the measures that no claim covers.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def of_the_paper(augmentations: Mapping[str, Augment]) -> bool:
     """Whether a study is of the paper's form.
 
     Args:
-        augmentations: of each condition; none of networks that were trained elsewhere.
+        augmentations: of each condition; none for networks that were trained elsewhere.
     """
     if not all(name in augmentations for name in PAIR):
         return False
@@ -39,13 +39,13 @@ def of_any(
 
     Args:
         study: its stores.
-        described: what is said of it before the findings (`about`).
-        augmentations: of each condition; none of networks that were trained elsewhere.
+        described: its description before the findings (`about`).
+        augmentations: of each condition; none for networks that were trained elsewhere.
 
     Returns:
-        What `collect` returns for a study of the paper's form, with that of `describe` as `beside`: of all
-        measures where it has further conditions, else of those of which no claim speaks, if there are any;
-        for any other study what `describe` returns, whose `kind` is "general".
+        For a study of the paper's form, what `collect` returns, with the result of `describe` as `beside`:
+        for all measures if there are further conditions, else for those that no claim covers, if any. For any
+        other study, what `describe` returns, whose `kind` is "general".
     """
     matched = bool(augmentations)
     if not of_the_paper(augmentations):

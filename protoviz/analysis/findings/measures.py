@@ -1,6 +1,6 @@
-"""What can be measured of any study: each measure with the epoch it is taken at, and why where it cannot be.
+"""The measures of any study: each with the epoch it is taken at, or the reason why it cannot be taken.
 
-F1 to F12 look at the same numbers; here no side is claimed.
+F1 to F12 use the same numbers; here no direction is claimed.
 """
 
 from collections.abc import Callable
@@ -51,12 +51,12 @@ class Measure:
     """A measure of the layers of a network.
 
     Attributes:
-        name: as in metrics/<condition>.json, where it stands there.
+        name: as in metrics/<condition>.json, if it is there.
         text: what it is.
-        take: from the measures of a study (Study.measures), its values or why there are none.
+        take: from the measures of a study (Study.measures) to its values, or the reason why there are none.
         ratio: whether two conditions are compared by their ratio; else by their difference.
         unit: of its values, and of differences.
-        axes: what of a space it depends on.
+        axes: the parts of a space it depends on.
     """
 
     name: str
@@ -237,5 +237,5 @@ MEASURES = (
     ),
 )
 
-# Of which no claim of the paper speaks: a study that is held against its claims is described by these beside.
+# No claim of the paper covers these: a study that is tested on its claims is described by them as well.
 UNCLAIMED = (FAITHFULNESS,)

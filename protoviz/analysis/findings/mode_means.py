@@ -1,4 +1,4 @@
-"""How many images drive the units of each layer, as means that findings speak of, measured and resampled."""
+"""Means of how many images drive the units of each layer, measured and resampled, for the findings."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ Stores = Sequence[Sequence[xr.Dataset]]
 
 DRAW = "draw"
 MEASURES = (COUNT, MEETING)
-MISSED = 10  # starts, of which one leads to a mode that is said to be missed so often
+MISSED = 10  # one start in so many leads to the mode of which it is said how often it is missed
 
 
 def modes_of_layer(stores: Stores, layer: str) -> Stores:
@@ -58,7 +58,7 @@ def mode_means(
 
 
 def what_starts_show(stores: Stores) -> str:
-    """What the number of starts of a unit can and cannot show, in a sentence; nothing of a study without."""
+    """What the number of starts of a unit can and cannot show, in a sentence; empty where there are none."""
     starts = stores[0][0].sizes.get(START, 0) if stores else 0
     if not starts:
         return ""

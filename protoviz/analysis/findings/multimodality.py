@@ -41,7 +41,7 @@ def f12(study: Study, space: Space) -> Evidence:
 
 
 def started_again(values: xr.DataArray) -> xr.DataArray:
-    """Without the runs and the epochs of which nothing is known."""
+    """The values without the runs and epochs of which nothing is known."""
     known = values.isel(draw=0).notnull()
     runs = known.any([dim for dim in known.dims if dim != schema.RUN]).values
     epochs = known.any([dim for dim in known.dims if dim != schema.EPOCH]).values

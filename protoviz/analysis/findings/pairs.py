@@ -1,7 +1,7 @@
-"""What is known of pairs of runs, as what each run contributes to it.
+"""Turns quantities of pairs of runs into contributions of single runs.
 
-A pair of runs is no replicate: each run is in many pairs. What leaving a run out changes is what the run
-contributes (jackknife pseudo-values, Efron and Stein 1981), and these are treated as the runs' own values.
+A pair of runs is not a replicate: each run is in many pairs. A run contributes what changes when it is left
+out (jackknife pseudo-values, Efron and Stein 1981), and these are treated as the runs' own values.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from protoviz.store import schema
 from protoviz.store import schema_matching as names
 
 DRAW = "draw"
-LEAST_RUNS = 3  # two of them are left where one is left out
+LEAST_RUNS = 3  # leaving one out leaves two
 
 
 def contributions(of: Callable[[Sequence[int]], Floats], runs: Sequence[int]) -> Floats:
@@ -25,8 +25,8 @@ def contributions(of: Callable[[Sequence[int]], Floats], runs: Sequence[int]) ->
     Their mean is the quantity itself where it is a mean over pairs of runs.
 
     Args:
-        of: the quantity of some runs, two at least.
-        runs: three at least.
+        of: computes the quantity of some runs, at least two.
+        runs: at least three.
     """
     whole, count = of(runs), len(runs)
     without = np.stack([of([one for one in runs if one != left]) for left in runs])
@@ -56,8 +56,8 @@ def measured(
         store: of `matching.matched`; None where units were not matched.
         conditions: of the study.
         runs: of each of them.
-        layers: that are asked for.
-        draws: of the bootstrap, in which units are not drawn again here.
+        layers: those asked for.
+        draws: of the bootstrap; units are not resampled here.
 
     Returns:
         `partners.OF_RUNS` (draw, condition, run, layer), as far as they were measured; nothing where

@@ -1,16 +1,16 @@
-"""What prototypes predict: the measures of a layer against probe accuracy, over networks and epochs. F14.
+"""Correlates the measures of each layer with probe accuracy, over networks and epochs (F14).
 
-Accuracy and most measures change along training, so that any two of them go together. What is asked is
-whether they go together at the same epoch: the partial correlation given the epoch, Pearson's of residuals
-from the mean over networks at each epoch, all epochs pooled. It is asked twice:
+Accuracy and most measures change during training, so any two of them are correlated. The question is whether
+they are correlated at the same epoch, as measured by the partial correlation given the epoch: Pearson's
+correlation of the residuals from the mean over networks at each epoch, all epochs pooled. It is asked twice:
 
 - *given epoch*, over all networks. Conditions differ in much at once, and there are few of them;
-- *within conditions*, given epoch and condition: whether, of networks that differ by their seed alone, those
-  of more diverse prototypes are the more accurate.
+- *within conditions*, given epoch and condition: whether, among networks that differ only in their seed,
+  those with more diverse prototypes are more accurate.
 
-Epochs of one network are not independent, so whole networks are what is exchanged in the exact test, with
-all their epochs: conditions within each run, and runs; within conditions runs alone, the same in all of them.
-Intervals are by jackknife and bootstrap over runs in Fisher's z (arctanh of r), with Student's t.
+Epochs of one network are not independent, so the exact test exchanges whole networks with all their epochs:
+conditions within each run, and runs; within conditions, runs alone, in the same way in all of them. Intervals
+are by jackknife and bootstrap over runs in Fisher's z (arctanh of r), with Student's t.
 """
 
 import itertools
@@ -41,8 +41,8 @@ PREDICTORS = (
     "modes",
 )
 READOUT = "logistic"
-CLOSEST = 0.999  # to 1: beyond, Fisher's z has no meaning with so few networks
-MOST = 20_000  # exchanges that are tried; beyond, as many drawn at random
+CLOSEST = 0.999  # to 1: beyond it, Fisher's z has no meaning with so few networks
+MOST = 20_000  # exchanges that are tried; of more, so many are drawn at random
 
 
 def accuracies(rows: Sequence[Mapping[str, Any]], like: xr.Dataset) -> xr.DataArray | None:
@@ -82,7 +82,7 @@ def partial(measure: Floats, accuracy: Floats, *, within: bool) -> float:
 
 @cache
 def exchanges(conditions: int, runs: int, *, within: bool) -> NDArray[np.int64]:
-    """Which network's accuracies each network gets, (exchange, condition x run), in the first its own."""
+    """Which network's accuracies each network gets, (exchange, condition x run); in the first, its own."""
     places = np.arange(conditions * runs).reshape(conditions, runs)
     number = math.factorial(runs) * (1 if within else math.factorial(conditions) ** runs)
     found = [places]
@@ -101,7 +101,7 @@ def exchanges(conditions: int, runs: int, *, within: bool) -> NDArray[np.int64]:
 
 
 def exact_p(measures: Sequence[Floats], accuracy: Floats, *, within: bool) -> tuple[float, float]:
-    """Two-sided p of the mean partial correlation of some tables with accuracy, and the least that it can be.
+    """Two-sided p of the mean partial correlation of some tables with accuracy, and its floor.
 
     Args:
         measures: tables (condition, run, epoch), of which none is constant.
@@ -116,15 +116,15 @@ def exact_p(measures: Sequence[Floats], accuracy: Floats, *, within: bool) -> tu
         products += first @ second.T / np.sqrt((first**2).sum())
     rows = np.arange(len(products))
     every = products[rows, exchanges(conditions, runs, within=within)].sum(1)
-    mirrored = 2 if (runs if within else conditions * runs) == 2 else 1  # of two, an exchange turns the sign
+    mirrored = 2 if (runs if within else conditions * runs) == 2 else 1  # of two, an exchange flips the sign
     p = float((np.abs(every) >= abs(every[0]) * (1 - 1e-9) - 1e-300).mean())
     return p, min(1.0, mirrored / len(every))
 
 
 def fisher(measure: Floats, accuracy: Floats, *, within: bool) -> Floats:
-    """Fisher's z of the partial correlation, as contributed by each run, (R,); of one run z itself.
+    """Fisher's z of the partial correlation, as contributed by each run, (R,); with one run, z itself.
 
-    NaN where it cannot be computed of what is left without one of the runs.
+    NaN where it cannot be computed once one of the runs is left out.
     """
 
     def of(runs: Sequence[int]) -> Floats:
@@ -171,7 +171,7 @@ def predicted(means: xr.Dataset, accuracy: xr.DataArray | None) -> dict[str, Any
 
 
 def note(conditions: int, runs: int, rows: int) -> str:
-    """What the numbers mean with so many networks."""
+    """What the numbers mean with this many networks."""
     over = min(math.factorial(runs) * math.factorial(conditions) ** runs, MOST)
     within = min(math.factorial(runs), MOST)
     return (
@@ -197,12 +197,12 @@ def _row(values: xr.DataArray, accuracy: xr.DataArray, address: tuple[str, str])
 
 
 def _tables(measure: xr.DataArray, accuracy: xr.DataArray) -> tuple[Floats, Floats]:
-    """(condition, run, epoch) of both, of the runs that have both, at the epochs at which all of these do."""
+    """Both as (condition, run, epoch), for the runs that have both, at the epochs that all of these have."""
     dims = (schema.CONDITION, schema.RUN, schema.EPOCH)
     first = measure.transpose(*dims).values.astype(np.float64)
     second = accuracy.transpose(*dims).values.astype(np.float64)
     known = np.isfinite(first) & np.isfinite(second)
-    runs = known.any((0, 2))  # units may have been started again in some of them alone
+    runs = known.any((0, 2))  # units may have been started again in some runs only
     both = known[:, runs].all((0, 1)) & runs.any()
     return first[:, runs][..., both], second[:, runs][..., both]
 
@@ -240,7 +240,7 @@ def f14(study: Study, space: Space) -> Evidence:
 
 
 def _effect(study: Study, diversity: xr.DataArray, within: bool, quantity: str) -> Effect | None:
-    """(1 + r) / (1 - r): of standardised residuals, the variance of the sum over that of the difference."""
+    """(1 + r) / (1 - r): for standardised residuals, the variance of the sum over that of the difference."""
     assert study.accuracy is not None
     layers, tables, logs = [], [], []
     for layer in study.layers:

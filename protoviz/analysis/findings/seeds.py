@@ -1,4 +1,4 @@
-"""Is what a network learns the same in every run? F13, of pairs of runs."""
+"""Whether what a network learns is the same in every run (F13), from pairs of runs."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ def f13(study: Study, space: Space) -> Evidence:
     if len(study.runs) < LEAST_RUNS:
         return Evidence((), ("what is said of pairs of runs needs three runs",))
     error = float(store.attrs["error"])
-    # Where no unit at all is counted, half a unit of all pairs is, for the logarithm; never so much
+    # Where no unit is counted, half a unit over all pairs is, so that the logarithm exists, but never so much
     # that it would pass for more than chance.
     compared = np.maximum(store[names.COMPARED_UNITS].values, 1).max((0, 1))
     least = np.minimum(0.5 / (compared * math.comb(len(study.runs), 2)), error / 2)

@@ -1,12 +1,12 @@
 """How far groups of points lie apart, from their distances alone: layers of a network, training states.
 
-The same numbers can be had in any space, that of images, of an embedding, or of a map, so that no claim
-has to rest on a projection. Every estimate is of units: the same unit at two states is one unit, never
-two independent points.
+The same numbers can be computed in any space (of images, of an embedding, of a map), so no claim has to rest
+on a projection. Every estimate is over units: the same unit at two states is one unit, never two independent
+points.
 
     silhouette        do points lie nearer to their own layer than to the next (Rousseeuw 1987)
     energy distance   do two states differ (Szekely & Rizzo 2013), as a share of the distance between them
-    AUC               how well a point's neighbours tell its state: 0.5 by chance, 1 without error
+    AUC               how well a point's neighbours predict its state: 0.5 by chance, 1 without error
 """
 
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ LEVEL = 0.95  # of the intervals
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and what is known of it.
+    """A number and its uncertainty.
 
     Attributes:
         value: the estimate.
         low, high: its interval, from resampled units; NaN where there is none.
         expected: what it would be without an effect.
-        p: of the permutation test that it is not more than that; at least 1 / (permutations + 1).
+        p: of the permutation test of whether the value exceeds that; at least 1 / (permutations + 1).
     """
 
     value: float
@@ -72,10 +72,10 @@ def silhouette(distances: Distances, labels: Labels) -> float:
 
 
 def clustering(distances: Distances, labels: Labels, permutations: int, rng: Rng) -> Estimate:
-    """The silhouette of groups, against that of permuted labels.
+    """The silhouette of groups, tested against permuted labels.
 
-    Resampling points would put copies of a point into its own group, at distance zero: there is no interval.
-    Of a single group there is no silhouette: NaN.
+    There is no interval: resampling points would put copies of a point into its own group, at distance zero.
+    The silhouette of a single group is NaN.
     """
     if len(np.unique(labels)) < 2:
         return Estimate(*[np.nan] * 5)
@@ -87,12 +87,12 @@ def clustering(distances: Distances, labels: Labels, permutations: int, rng: Rng
 def energy(away: Distances, second: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
     """Energy distance of two samples of the same units, as a share of the mean distance between them.
 
-    2 E|X - Y| - E|X - X'| - E|Y - Y'|, over 2 E|X - Y|; all means are over pairs of different units. So it is
-    without bias: where states are exchangeable its mean is 0, and single values lie on either side.
+    2 E|X - Y| - E|X - X'| - E|Y - Y'|, over 2 E|X - Y|; all means are over pairs of different units. It is
+    therefore unbiased: where states are exchangeable its mean is 0, and single values lie on either side.
 
     Args:
         away: (2U, 2U), distances of U units at one state, then the same units at another; 0 within a unit.
-        second: (2U,), whether a point counts as one of the second state; of each unit one does.
+        second: (2U,), whether a point counts as one of the second state; one point of each unit does.
         weights: (2U,), how often the unit of a point was drawn.
     """
     x, y = weights * ~second, weights * second
@@ -107,7 +107,7 @@ def neighbours(distances: Distances, count: int) -> Labels:
 
 
 def auc(nearest: Labels, second: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
-    """How well the state of a point is told by its nearest points.
+    """How well the nearest points of a point predict its state.
 
     Args:
         nearest: `neighbours`.
@@ -182,5 +182,5 @@ def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _p(value: float, null: NDArray[np.float64]) -> float:
-    """One-sided, the observed value counted in (Phipson & Smyth 2010)."""
+    """One-sided p, which counts the observed value among the permutations (Phipson & Smyth 2010)."""
     return float((1 + (null >= value - 1e-12).sum()) / (1 + len(null)))

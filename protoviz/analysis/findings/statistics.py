@@ -1,13 +1,13 @@
 """Uncertainty with few runs: hierarchical bootstrap, exact permutation tests, Student's t.
 
-The run is the unit of replication: repeats and units of one network are no independent evidence on
-what training does. Every effect has one value for each run, and
+The run is the unit of replication: repeats and units of one network are not independent evidence of what
+training does. Every effect has one value for each run, and
 
 - its interval comes from a hierarchical bootstrap. Runs are drawn with replacement; within a drawn run
   its repeats, and its units (once for all of its repeats: they are the same units). The deviation of
   such means is the standard error, and Student's t makes it an interval, with the degrees of freedom of
   Satterthwaite: few where runs differ, many where units alone leave the effect uncertain. Percentiles
-  of the draws would be too narrow: with 2 runs, drawing knows three means of runs, and the "95 %"
+  of the draws would be too narrow: with 2 runs, resampling yields only three means of runs, and the "95 %"
   interval can miss the truth four times in ten;
 - its p is that of an exact test in which the sign of every run's effect is exchanged. In one run all
   conditions start from the same weights and see the images in the same order, so under the null hypothesis
@@ -32,7 +32,7 @@ DRAWS = 400  # of the bootstrap: the standard error is then known to 4 %
 CONFIDENCE = 0.95
 LEVEL = 0.05  # of p, below which one speaks of significance
 MANY = 200  # degrees of freedom beyond which Student's t is the normal distribution
-EXACT_RUNS = 16  # up to so many runs every exchange of signs is tried; beyond, as many drawn at random
+EXACT_RUNS = 16  # up to so many runs, every exchange of signs is tried; beyond, as many are drawn at random
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ def pair_contributions(means: Floats) -> Floats:
 def interval(values: Floats, *address: seeding.Part) -> Interval:
     """The interval of the mean over runs, by hierarchical bootstrap.
 
-    Between runs the bootstrap knows (R - 1) / R of the variance, so deviations of runs are stretched by
-    the root of its inverse. What units and repeats add to that keeps two runs that agree by chance from
-    making an effect certain.
+    The bootstrap captures only (R - 1) / R of the variance between runs, so deviations of runs are stretched
+    by the square root of the inverse. Units and repeats add variance, so two runs that agree by chance do not
+    make an effect certain.
 
     Args:
         values: (1 + D, R >= 2), every run's effect as observed and for D draws of its repeats and units.
@@ -170,8 +170,8 @@ def freedom(between: float, within: float, runs: int) -> int:
 def error_rate(runs: int, studies: int = 4000) -> float:
     """How often an interval excludes zero where there is no effect, at worst; simulated, not computed.
 
-    Normal runs and units; the worst of several ratios of the variance of units to that of runs. The
-    interval is exact where only the runs vary, and errs to the safe side where only the units do.
+    Runs and units are normal; the rate is the worst over several ratios of the variance of units to that of
+    runs. The interval is exact where only the runs vary, and errs on the safe side where only the units do.
     """
     rng = seeding.generator("error rate", runs)
     draws = rng.normal(size=(studies, runs))
@@ -186,7 +186,7 @@ def error_rate(runs: int, studies: int = 4000) -> float:
 
 
 def error_rate_of_difference(runs: int, studies: int = 4000) -> float:
-    """As `error_rate`, for `difference` with so many runs in both conditions."""
+    """As `error_rate`, for `difference` with this many runs in both conditions."""
     rng = seeding.generator("error rate", "difference", runs)
     draws = rng.normal(size=(2, studies, runs))
     rates = []
@@ -202,7 +202,7 @@ def error_rate_of_difference(runs: int, studies: int = 4000) -> float:
 
 
 def sign_flip_p(effects: Floats) -> float:
-    """Two-sided p of the mean effect, exact: the share of all exchanges of signs that give as much.
+    """Two-sided p of the mean effect, exact: the share of all exchanges of signs that give at least as much.
 
     >>> sign_flip_p(np.array([1.0, 2.0, 3.0]))
     0.25
@@ -220,14 +220,14 @@ def sign_flip_p(effects: Floats) -> float:
 
 
 def permutation_p(first: Floats, second: Floats) -> float:
-    """Two-sided p of the difference of two means, exact: the share of all splits that give as much.
+    """Two-sided p of the difference of two means, exact: the share of all splits that give at least as much.
 
     Args:
         first: (R,), one for each run of a condition.
         second: (S,), the same of another, whose runs are not matched with the first's.
     """
     pooled, size = np.concatenate([first, second]), len(first)
-    pooled = pooled - pooled.mean()  # the sum over the first then tells the difference of the means
+    pooled = pooled - pooled.mean()  # the sum over the first then determines the difference of the means
     observed = float(pooled[:size].sum())
     if math.comb(len(pooled), size) <= 2**EXACT_RUNS:
         splits = np.array(list(itertools.combinations(range(len(pooled)), size)))
@@ -244,7 +244,7 @@ def _share_as_extreme(found: Floats, observed: float) -> float:
 
 
 def sign_flip_floor(runs: int) -> float:
-    """The smallest two-sided p that so many matched runs allow.
+    """The smallest two-sided p that this many matched runs allow.
 
     >>> sign_flip_floor(3)
     0.25
@@ -253,7 +253,7 @@ def sign_flip_floor(runs: int) -> float:
 
 
 def permutation_floor(first: int, second: int) -> float:
-    """The smallest two-sided p that so many unmatched runs of two conditions allow.
+    """The smallest two-sided p that this many unmatched runs of two conditions allow.
 
     >>> permutation_floor(3, 3)
     0.1

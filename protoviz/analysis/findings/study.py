@@ -1,8 +1,8 @@
-"""All networks of a study in one space: the layer means that findings speak of, measured and resampled.
+"""All networks of a study in one space: the layer means that findings use, measured and resampled.
 
-Along the first dimension, `draw`, stands first what was measured, then draws of the bootstrap in which
-the units of every run were drawn again: once for all its conditions, repeats and epochs, since they
-are the same units. Repeats are kept apart, with how often each was drawn beside them.
+Along the first dimension, `draw`, the measured values come first, then draws of the bootstrap in which the
+units of every run are resampled: once for all its conditions, repeats and epochs, since they are the same
+units. Repeats are kept apart, along with how often each was drawn.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,7 @@ class Study:
         appearance: the same; empty where it was not measured.
         responses: the same, of natural images.
         draws: of the bootstrap.
-        matching: which unit of one network is which of another; None where that was not asked.
+        matching: which unit of one network is which of another; None if units were not matched.
         accuracy: of the probe, (condition, run, epoch), %; None without one.
         modes: how many images drive units, of the runs that were started again; empty where none were.
     """
@@ -58,7 +58,7 @@ class Study:
 
     @property
     def runs(self) -> list[int]:
-        """Those of every condition."""
+        """The runs of every condition."""
         return [int(store[schema.RUN].values[0]) for store in self.distances[0]]
 
     @property
@@ -86,7 +86,7 @@ class Study:
 
     @property
     def layers(self) -> list[str]:
-        """Those of the networks, in order."""
+        """The layers of the networks, in order."""
         return list(schema.layer_slices(self.first[schema.LAYER].values))
 
     def of_layer(self, layer: str) -> "Study":
@@ -108,7 +108,7 @@ class Study:
         )
 
     def measures(self, space: Space) -> xr.Dataset:
-        """The layer means in one space; the two spaces that were asked for last are kept.
+        """The layer means in one space; those of the last two spaces asked for are kept.
 
         Returns:
             `diversity`, `change` and `learning`, which is change without the noise of the synthesis (draw,
@@ -185,7 +185,7 @@ class _Units:
     def means(
         self, stores: Stores, names: Sequence[str], rows: Callable[[xr.Dataset], NDArray[np.float64]]
     ) -> xr.Variable:
-        """Layer means (draw, condition, run, *names, layer) of the (*names, unit) that `rows` takes out."""
+        """Layer means (draw, condition, run, *names, layer) of the (*names, unit) that `rows` extracts."""
         conditions = []
         for networks in stores:
             runs = []
@@ -254,8 +254,8 @@ def _coordinates(study: Study) -> Mapping[str, object]:
 
 
 def over_repeats(values: xr.DataArray, measures: xr.Dataset) -> xr.DataArray:
-    """Mean over repeats, each as often as it was drawn; repeats in which no unit is live do not count."""
-    # All have the same coordinates: to compare them each time would take longer than to compute.
+    """Mean over repeats, weighted by how often each was drawn; repeats without a live unit do not count."""
+    # All have the same coordinates: comparing them each time would take longer than the computation.
     bare = xr.DataArray(values.variable)
     counts = xr.DataArray(measures[REPEAT_COUNTS].variable).where(bare.notnull())
     mean = (bare * counts).sum(schema.REPEAT) / counts.sum(schema.REPEAT).where(lambda number: number > 0)

@@ -1,3 +1,3 @@
-"""What can be said of a claim, in both studies."""
+"""The possible verdicts on a claim, in both studies."""
 
 SUPPORTED, NOT_SUPPORTED, UNDECIDED, NOT_COMPUTED = "supported", "not supported", "undecided", "not computed"

@@ -1,7 +1,7 @@
-"""What an evolution strategy is, the registry of those there are, and the loop that runs one.
+"""The interface of evolution strategies, their registry, and the loop that runs one.
 
-To add one: write a sibling module with a class that satisfies `Strategy`, add its `start` to
-`STRATEGIES`, and every test that runs over the registry holds for it.
+To add one, write a sibling module with a class that satisfies `Strategy`, and add its `start` to
+`STRATEGIES`; every test that runs over the registry then covers it.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """CMA-ES with a full covariance and active update (Hansen 2016, arXiv:1604.00772; equations are its).
 
 The (mu/mu_w, lambda) strategy that learns the shape of the response: samples come from N(m, sigma^2 C),
-and C becomes the inverse Hessian up to a factor. It takes n^2 numbers a unit and 10 to 30 n^2 evaluations
-to learn them: for latents of up to a few hundred dimensions.
+and C becomes the inverse Hessian up to a factor. It needs n^2 numbers for each unit, and 10 to 30 n^2
+evaluations to learn them, so it suits latents of up to a few hundred dimensions.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class CMAES:
 
     Attributes:
         constants: what does not change.
-        told: generations so far, also those that a unit lost.
+        told: generations so far, including those that a unit lost.
         generation: (B,) generations that each unit learnt from.
         mean: m, (B, n).
         sigma: (B,).
@@ -119,8 +119,8 @@ class CMAES:
 def shortened_weights(weights: Tensor, steps: Tensor, inverse_root: Tensor) -> Tensor:
     """w_i° = w_i, or w_i n / ||C^-1/2 y_i||^2 if w_i < 0, (B, lambda) (Eq. 46).
 
-    A step that counts against its direction does so as if it had the length sqrt(n), so that no long one
-    takes more variance away than there is.
+    A step of negative weight counts as if it had the length sqrt(n), so that no long step removes more
+    variance than there is.
     """
     squared = (steps @ inverse_root).square().sum(2).clamp_min(torch.finfo(steps.dtype).eps)
     return torch.where(weights < 0, weights * steps.shape[2] / squared, weights)
@@ -148,7 +148,7 @@ def adapted(
 def roots(covariance: Tensor) -> tuple[Tensor, Tensor]:
     """C^1/2 and C^-1/2, each (B, n, n), from the axes and their lengths: C = B D^2 B^T.
 
-    Axes shorter than the number format can tell from zero beside the longest are lengthened to that.
+    Axes too short for the number format to tell from zero beside the longest are lengthened to that limit.
     """
     variances, axes = torch.linalg.eigh(covariance)
     shortest = variances[:, -1:] * torch.finfo(variances.dtype).eps

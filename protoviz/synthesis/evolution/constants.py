@@ -112,10 +112,10 @@ def step_size_rate(n: int, mu_eff: float) -> float:
     """c_sigma: the greater of Eq. 55 and what VD-CMA takes for its many dimensions.
 
     Eq. 55, where the tutorial has 5 in place of 3 and no upper bound, takes about n / mu_eff generations to
-    move sigma: hundreds for a latent of 4096. (The library leaves it at 300 dimensions, for another rule.)
-    That of Akimoto, Auger & Hansen (2014), sqrt(mu_eff) / (2 (sqrt(n) + sqrt(mu_eff))), is the greater from
-    about 40 dimensions on. On the sphere it saves 9 % of the evaluations at n = 120 with a full covariance,
-    and with a restricted one 12 % at n = 200 and 21 % at n = 1000.
+    move sigma: hundreds for a latent of 4096. (Beyond 300 dimensions the library uses another rule.) The rate
+    of Akimoto, Auger & Hansen (2014), sqrt(mu_eff) / (2 (sqrt(n) + sqrt(mu_eff))), is the greater from about
+    40 dimensions on. On the sphere it saves 9 % of the evaluations at n = 120 with a full covariance, and
+    with a restricted one 12 % at n = 200 and 21 % at n = 1000.
     """
     linear = min(0.5, (mu_eff + 2) / (n + mu_eff + 3))
     return max(linear, math.sqrt(mu_eff) / (2 * (math.sqrt(n) + math.sqrt(mu_eff))))

@@ -1,8 +1,8 @@
 """The (mu/mu_w, lambda)-ES with constant sigma: what the paper's authors really ran (S3).
 
-Each generation is drawn from N(mean, sigma^2 I); the mean moves to the weighted mean of the best. It is
-no CMA-ES: neither the covariance nor the step size is adapted, so it cannot come nearer to an optimum
-than sigma lets it, and in n dimensions its steps lead away from the origin at sigma sqrt(n / mu_eff) each.
+Each generation is drawn from N(mean, sigma^2 I); the mean moves to the weighted mean of the best. It is not a
+CMA-ES: neither the covariance nor the step size is adapted, so it cannot come nearer to an optimum than sigma
+lets it, and in n dimensions its steps lead away from the origin at sigma sqrt(n / mu_eff) each.
 """
 
 from dataclasses import dataclass

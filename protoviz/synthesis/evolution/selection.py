@@ -19,8 +19,8 @@ def checked_start(mean: Tensor, sigma: float, samples: int, parents: int | None)
     """The start as a strategy keeps it: the caller's `mean` (B, n), copied.
 
     Raises:
-        StudyError: `mean` is no batch of real vectors, `sigma` is not positive, fewer than two samples,
-            or parents that are none or more than the samples.
+        StudyError: `mean` is no batch of real vectors, `sigma` is not positive, there are fewer than two
+            samples, no parents, or more parents than samples.
     """
     if mean.dim() != 2 or not mean.is_floating_point():
         raise StudyError(
@@ -54,7 +54,7 @@ def by_rank(weights: Tensor, responses: Tensor) -> Tensor:
 
 
 def weighted_mean(weights: Tensor, vectors: Tensor) -> Tensor:
-    """The sum of vectors (B, lambda, n) by the positive ones of weights (B, lambda): (B, n)."""
+    """The sum of vectors (B, lambda, n) weighted by the positive ones of weights (B, lambda): (B, n)."""
     return (weights.clamp_min(0)[:, None] @ vectors)[:, 0]
 
 

@@ -1,14 +1,14 @@
 """Separable CMA-ES: a diagonal covariance, linear in time and memory (Ros & Hansen 2008, PPSN X).
 
-The equations of CMA-ES (numbers of Hansen 2016, arXiv:1604.00772) with C = D^2 diagonal and, as only n
-variances are learnt, higher rates. Steps and both paths are kept in units of D, in which samples are
-standard normal. The form of the update is that of the library `cma`, which has replaced the additive one
-of 2008: variances are multiplied, so that the active update (negative weights) cannot make them negative
-(the idea of Akimoto & Hansen 2020, Evolutionary Computation 28(3)). Variances need some n / mu_eff
-generations, 500 for a latent of 4096 and 30 samples: until then only the mean and the step size move.
+It uses the equations of CMA-ES (numbered as in Hansen 2016, arXiv:1604.00772) with C = D^2 diagonal and, as
+only n variances are learnt, higher rates. Steps and both paths are kept in units of D, in which samples are
+standard normal. The form of the update is that of the library `cma`, which has replaced the additive one of
+2008: variances are multiplied, so that the active update (negative weights) cannot make them negative (the
+idea of Akimoto & Hansen 2020, Evolutionary Computation 28(3)). Variances need some n / mu_eff generations,
+500 for a latent of 4096 and 30 samples: until then only the mean and the step size move.
 
-It wins where the axes are those of the problem: 2,220 evaluations to 1e-9 of a ten-dimensional ellipsoid
-along the coordinates, `cma` 4,065, `vd_cma` 5,660. It cannot follow a slanted axis, as the others can.
+It wins where the problem's axes are the coordinates: it takes 2,220 evaluations to 1e-9 on a ten-dimensional
+ellipsoid along them, `cma` 4,065, `vd_cma` 5,660. Unlike the others, it cannot follow a slanted axis.
 """
 
 import math

@@ -1,11 +1,11 @@
 """VD-CMA: CMA-ES with the covariance D (I + v v^T) D, D diagonal, linear in time and memory.
 
 Akimoto, Auger & Hansen, "Comparison-based natural gradient optimization in high dimension", GECCO 2014.
-A scale for every coordinate, as separable CMA-ES has, and one long axis in any direction. A restricted
-covariance cannot take the additive update of CMA-ES (Eq. 47 of Hansen 2016, arXiv:1604.00772): (v, D)
-move along the natural gradient of the weighted log likelihood of the steps, of which Eq. 47 is the case
-of a full covariance. Equation numbers are of Hansen 2016. (v, D) need even more generations than separable
-CMA-ES: until then only the mean and the step size move.
+It learns a scale for every coordinate, as separable CMA-ES does, and one long axis in any direction. A
+restricted covariance cannot take the additive update of CMA-ES (Eq. 47 of Hansen 2016, arXiv:1604.00772):
+instead, (v, D) move along the natural gradient of the weighted log likelihood of the steps, of which Eq. 47
+is the case of a full covariance. Equation numbers are those of Hansen 2016. (v, D) need even more generations
+than separable CMA-ES: until then only the mean and the step size move.
 """
 
 from dataclasses import dataclass
@@ -182,8 +182,8 @@ def coupling(v: Tensor) -> Tensor:
     """alpha, (B, 1): the factor to F's blocks that tie v to D.
 
     alpha = min(1, sqrt(s^2 + (1 + s) (2 - 1 / sqrt(1 + s)) / max u^2) / (2 + s)): one where v has many
-    long elements; less where it has few, for F would be next to singular: v along an axis does what D
-    can do. With it no element of A in `natural_gradient` is below 1 / sqrt(1 + s).
+    long elements; less where it has few, since F would be nearly singular: v along an axis does what D can
+    do. With it no element of A in `natural_gradient` is below 1 / sqrt(1 + s).
     """
     u, s = _direction(v)
     steepest = u.square().amax(1, keepdim=True)

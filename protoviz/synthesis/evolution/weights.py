@@ -19,8 +19,8 @@ def log_rank_weights(count: int, dtype: torch.dtype = torch.float32) -> Tensor:
 def raw_weights(samples: int, parents: int | None) -> Tensor:
     """w'_i = ln((lambda + 1) / 2) - ln(i), i = 1..lambda, float64 (Hansen 2016, Eq. 49).
 
-    The better half counts for, the worse half against. With `parents` the sign changes after that many
-    instead: w'_i = ln(mu + 1/2) - ln(i), which is the same for an even lambda and mu = lambda / 2.
+    The better half has positive weights, the worse half negative ones. With `parents` the sign changes after
+    that many instead: w'_i = ln(mu + 1/2) - ln(i), which is the same for an even lambda and mu = lambda / 2.
     """
     middle = (samples + 1) / 2 if parents is None else parents + 0.5
     return math.log(middle) - torch.arange(1, samples + 1, dtype=torch.float64).log()

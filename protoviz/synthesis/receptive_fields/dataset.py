@@ -61,14 +61,14 @@ def receptive_fields(
 ) -> xr.Dataset:
     """A Gaussian mask for every layer and checkpoint of a network, and what is the same for all networks.
 
-    All networks see the same noise and the same signs, so that masks differ by the networks only.
+    All networks see the same noise and the same signs, so masks differ only because the networks do.
 
     Args:
-        networks: (epoch, network), in the order of the epochs; one at least. Of a network whose training
+        networks: (epoch, network), in the order of the epochs; at least one. In a network whose training
             diverged, made with `finite=False`, the layers that its weights spoil have no field.
         condition: under which the networks were trained.
         run: seed of their training.
-        layers: that are read; the networks have them all.
+        layers: those that are read; all networks have them.
         method: how.
         device: where to compute.
 
@@ -118,7 +118,7 @@ def _common(network: Network, layers: Sequence[str], objective: Objective) -> di
     boxes, masks = [], []
     for layer in layers:
         box = network.box(layer, objective)
-        # What reads the mean, or has no way to the image by windows alone, may see all of it.
+        # A unit that reads the mean, or does not reach the image by windows alone, may see all of it.
         height, width = sides(network.size)
         rows, columns = box or ((0, height), (0, width))
         boxes.append((*rows, *columns))

@@ -1,8 +1,8 @@
 """Where the units of a layer look by the architecture alone: the mask that is the same for every network.
 
-Masks fitted to each network differ in width, and a wider mask alone makes images look more diverse. The
-fixed mask takes that away: it depends on nothing but the architecture, the image size and the position that
-is read, so it is the same for all conditions, runs and epochs, and a new condition changes no other one's.
+Masks fitted to each network differ in width, and a wider mask alone makes images look more diverse. The fixed
+mask removes that effect: it depends only on the architecture, the image size and the position that is read,
+so it is the same for all conditions, runs and epochs, and a new condition changes no other one's.
 
 It is the squared gradient that a network has on average over random weights, in closed form: with
 independent weights of mean zero, each convolution spreads the squared gradient evenly over its kernel, a
@@ -29,8 +29,8 @@ _HOW = torch.float64, torch.device("cpu")
 def expected_map(network: Network, layer: str, objective: Objective) -> NDArray[np.float64]:
     """The share of the paths to a layer's unit that begin at each pixel, (H, W); sums to 1.
 
-    NaN everywhere, so that the mask fitted to it is 1 everywhere, if the paths are not to be counted: none
-    leads to the image, or their number is not finite.
+    NaN everywhere, so that the mask fitted to it is 1 everywhere, if the paths cannot be counted: none leads
+    to the image, or their number is not finite.
 
     Args:
         network: its architecture; its weights do not matter.

@@ -5,7 +5,7 @@
     v = -sin(theta) (x - x0) + cos(theta) (y - y0)
 
 x is the column and y the row, in px; the centre of the first pixel is (0, 0). The authors left the
-offset in the mask, so that a broad fit masked nothing; here it is removed, unless it is asked for.
+offset in the mask, so that a broad fit masked nothing; here it is removed, unless asked for.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from protoviz.store.schema import FitStatus
 
 # Bounds of the fit. A unit looks from within the image, and its field may be wider than it: up to four
 # images, beyond which a Gaussian is flat to 1 %. The offset is a floor, which all but a tenth of the pixels
-# exceed; were it free, it would take in the broad field of a deep unit and leave a peak at its edge.
+# exceed; were it free, it would absorb the broad field of a deep unit and leave a peak at its edge.
 FLOOR_QUANTILE = 0.1
 SMALLEST_SIGMA = 0.5  # px
 LARGEST_SIGMA = 4.0  # images
@@ -47,12 +47,12 @@ class GaussianFit:
 
 
 def fit_gaussian(gradient_map: NDArray[np.floating], keep_offset: bool = False) -> GaussianFit:
-    """Fit a Gaussian to a map (H, W) by least squares. A map that has none is recorded, not an error.
+    """Fit a Gaussian to a map (H, W) by least squares. A map without one is recorded, not an error.
 
     `keep_offset` leaves the offset in the mask, as the authors' code did (preset `paper`).
 
-    Where least squares fails or explains less than the Gaussian with the map's second moments, that one
-    is given. Where there is no structure at all the mask is 1 everywhere.
+    If least squares fails or explains less than the Gaussian with the map's second moments, the latter is
+    returned. If the map has no structure at all, the mask is 1 everywhere.
     """
     values = np.asarray(gradient_map, dtype=np.float64)
     if not np.isfinite(values).all():
@@ -76,7 +76,7 @@ def fit_gaussian(gradient_map: NDArray[np.floating], keep_offset: bool = False) 
 
 
 def jacobian(parameters: Parameters, shape: tuple[int, ...]) -> Map:
-    """Derivatives of `gaussian` by its parameters, (H * W, 7)."""
+    """Derivatives of `gaussian` with respect to its parameters, (H * W, 7)."""
     amplitude, _, _, sigma_x, sigma_y, theta, _ = parameters
     u, v = along_axes(parameters, shape)
     bell = np.exp(-((u / sigma_x) ** 2 + (v / sigma_y) ** 2) / 2)

@@ -1,11 +1,11 @@
 """Receptive fields: where in the image the units of a layer look, estimated from gradients (R1..R3).
 
-Two estimates, as the presets have them. f_c is the response of channel c of a layer at its position:
+There are two estimates, as in the presets. f_c is the response of channel c of a layer at its position:
 
-    as-written  noise from U[0, 1], normalised as any image; of a unit sum_rgb (E_x grad f_c)^2, of a
-                layer the sum of that over its channels
-    paper       noise from U(-1, 1) in the place of normalised images; of a unit mean_rgb E_x |grad f_c|,
-                of a layer the same of the mean over its channels, mean_rgb E_x |grad mean_c f_c|
+    as-written  noise from U[0, 1], normalised as any image; for a unit sum_rgb (E_x grad f_c)^2, for a layer
+                the sum of that over its channels
+    paper       noise from U(-1, 1) in place of normalised images; for a unit mean_rgb E_x |grad f_c|, for a
+                layer the same of the mean over its channels, mean_rgb E_x |grad mean_c f_c|
 
 The layer's map of `as-written` is measured without a backward pass for every channel: for signs s_c that
 are +1 or -1 with equal chance,
@@ -125,7 +125,7 @@ def _maps(
             for number, mixture in enumerate(mixtures):
                 if response.requires_grad:
                     (gradient,) = torch.autograd.grad((response @ mixture).sum(), pixels, retain_graph=True)
-                else:  # no way leads from the image to the layer
+                else:  # no path leads from the image to the layer
                     gradient = torch.zeros_like(pixels)
                 # A response depends on its own image alone: row b is the gradient of image b.
                 total = (gradient.abs() if paper else gradient).sum(0)

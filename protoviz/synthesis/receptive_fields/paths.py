@@ -1,4 +1,4 @@
-"""The gradients of any network as numbers of paths: every operation by the share that each input has in it.
+"""Turns the gradients of any network into numbers of paths: each operation passes on the share of each input.
 
 While `CountingPaths` is active, operations are replaced as they are called, whether by a module, a function
 or a method, in a graph or in the network's own Python. The rule:
@@ -8,15 +8,15 @@ or a method, in a graph or in the network's own Python. The rule:
     normalisation                     passes its input
     element-wise functions            pass their input
     attention, softmax                equal shares of all that is not masked
-    a product or ratio of two values  passes the one of more elements, of two alike the first; the other
-                                      one, a gate, counts as 1, as do learned scales; numbers stay
+    a product or ratio of two values  passes the one with more elements, or else the first; the other one, a
+                                      gate, counts as 1, as do learned scales; numbers stay
     everything else                   as it is: sums, means, concatenation, reshaping, interpolation
 
 All of this is linear in the image, so that the gradient depends neither on weights nor on pixels.
 
-Approximate are: attention, whose trained shares are not equal; gates, which see the whole image in squeeze
-and excitation, a path that is left out as in the theoretical field; kernels that no one learns, such as
-those of blurring, which count as equal weights; products of values that no rule tells from products with
+Some rules are approximate: attention, whose trained shares are not equal; gates, which see the whole image in
+squeeze and excitation, a path that is left out as in the theoretical field; kernels that are not learnt, such
+as those of blurring, which count as equal weights; products of values that no rule tells from products with
 weights (matrices multiplied by hand, einsum), maxima over dilated windows or whole axes, one mask for each
 head of an attention, and code compiled to run without Python, whose own numbers count.
 """
@@ -61,7 +61,7 @@ class CountingPaths(TorchFunctionMode):
 
 
 def _depends(value: Any) -> bool:
-    """Whether a value depends on the image: of a frozen network nothing else has a gradient."""
+    """Whether a value depends on the image: in a frozen network nothing else has a gradient."""
     return isinstance(value, Tensor) and value.requires_grad
 
 

@@ -40,8 +40,8 @@ class Shown:
         rows: (N,), where they stand in their split.
         top: how many are kept for each unit.
         faithfulness: how prototypes are compared with them; None: they are not.
-        kept: to how many of them the responses are kept.
-        folder: in which there is room for these: they are mapped from there; None: they are held in memory.
+        kept: how many of them have their responses kept.
+        folder: where there is room for these, which are mapped from there; None: they are held in memory.
     """
 
     images: Image
@@ -144,7 +144,7 @@ class _Study:
             )
 
     def _ground(self, epoch: int, number: int, units: slice, seen: NDArray[np.float32]) -> None:
-        """One layer among natural images."""
+        """Place the prototypes of one layer among natural images."""
         store = self.arrays
         rows, responses = measures.strongest(seen, self.natural.top)
         store[names.TOP_IMAGE][0, 0, epoch, units] = self.natural.rows[rows]

@@ -1,11 +1,11 @@
 """Whether networks treat prototypes as they treat the natural images that drive the same units.
 
 The sanity check along the layers of Geirhos et al. 2023 (arXiv:2306.04719), for every unit, epoch and repeat
-of a cube; `similarity` holds the measure. Of every layer on the way to a unit its values count as far as the
-unit sees them (models/readout/along.py), at most so many of them, drawn at random, the same for all images,
-epochs and networks; of the unit's own layer the responses of all channels where the unit is read.
+of a cube; `similarity` holds the measure. In every layer on the way to a unit, the values that the unit sees
+count (models/readout/along.py): at most so many of them, drawn at random, the same for all images, epochs and
+networks. In the unit's own layer, the responses of all channels count, where the unit is read.
 
-Natural images pass block by block and stay as sums: memory holds one epoch and one layer of units.
+Natural images are taken block by block and kept as sums: memory holds one epoch and one layer of units.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,21 +22,21 @@ from protoviz.models.readout.network import Network
 from protoviz.models.readout.windows import Window
 from protoviz.synthesis.responses import forward, similarity
 
-FEW = 6  # layers of a study; of networks with fewer all weighted layers are looked at, too
+FEW = 6  # layers of a study; with fewer, all weighted layers are looked at, too
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class OfLayer:
-    """What is found of the units of a layer at one epoch; layers on the way are L of all.
+    """The results for the units of a layer at one epoch; L counts all layers that may lie on the way.
 
     Attributes:
         similarity: (repeats, U, L), between a prototype and the unit's natural images.
         own: (U, L), between two of these.
         unrelated: (U, L), between one of these and one that drives another unit most.
-        along: (repeats, U, L), the first between the third (0) and the second (1); NaN in layers that do not
-            tell images of different units apart.
+        along: (repeats, U, L), `similarity` on a scale from `unrelated` (0) to `own` (1); NaN in layers that
+            do not tell images of different units apart.
         faithfulness: (repeats, U), `along` as one number.
     """
 
@@ -85,7 +85,7 @@ class Along:
             network: of the epoch.
             layer: of the units.
             prototypes: (repeats, U, H, W, 3).
-            live: (repeats, U), which of them there are.
+            live: (repeats, U), which of them exist.
             natural: (N, H, W, 3).
             top: (U, K), places of each unit's images.
 
@@ -149,10 +149,10 @@ class _Ranked:
 
 
 def inner_layers(network: Network, layers: Sequence[str]) -> list[str]:
-    """The layers along which units are looked at: those of the study, in the network's order.
+    """The layers along which units are compared: those of the study, in the network's order.
 
-    Where these are fewer than six, all convolutions and matrices before the last of them, too; squeeze-excite
-    gates, which are no step on the way, are left out.
+    If these are fewer than six, all convolutions and matrices before the last of them are added;
+    squeeze-excite gates, which are not a step on the way, are left out.
 
     Args:
         network: any of the study.

@@ -1,7 +1,7 @@
-"""What a network answers when it is shown images: the responses of its units, as the cube's `activation`.
+"""Computes the responses of a network's units to given images, measured as the cube's `activation`.
 
-Same position, same side of the non-linearity, float32, on images of 8 bits, without transforms. Nothing is
-searched here; whose images they are does not matter.
+They are read at the same position, on the same side of the non-linearity, in float32, from 8-bit images
+without transforms. Nothing is searched here; it does not matter whose images they are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,7 +55,7 @@ def all_responses(
 
 
 class OwnResponses:
-    """What gives units of a layer each its own image.
+    """Shows each unit of a layer its own image.
 
     Args:
         network: whose units they are.

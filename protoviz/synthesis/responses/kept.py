@@ -1,6 +1,6 @@
-"""Responses that are kept as they are, for those who compare networks: to some of the natural images.
+"""Keeps the responses to some of the natural images, for comparing networks.
 
-They are mapped from a file, an epoch after the other, so that memory does not grow with epochs.
+They are mapped from a file, epoch after epoch, so that memory does not grow with epochs.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from protoviz.synthesis.responses.measures import varying
 
 
 def chosen(images: int, kept: int) -> NDArray[np.int64]:
-    """Which of the images shown are kept, places that lie evenly apart: the same for all networks.
+    """Which of the shown images are kept, as evenly spaced positions: the same for all networks.
 
     Args:
         images: how many were shown.
@@ -27,7 +27,7 @@ class Kept:
     Args:
         folder: in which there is room for a file; None: they are held in memory.
         epochs: how many.
-        shown: places of the images, of all that are shown.
+        shown: positions of these images among all that are shown.
         units: how many.
     """
 
@@ -46,7 +46,7 @@ class Kept:
 
 
 def scaled(responses: NDArray[np.floating]) -> NDArray[np.float16]:
-    """Responses of a layer, less the mean of each unit, over the layer's deviation, which 16 bits hold.
+    """Responses of a layer, less the mean of each unit, over the layer's deviation, to fit in 16 bits.
 
     All units of a layer have one scale, so that it is still known which of them vary more.
 

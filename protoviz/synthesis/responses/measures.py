@@ -1,5 +1,4 @@
-"""Prototypes against natural images: what each unit responds to in the data set, and how its layer's units
-share the work.
+"""Prototypes against natural images: what each unit responds to, and how a layer's units share the work.
 
 Responses (N, C) are those of the C units of a layer to N images, as `activation` is to a prototype. No torch.
 """
@@ -69,9 +68,9 @@ def varying(responses: Float) -> NDArray[np.bool_]:
 def participation_ratio(responses: Float) -> float:
     """The number of dimensions that responses (N, C) fill.
 
-    (sum l)^2 / sum l^2 of the eigenvalues of their covariance: 1 if all units vary together, C if
-    independently and alike. From N images it cannot exceed N - 1, and is low by about PR^2 / N: compare
-    numbers of the same N. NaN where no unit varies.
+    (sum l)^2 / sum l^2 of the eigenvalues of their covariance: 1 if all units vary together, C if they
+    vary independently and alike. From N images it cannot exceed N - 1, and is too low by about PR^2 / N:
+    compare numbers for the same N. NaN where no unit varies.
 
     >>> together = np.outer(np.arange(4.0), [1.0, 2.0])  # both units vary as one
     >>> round(participation_ratio(together), 6)
@@ -80,7 +79,7 @@ def participation_ratio(responses: Float) -> float:
     centred = _centred(responses)
     if not centred.size:
         return float("nan")
-    # Of the smaller of the two products, which have the same eigenvalues but for zeros.
+    # From the smaller of the two products, which have the same eigenvalues but for zeros.
     gram = centred.T @ centred if centred.shape[1] <= len(centred) else centred @ centred.T
     return float(np.trace(gram) ** 2 / (gram**2).sum())
 

@@ -9,10 +9,10 @@ in a layer is Spearman's rank correlation of the layer's values for them, of all
 
     along       (similarity - unrelated) / scale,  scale = mean over units of own - unrelated
 
-Per layer on the way and unit: 1 where the layer sees the prototype as it sees the unit's natural images, 0
-where as any others. The scale is that of all units together, as five images of one unit say little about
-it. Where it cannot be told from zero (`scale`) the layer does not tell images of different units apart, and
-there is no such number.
+`along` is given for each layer on the way and each unit: it is 1 where the layer sees the prototype as it
+sees the unit's natural images, 0 where it sees it as any others. The scale is that of all units together, as
+five images of one unit say little about it. Where it cannot be told from zero (`scale`), the layer does not
+tell images of different units apart, and `along` is missing.
 
 All comes down to ranks, computed once for each image and standardised, and products of their sums: with z
 the ranks of an image (mean 0, length 1), the correlation of two images is z . z', and the mean over pairs
@@ -34,8 +34,8 @@ def ranks(values: Float) -> NDArray[np.float32]:
         values: (N, D). Equal values share the mean of their ranks.
 
     Returns:
-        (N, D); zeros for rows that are constant, which are then like nothing; NaN for rows that hold a value
-        that is not finite.
+        (N, D); zeros for rows that are constant, which then correlate with nothing; NaN for rows that hold a
+        value that is not finite.
     """
     order = np.argsort(values, axis=1)
     ordered = np.take_along_axis(values, order, axis=1)
@@ -58,7 +58,7 @@ def ranks(values: Float) -> NDArray[np.float32]:
 
 
 class References:
-    """The natural images of the units of a layer, as one layer on the way sees them; in sums, block by block.
+    """The natural images of the units of a layer, as one layer on the way sees them: sums, block by block.
 
     Args:
         units: U, their number.
@@ -72,7 +72,7 @@ class References:
         self._count = 0
 
     def add(self, found: Float, owners: NDArray[np.bool_]) -> None:
-        """Take images in.
+        """Add images to the sums.
 
         Args:
             found: (N, D), of `ranks`; those that are NaN do not count.
@@ -98,7 +98,7 @@ class References:
 
     @property
     def unrelated(self) -> NDArray[np.float64]:
-        """(U,): mean over pairs of an own image and one that is none; NaN where there is no pair."""
+        """(U,): mean over pairs of an own image and one that is not its own; NaN where there is no pair."""
         pairs = self._counts * (self._count - self._counts)
         others = self._whole - self._of_units
         return _ratio(np.einsum("ud,ud->u", self._of_units, others), pairs)
