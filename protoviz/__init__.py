@@ -20,7 +20,7 @@ protoviz.join(cube, another)                                     # those of seve
 protoviz.save(cube, "cube.zarr")                                 # any of these as a store
 protoviz.callbacks                                               # checkpoints, written while you train
 
-These names are what a notebook may rely on. All other modules are internal and may change.
+Notebooks may rely on these names. All other modules are internal and may change.
 """
 
 from importlib import import_module
@@ -55,7 +55,7 @@ _MODULES = ("callbacks", "plot")
 
 
 def __getattr__(name: str) -> Any:
-    """What is exported; what it needs, such as torch, is imported when it is first used."""
+    """Return an export; what it needs, such as torch, is imported on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'protoviz' has no attribute {name!r}")
     if name in _MODULES:

@@ -1,4 +1,4 @@
-"""What a notebook needs: the units of a network, and their prototypes as a Dataset."""
+"""Functions for notebooks: list the units of a network, and make their prototypes as a Dataset."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -27,7 +27,7 @@ from protoviz.synthesis.search import prototypes
 
 
 def units(model: nn.Module | str, *, size: Size | None = None) -> list[Layer]:
-    """The layers of a network whose channels are units: convolutions, linear layers, and what they make up.
+    """List a network's layers whose channels are units: convolutions, linear layers, and modules of these.
 
         >>> {layer.name: layer.channels for layer in protoviz.units(network, size=16)}
         {'stem': 4, 'block': 6}
@@ -37,7 +37,7 @@ def units(model: nn.Module | str, *, size: Size | None = None) -> list[Layer]:
         size: height and width of its images, px: a number, or (H, W); by default the model's own.
 
     Raises:
-        StudyError: no such model, or one that cannot take images of this size.
+        StudyError: there is no such model, or it cannot take images of this size.
     """
     layers = network(model, size=size)[0].layers.values()
     return [layer for layer in layers if layer.weighted]
@@ -63,56 +63,56 @@ def synthesize(
     device: str | torch.device = "auto",
     **changes: Any,
 ) -> xr.Dataset:
-    """Prototypes of units: for each the image that drives it most.
+    """Make prototypes of units: for each unit, the image that drives it most.
 
         >>> made = protoviz.synthesize(network, "block:0-3", size=16, repeats=1)
         >>> made.image.sel(layer="block", channel=2).shape  # condition, run, repeat, epoch, y, x, rgb
         (1, 1, 1, 1, 16, 16, 3)
 
-    Of networks by name, of some units, with more steps:
+    Networks can be named, units selected and settings changed:
 
         protoviz.synthesize("imagenet:efficientnet_lite0", "blocks.3:0-7", size=128)
         protoviz.synthesize("timm:resnet50", {"layer2": [3, 5]}, ascent={"steps": 256}, repeats=1)
 
     Args:
         model: a module that takes normalised images (B, C, H, W), or the name of one, as for `units`. C is
-            what its first convolution takes; without one, the number of `mean` and `std`, or 3.
+            what its first convolution takes; without a convolution, the length of `mean` and `std`, or 3.
         units: "layer", "layer:3", "layer:0-15", several of these, or a mapping layer -> channels (None: all;
             an array (K, C): directions in the space of the layer's channels).
-        prior: what makes images of latents: "fourier", "pixels", "natural", "maco", "generator", "deepsim",
+        prior: what turns latents into images: "fourier", "pixels", "natural", "maco", "generator", "deepsim",
             or any object with `latent_size`, `image_size` and `render` (`protoviz.ImagePrior`).
         preset: "fast", "natural", "gentle", "paper", "as-written", "fourier" or "maco" (`protoviz.PRESETS`);
             by default "fourier" for priors without weights, "gentle" for "natural", "maco" for "maco", "fast"
             for the others.
         size: height and width of the images, px: a number for squares, or (H, W); by default the model's own.
-        weights: of the prior, a path or address, for "generator" and "deepsim", and for "natural" in place of
-            those that come with it; for "maco" a spectrum of `protoviz train-prior --prior maco`.
-        state: of the model, a path or address of a file with its weights, as a trainer wrote it: a state
-            dict or whatever holds one, of torch.save or safetensors, or a folder of these. Weights that the
-            units do not depend on may be missing. Without one, a model by name has fresh weights.
-        key: of the state dict within that file, where several fit, such as "state_dict_ema".
-        prefix: of the model's names within it, where several fit, such as "encoder_q.".
-        arguments: keyword arguments of what builds a model by name, such as {"num_classes": 10}.
-        name: of the network; with run, epoch and repeat the address that all random numbers come from, so
-            that the same call gives the same images.
+        weights: path or address of the prior's weights, for "generator" and "deepsim", and for "natural" to
+            replace those that come with it; for "maco" a spectrum from `protoviz train-prior --prior maco`.
+        state: path or address of a file with the model's weights, as a trainer wrote it: a state dict or
+            something that holds one, of torch.save or safetensors; or a folder of such files. Weights that
+            the units do not depend on may be missing. Without it, a model by name has fresh weights.
+        key: key of the state dict within that file, if several fit, such as "state_dict_ema".
+        prefix: prefix of the model's names within the state dict, if several fit, such as "encoder_q.".
+        arguments: keyword arguments of the function that builds a model by name, such as {"num_classes": 10}.
+        name: name of the network. All random numbers are seeded with name, run, epoch and repeat, so that
+            the same call gives the same images.
         run: see `name`.
         epoch: see `name`.
-        mean: of the values in [0, 1] that the network was trained with, one for each channel; by default its
-            own, or ImageNet's for three channels. For any other number it is 0 unless given.
-        std: their deviation; for other channels than three it is 1 unless given.
+        mean: mean of each channel that the network was trained with, for values in [0, 1]; by default its
+            own, or else ImageNet's for three channels and 0 for any other number.
+        std: standard deviation, likewise; its default is 1 for any number of channels other than three.
         device: "auto", "cpu", "cuda", "cuda:1", ...
-        changes: of the preset: `repeats`, `precision`, `batch_size`, `rescue`, `keep_transparency`, and the
-            parts of `objective`, `start`, `evolution`, `transforms`, `ascent`, each as a mapping.
+        changes: changes to the preset: `repeats`, `precision`, `batch_size`, `rescue`, `keep_transparency`,
+            and the parts of `objective`, `start`, `evolution`, `transforms`, `ascent`, each as a mapping.
 
     Returns:
         A Dataset with the schema of the cube: `image` uint8, `latent`, `activation`, `activation_trace`,
         `status` over (condition, run, repeat, epoch, unit, ...), and `transparency` where it is kept, indexed
-        by layer and channel. The last dimension of `image` is `rgb`; of images that are no RGB its labels say
-        what the channels are: grey of one, 0, 1, 2, ... of others. To write it:
+        by layer and channel. The last dimension of `image` is `rgb`; if images are not RGB, its labels name
+        the channels: grey for a single one, otherwise 0, 1, 2, ... To write the Dataset:
         `.reset_index("unit").to_zarr(path)`.
 
     Raises:
-        StudyError: whatever is wrong with these, before any time is spent.
+        StudyError: an argument is wrong; this is checked before any time is spent.
     """
     on = compute.available(str(device))
     recipe = synthesis.changed(preset or _preset(prior), changes)
@@ -161,12 +161,12 @@ def network(
 ) -> tuple[Network, Imported | None]:
     """A network prepared for read-out, from a module or a name, and what was taken from the file `state`.
 
-    Arguments are those of `synthesize`. Where `units` are given, weights that they do not depend on may be
+    The arguments are those of `synthesize`. If `units` are given, weights that they do not depend on may be
     missing from the file.
 
     Raises:
-        StudyError: as `units`; a mean or a deviation that is not one number for each channel; weights that do
-            not belong to the network.
+        StudyError: as for `units`; or mean or deviation do not have one number for each channel; or the
+            weights do not belong to the network.
     """
     if isinstance(model, str):
         found = zoo.load(model, arguments=arguments)
@@ -182,7 +182,7 @@ def network(
 
     def prepared() -> Network:
         of = found.size if size is None else size
-        # What a module says of its images holds if it takes so many channels: timm's say RGB of all.
+        # What a module says of its images holds only if it takes that many channels: timm's always say RGB.
         count = checks.channel_count(found.module, of)
         says = [values if values and len(values) == count else None for values in (found.mean, found.std)]
         return Network(found.module, of, says[0] if mean is None else mean, says[1] if std is None else std)
@@ -210,7 +210,7 @@ def network(
 
 
 def _checkpoint(model: nn.Module | str, state: str | Path | None, epoch: int) -> str:
-    """What the weights are called in the Dataset."""
+    """The name of the weights in the Dataset."""
     if epoch:
         return schema.checkpoint_name(epoch)
     if isinstance(model, nn.Module):
@@ -221,7 +221,7 @@ def _checkpoint(model: nn.Module | str, state: str | Path | None, epoch: int) ->
 
 
 def _preset(prior: str | base.ImagePrior) -> str:
-    """The recipe that serves most with a prior."""
+    """The default recipe for a prior."""
     if isinstance(prior, str):
         return synthesis.suited(prior)
     learnt = isinstance(prior, nn.Module) and any(True for _ in prior.parameters())
@@ -231,10 +231,10 @@ def _preset(prior: str | base.ImagePrior) -> str:
 def _prior(
     prior: str | base.ImagePrior, weights: str | Path | None, subject: Network, device: torch.device
 ) -> base.ImagePrior:
-    """A prior by its name, or the given one if it is one.
+    """Load a prior by its name; return a given prior as it is.
 
     Raises:
-        StudyError: see `base.load`; or the given one has weights beside its own, or is no prior.
+        StudyError: see `base.load`; or the given object is not a prior, or `weights` are given with it.
     """
     if isinstance(prior, str):
         return base.load(prior, weights=weights, size=subject.size, channels=subject.channels, device=device)
@@ -250,7 +250,7 @@ def _prior(
 
 
 def _require_prior(prior: base.ImagePrior, channels: int, device: torch.device) -> None:
-    """Check on two latents, of zeros and of a usual length, that a prior renders what it says.
+    """Check on two latents, one of zeros and one of typical length, that a prior renders what it promises.
 
     Raises:
         StudyError: it does not.

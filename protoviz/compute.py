@@ -1,6 +1,6 @@
-"""How a process computes: the device, one thread, deterministic kernels, a calm allocator.
+"""Set up how a process computes: the device, its threads, deterministic kernels, memory allocation.
 
-Called once at the start of a stage, before the work; importing this module changes nothing.
+A stage calls `prepare` once, before its work; importing this module changes nothing.
 """
 
 import ctypes
@@ -36,7 +36,7 @@ def prepare(device: str, threads: int) -> torch.device:
     Raises:
         StudyError: a GPU was asked for and there is none.
     """
-    from threadpoolctl import threadpool_limits  # here: of what computes, only stages need it
+    from threadpoolctl import threadpool_limits  # imported here, as only stages need it
 
     torch.set_num_threads(threads)
     threadpool_limits(threads)
@@ -49,19 +49,19 @@ def prepare(device: str, threads: int) -> torch.device:
 
 
 def repeatable(device: torch.device) -> None:
-    """Have operations on a device give the same numbers each time, where they have a kernel that does."""
+    """Make operations on a device deterministic, if they have a deterministic kernel."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic cuBLAS needs
     # The same flag as use_deterministic_algorithms, which would import a compiler first: 5 s a process.
-    # On a GPU some operations have no deterministic kernel: a warning, since a study is worth having still.
+    # On a GPU some operations have no deterministic kernel: they only warn, as a study is still worth having.
     torch.set_deterministic_debug_mode("warn" if device.type == "cuda" else "error")
 
 
 @contextmanager
 def whole_float32() -> Iterator[None]:
-    """Float32 with all of its digits on GPUs, too: for what is stored, which the device should not change.
+    """Compute in full float32 on GPUs, too, so that what is stored does not depend on the device.
 
-    By default torch has GPUs convolve float32 in TF32, of 10 bits for 23: several times faster, and a
-    response differs from a processor's by a thousandth.
+    By default torch lets GPUs convolve float32 in TF32, with 10 bits instead of 23: this is several times
+    faster, but a response differs from a processor's by a thousandth.
     """
     places: tuple[Any, ...] = torch.backends.cudnn, torch.backends.cuda.matmul
     before = [place.allow_tf32 for place in places]
@@ -75,7 +75,7 @@ def whole_float32() -> Iterator[None]:
 
 
 def available(device: str) -> torch.device:
-    """The device of a name: "cpu", "cuda", "cuda:1", ..., or "auto" (a GPU where there is one).
+    """The device with this name: "cpu", "cuda", "cuda:1", ..., or "auto" (a GPU where there is one).
 
     Raises:
         StudyError: a GPU was asked for and there is none, or the name is not one of these.
@@ -101,14 +101,14 @@ def available(device: str) -> torch.device:
 
 
 def slots(device: str, threads: int) -> list[dict[str, str]]:
-    """The places for workers on this machine: each GPU, or as many as fit on the cores where there is none.
+    """The places for workers on this machine: each GPU, or, without one, as many as fit on the cores.
 
     Args:
         device: as for `prepare`; a GPU with a number is one place.
         threads: of each worker.
 
     Returns:
-        Environment variables of each: the GPU that it is to see, as its only one.
+        The environment variables of each, which let it see only its own GPU.
     """
     if not device.startswith("cpu") and torch.cuda.is_available():
         if ":" in device:

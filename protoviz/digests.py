@@ -1,4 +1,4 @@
-"""Digests of files and of folders, as DVC computes them: one owner for all who compare contents.
+"""Digests of files and folders, as DVC computes them; all code that compares contents uses these.
 
 DVC names an object after the MD5 of its bytes. A folder is an object, too: the list of its files and their
 digests, whose name ends in ".dir". Files that `.dvcignore` names do not count.
@@ -14,10 +14,10 @@ FOLDER = ".dir"
 
 
 def of(path: str | Path) -> str:
-    """The digest of a file or of a folder, as it stands in dvc.lock; relative paths as for `of_files`.
+    """The digest of a file or a folder, as dvc.lock has it; relative paths are as for `of_files`.
 
     Raises:
-        FileNotFoundError: there is neither.
+        FileNotFoundError: there is no such file or folder.
     """
     if not Path(path).exists():
         raise FileNotFoundError(path)
@@ -25,7 +25,7 @@ def of(path: str | Path) -> str:
 
 
 def of_files(path: str | Path) -> dict[str, str]:
-    """Path within a folder -> MD5, of all its files that DVC looks at; "" for a path that is a file itself.
+    """Path within a folder -> MD5, for all its files that DVC looks at; a single file has the path "".
 
     Args:
         path: relative to the top of a repository, whose .dvcignore counts, or absolute.
@@ -33,7 +33,7 @@ def of_files(path: str | Path) -> dict[str, str]:
     path = Path(path)
     if path.is_file():
         return {"": of_file(path)}
-    from pathspec import GitIgnoreSpec  # here: nothing that computes prototypes needs it
+    from pathspec import GitIgnoreSpec  # imported here, as nothing that computes prototypes needs it
 
     rules = Path(IGNORE_FILE)
     ignored = GitIgnoreSpec.from_lines(rules.read_text().splitlines() if rules.is_file() else [])

@@ -10,7 +10,7 @@ LONGEST = 300  # characters of what a library says
 class StudyError(Exception):
     """Something about the user's parameters, files or machine stops a stage.
 
-    Printed as one line, without a traceback, by every stage and command.
+    Every stage and command prints it as one line, without a traceback.
 
     Args:
         where: the place, as the user would name it (a parameter, a file, an address such as
@@ -26,11 +26,11 @@ class StudyError(Exception):
 
     @classmethod
     def of(cls, error: BaseException, where: str, *, expected: str, remedy: str) -> Self:
-        """The error for one of a library: what it says, in one line, is what was found."""
+        """The error that reports a library's: its message, on one line, is what was found."""
         return cls(where, expected=expected, found=said(error), remedy=remedy)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How to rebuild it in another process; exceptions otherwise know positional arguments only."""
+        """How to rebuild it in another process; by default exceptions keep positional arguments only."""
         rebuild = partial(type(self), expected=self.expected, found=self.found, remedy=self.remedy)
         return rebuild, (self.where,)
 
@@ -45,10 +45,10 @@ def rerun() -> str:
 
 
 def said(error: BaseException, *, omit: str = "") -> str:
-    """What an error of a library says, in one line of at most 300 characters; its type if it says nothing.
+    """The message of a library's error, on one line of at most 300 characters; its type if it has none.
 
     Args:
         error: of any library.
-        omit: what to leave out, as it stands in the error: a path that is named beside it.
+        omit: text of the error to leave out, such as a path that is named elsewhere.
     """
     return " ".join(str(error).replace(omit, "").split())[:LONGEST] or type(error).__name__

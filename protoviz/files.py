@@ -1,7 +1,7 @@
 """Files that exist only when they are complete: written under a temporary name, forced to the disk, renamed.
 
-A system may bring a new name to the disk before what the file holds, and a power cut between the two leaves
-an empty file under the right name. So whoever gives a file or a folder its name does it here (`settle`).
+A system may write a new name to the disk before the contents of the file, and a power cut between the two
+leaves an empty file under the right name. So all files and folders are given their names here (`settle`).
 """
 
 import contextlib
@@ -33,7 +33,7 @@ def complete(target: str | Path) -> Iterator[Path]:
     """
     target = Path(target)
     make_folder(target.parent)
-    partial = target.with_name(f".{target.name}.partial")  # one name: what a killed run left is removed
+    partial = target.with_name(f".{target.name}.partial")  # a fixed name, so that a killed run's is removed
     remove(partial)
     try:
         with room(target):
@@ -44,7 +44,7 @@ def complete(target: str | Path) -> Iterator[Path]:
 
 
 def settle(written: Path, target: Path) -> None:
-    """Give a written file or directory its name, in place of what has it, once it is on the disk.
+    """Give a written file or directory its name, replacing what is there, once it is on the disk.
 
     Args:
         written: on the same file system as the target.
@@ -53,7 +53,7 @@ def settle(written: Path, target: Path) -> None:
     _force_all(written)
     replaced = target.with_name(f".{target.name}.replaced.partial")
     remove(replaced)
-    if target.is_dir():  # a file is replaced in one step; a directory goes away whole first, never bit by bit
+    if target.is_dir():  # a file is replaced in one step; a directory is first moved away as a whole
         os.replace(target, replaced)
     os.replace(written, target)
     _force(target.parent)
@@ -73,13 +73,13 @@ def make_folder(path: Path) -> None:
 
 
 def claim(path: Path) -> None:
-    """Make an empty file whose name says something; the name is on the disk."""
+    """Make an empty file that is a marker by its name, and force the name to the disk."""
     path.touch()
     _force(path.parent)
 
 
 def revoke(path: Path) -> None:
-    """Remove a file that says something, before it becomes wrong: its name is off the disk, too."""
+    """Remove such a marker before it becomes wrong, and force the removal to the disk."""
     if path.exists():
         path.unlink()
         _force(path.parent)
@@ -198,7 +198,7 @@ def missing(path: str | Path) -> StudyError:
 
 
 def all_or_none(paths: Iterable[str | Path]) -> list[Path]:
-    """These paths, or none where not one exists: what an optional part of a study has written.
+    """These paths, or an empty list if none of them exists: the outputs of an optional part of a study.
 
     Raises:
         StudyError: some exist and some do not.
@@ -213,7 +213,7 @@ def all_or_none(paths: Iterable[str | Path]) -> list[Path]:
 def write_csv(
     path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Iterable[str] | None = None
 ) -> None:
-    """Write rows of equal keys as CSV with a header, the `columns` or else the keys of the first row."""
+    """Write rows with the same keys as CSV; the header is `columns`, or else the keys of the first row."""
     rows = list(rows)
     with complete(path) as partial, open(partial, "w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(columns or rows[0]), lineterminator="\n")

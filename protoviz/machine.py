@@ -1,4 +1,4 @@
-"""What the machine offers."""
+"""The cores and the free memory of this machine."""
 
 import os
 from pathlib import Path

@@ -14,12 +14,12 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
-    """Yield the items of a loop and show how far it is and how long it will take.
+    """Yield the items of a loop, and show its progress and the time left.
 
     Args:
         items: what the loop goes through.
         what: the unit of work in the plural ("prototypes", "epochs").
-        total: how many there are, where `items` cannot tell.
+        total: the number of items, if `items` has no length.
     """
     if total is None and isinstance(items, Sized):
         total = len(items)

@@ -1,4 +1,4 @@
-"""Random numbers from the address of the thing they are for.
+"""Random numbers, seeded with the address of what they are for.
 
 A prototype, a training epoch or an image takes its random numbers from what it is (condition, run,
 repeat, epoch, layer, channel), never from the order, batch or worker in which it is made, nor from

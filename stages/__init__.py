@@ -1,4 +1,4 @@
-"""The stages of the pipeline (dvc.yaml): thin scripts that open, make one call and write.
+"""The stages of the pipeline (dvc.yaml): thin scripts that open data, make one call and write the result.
 
 A stage is run as `python -m stages.train clrjit 1`: its arguments are the item of its matrix.
 """
@@ -19,13 +19,13 @@ from protoviz.pipeline import elsewhere, executor, fingerprint, resume
 
 
 def run_stage(main: Callable[..., None], *, whole: bool = False) -> None:
-    """Read params.yaml and the item from the command line, and run `main`; bad input ends in one clear line.
+    """Read params.yaml and the item from the command line, run `main`, and report bad input in one line.
 
     Args:
         main: takes the parameters first, then the item it is for: nothing, `condition`, or
             `condition, run`.
-        whole: whether a cluster, if there is one, runs the stage as a whole: one that is heavy, and not made
-            of tasks for `executor.run`.
+        whole: whether a cluster, if there is one, runs the stage as a whole: for heavy stages that do not
+            consist of tasks for `executor.run`.
     """
     elsewhere.leash()
     told: list[int] = []
@@ -50,7 +50,7 @@ def run_stage(main: Callable[..., None], *, whole: bool = False) -> None:
         with resume.running(fingerprint.find(name, axes, values)):
             main(study, **axes)
     except (Exception, KeyboardInterrupt) as error:
-        if told:  # whatever it has become on its way: torch, for one, turns it into an error of its own
+        if told:  # whatever it has been turned into: torch, for one, makes it an error of its own
             sys.exit(130)
         if not isinstance(error, StudyError):
             raise
@@ -62,7 +62,7 @@ def item(main: Callable[..., None], study: Study, arguments: list[str]) -> dict[
     """The typed arguments of `main` after the parameters, by name, checked against the study.
 
     Raises:
-        StudyError: too few or too many, or a condition or a run that params.yaml does not have.
+        StudyError: there are too few or too many, or params.yaml lacks the condition or the run.
     """
     names = list(inspect.signature(main).parameters)[1:]
     if len(arguments) != len(names):
@@ -75,7 +75,7 @@ def item(main: Callable[..., None], study: Study, arguments: list[str]) -> dict[
     return {name: _value(name, text, study) for name, text in zip(names, arguments, strict=True)}
 
 
-# What a stage may ask of the parameters by its annotation -> what is said where they are of another kind.
+# Kind of parameters that a stage may ask for by its annotation -> what is said if they are of another kind.
 _KINDS: dict[Any, tuple[str, str]] = {
     params.Params: ("a study whose networks are trained", "params.yaml with `checkpoints`"),
     params.ParamsWithFinetuning: ("a study with `training_stages`", "none in params.yaml"),
@@ -84,7 +84,7 @@ _KINDS: dict[Any, tuple[str, str]] = {
 
 
 def _fitting(main: Callable[..., None], study: Any) -> Any:
-    """The parameters, if they are of a kind that a stage takes: it says so in its annotations.
+    """The parameters, if they are of the kind that the stage's annotations ask for.
 
     Raises:
         StudyError: they are of a study whose networks come from elsewhere, or of one without study B.

@@ -9,7 +9,7 @@ from stages import run_stage
 
 
 def main(_: Study, condition: str, run: int) -> None:
-    """Read prototypes, masks and distances of one network, write two stores."""
+    """Read prototypes, masks and distances of one network, and write two stores."""
     prototypes = cube.open_cube(layout.prototypes(condition, run))
     fields = zarr_io.open_dataset(layout.receptive_fields(condition, run))
     found = appearance.appearance(prototypes, fields)

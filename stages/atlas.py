@@ -1,4 +1,4 @@
-"""Stage `atlas`: a static page to look at all prototypes, scrub through training, link to a unit."""
+"""Stage `atlas`: a static page to view all prototypes, scrub through training and link to a unit."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from stages import run_stage
 
 
 def main(params: Study) -> None:
-    """Build the page from what the stages before have written."""
+    """Build the page from what earlier stages have written."""
     shown = params.atlas.runs or list(params.runs)
     networks = [_network(condition, run) for condition in params.conditions for run in shown]
     made = open_cube(layout.CUBE).sel({schema.RUN: shown})
@@ -50,7 +50,7 @@ def _source(
 
 
 def _network(condition: str, run: int) -> Network:
-    """A network with all that was found out about it."""
+    """A network with all that was found about it."""
     responses = schema_responses.NATURAL.large
     return Network(
         condition,
@@ -70,7 +70,7 @@ def _has_images() -> bool:
 
 
 def _found(path: Path, without: Sequence[str] = ()) -> xr.Dataset | None:
-    """A store, or None where no stage of the study writes it: the page then says so."""
+    """A store, or None if no stage of the study writes it; the page then says so."""
     return open_dataset(path, without) if path.exists() else None
 
 

@@ -9,7 +9,7 @@ from stages import run_stage
 
 
 def main(study: SeriesStudy, condition: str, run: int) -> None:
-    """Read the trainer's files one by one, write the study's own."""
+    """Read the trainer's files one by one, and write the study's own."""
     asked = study.checkpoints
     sources = series.chosen(asked.files, study.named(condition), run, asked.epochs)
     with files.complete(layout.checkpoints(condition, run)) as folder:

@@ -10,7 +10,7 @@ LICENCE = "MIT"  # of this repository
 
 
 def main(params: Study) -> None:
-    """Describe the cubes of the study."""
+    """Write the card that describes the cubes of the study."""
     general, ours = ELSEWHERE, False
     if params.images is not None and params.augmentations:
         general, ours = origin(params.images.source, params.images.path)

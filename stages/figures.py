@@ -1,4 +1,4 @@
-"""Stage `figures`: G1..G9, the findings, what explains them; PNG, curves also as PDF, one animation."""
+"""Stage `figures`: G1..G9, the findings and what explains them, as PNG; curves also as PDF; one animation."""
 
 from itertools import chain
 
@@ -13,7 +13,7 @@ from stages import run_stage
 
 
 def main(params: Study) -> None:
-    """Draw every figure that what the stages before have written allows."""
+    """Draw every figure for which earlier stages have written the data."""
     shown, items = params.figures, [(name, run) for name in params.conditions for run in params.runs]
     networks = Networks.opened(list(params.conditions), params.runs, params.modes.runs)
     accuracies = files.all_or_none(layout.probe_curve(*item) for item in items)

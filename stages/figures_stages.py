@@ -11,7 +11,7 @@ LAYERS = 16  # of the grid: as many as a page shows at full size
 
 
 def main(params: ParamsWithFinetuning) -> None:
-    """Draw every figure from what the stages before have written."""
+    """Draw every figure from what earlier stages have written."""
     title, dpi = params.training_stages.title, params.figures.dpi
     made, maps = cube.open_cube(layout.STAGES_CUBE), zarr_io.open_dataset(layout.projection("stages"))
     drawn = {

@@ -1,4 +1,4 @@
-"""The findings: verdicts on the paper's claims, or every measure of any study; the curves for `dvc plots`."""
+"""The findings: verdicts on the paper's claims, or every measure of any study; and curves for `dvc plots`."""
 
 from protoviz import files, layout
 from protoviz.analysis import findings, metrics

@@ -1,4 +1,4 @@
-"""The image prior of the study: trained here, in the default, or checked, if it comes from elsewhere."""
+"""The image prior of the study: trained here by default, or checked if it comes from elsewhere."""
 
 from protoviz import compute, files, layout
 from protoviz.config.params import OWN, Params
@@ -11,12 +11,12 @@ from stages import run_stage
 
 
 def main(params: Params) -> None:
-    """Train a decoder of the reference encoder's features, or load the prior that is named; say which it is.
+    """Train a decoder of the reference encoder's features, or load the named prior; record which one it is.
 
-    Of the prior `maco` the spectrum may be that of the images that the networks learn from.
+    The spectrum of the prior `maco` may be that of the images that the networks learn from.
 
-    Weights from elsewhere stay where they are: they are not ours to pass on. Their digest is recorded,
-    and asked for when they are used.
+    Weights from elsewhere stay where they are, as they are not ours to pass on. Their digest is recorded,
+    and checked when they are used.
     """
     device = compute.prepare(params.compute.device, params.compute.threads)
     losses: list[dict[str, float]] = []  # stays empty if nothing is trained

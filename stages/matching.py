@@ -1,4 +1,4 @@
-"""Which unit of one network is which unit of another: over runs, and over the conditions of a run."""
+"""Match the units of one network with those of another: across runs, and across the conditions of a run."""
 
 from protoviz import layout
 from protoviz.analysis import matching, members
@@ -8,7 +8,7 @@ from stages import run_stage
 
 
 def main(params: Study) -> None:
-    """Open what the stages before have kept, match, write one store."""
+    """Open what earlier stages have kept, match units, and write one store."""
     asked = params.matching
     networks, units = members.opened(list(params.conditions), params.runs)
     found = matching.matched(

@@ -1,4 +1,4 @@
-"""The numbers of one condition, means over its runs, for `dvc metrics`."""
+"""Write the numbers of one condition, as means over its runs, for `dvc metrics`."""
 
 from protoviz import files, layout
 from protoviz.analysis import metrics

@@ -1,7 +1,7 @@
-"""How many different images drive each unit of one network: independent starts at each epoch, clustered.
+"""Count the different images that drive each unit of one network, by clustering independent starts.
 
-Here synthesis and analysis meet, which know nothing of each other: images go from the one to the other within
-the task of an epoch, and what is kept is what was counted, and an image of each mode.
+Synthesis and analysis do not know each other; this stage connects them. Within the task of an epoch, images
+go from the one to the other; only the counts and an image of each mode are kept.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from stages import run_stage
 
 
 def main(params: Study, condition: str, run: int) -> None:
-    """Read checkpoints, prior and receptive fields, lay out the store, have it filled epoch by epoch."""
+    """Read checkpoints, prior and receptive fields, lay out the store, and have it filled epoch by epoch."""
     asked, spaces, on = params.modes, params.distances, params.compute
     recipe = restarts.with_transforms(params.synthesis, asked.jitter)
     ours = params.prior.model_dump(include={"name", "sha256"})
@@ -74,18 +74,18 @@ def main(params: Study, condition: str, run: int) -> None:
 
 @dataclass(frozen=True)
 class Epochs:
-    """All tasks of one network; called with an epoch, it writes what there is to say of its units."""
+    """All tasks of one network; called with an epoch, it writes the results of its units."""
 
     store: Path
     started: Started
     counted: Census
 
     def done(self, epoch: int) -> bool:
-        """Whether an epoch is there, whole."""
+        """Whether an epoch is complete."""
         return store.done(self.store, epoch)
 
     def __call__(self, epoch: int) -> None:
-        """Start the units again, count their modes."""
+        """Start the units again, and count their modes."""
         found = self.counted(store.open_empty(self.store), epoch, self.started(epoch))
         store.write_epoch(self.store, epoch, found)
 

@@ -1,4 +1,4 @@
-"""How well linear read-outs of one network tell the classes apart, at every kept epoch."""
+"""Measure how well linear read-outs of one network tell the classes apart, at every kept epoch."""
 
 from protoviz import compute, files, layout, seeding
 from protoviz.config.study import Study
@@ -15,10 +15,10 @@ _BATCH = 256  # images at once
 
 
 def main(params: Study, condition: str, run: int) -> None:
-    """Read the checkpoints and the labelled images, fit, write the curve and the final accuracies.
+    """Read the checkpoints and the labelled images, fit, and write the curve and the final accuracies.
 
-    The features of an image are the channels of the last analysed layer, each its mean over the map or the
-    tokens, after the non-linearity (E1): of our ResNet18 what its linear head would take.
+    The features of an image are the channels of the last analysed layer, each averaged over the map or the
+    tokens, after the non-linearity (E1): in our ResNet18, the inputs of its linear head.
     """
     assert params.probe is not None  # the stage is part of studies with labelled images alone
     device = compute.prepare(params.compute.device, params.compute.threads)
@@ -50,7 +50,7 @@ def main(params: Study, condition: str, run: int) -> None:
     said = {row["readout"]: row["accuracy"] for row in curve if row["epoch"] == params.epochs[-1]}
     if params.starts_untrained:
         said |= {f"untrained_{row['readout']}": row["accuracy"] for row in curve if row["epoch"] == 0}
-    # Within "probe", as in the metrics of a condition: `dvc metrics show` puts equal names in one column.
+    # Nested in "probe", as in the metrics of a condition: `dvc metrics show` puts equal names in one column.
     files.write_json(layout.probe_metrics(condition, run), {"probe": said})
 
 

@@ -1,4 +1,4 @@
-"""The maps of a study's prototypes: all epochs on one, and aligned along training."""
+"""Make the maps of a study's prototypes: all epochs on one map, and maps aligned along training."""
 
 from threadpoolctl import threadpool_limits
 

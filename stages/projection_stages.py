@@ -10,7 +10,7 @@ from stages import run_stage
 
 
 def main(params: ParamsWithFinetuning) -> None:
-    """Write the maps, that of all states for every seed."""
+    """Write the maps; that of all states is made for every seed."""
     threadpool_limits(params.compute.threads)
     settings = params.projection
     shown = cube.open_cube(layout.STAGES_CUBE)

@@ -11,7 +11,7 @@ from stages import run_stage
 
 
 def main(params: Study, condition: str, run: int) -> None:
-    """Read the checkpoints, map and fit the receptive fields, write one store."""
+    """Read the checkpoints, map and fit the receptive fields, and write one store."""
     device = compute.prepare(params.compute.device, params.compute.threads)
     asked = params.receptive_fields
     method = Method(

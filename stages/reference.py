@@ -1,4 +1,4 @@
-"""The reference encoder, where a study has one: from images and a seed that no analysed network uses."""
+"""Train a study's reference encoder, if it has one, on images and from a seed that no other network uses."""
 
 from protoviz import compute, files, layout
 from protoviz.config.params import Params
@@ -9,9 +9,9 @@ from stages import run_stage
 
 
 def main(params: Params) -> None:
-    """Read the images set aside, train from the last completed epoch, write the encoder after its last.
+    """Read the images set aside, train from the last completed epoch, and write the final encoder.
 
-    Its digest is written beside it; of a study without one, none.
+    Its digest is written beside it; if a study has no encoder, the digest is none.
     """
     reference = params.reference
     if reference is None:
@@ -19,7 +19,7 @@ def main(params: Params) -> None:
             folder.mkdir()
             files.write_json(folder / layout.REFERENCE_DIGEST.name, {"sha256": None})
         return
-    from protoviz.learning import simclr  # here, where what it says of a missing package is one line
+    from protoviz.learning import simclr  # imported here, so that a missing package is reported in one line
 
     device = compute.prepare(params.compute.device, params.compute.threads)
     images = splits.load(layout.IMAGES, "reference").images

@@ -1,4 +1,4 @@
-"""What one network's checkpoints respond to among natural images."""
+"""Find what one network's checkpoints respond to among natural images."""
 
 from protoviz import compute, layout, seeding
 from protoviz.config.study import Study
@@ -12,7 +12,7 @@ from stages import run_stage
 
 
 def main(params: Study, condition: str, run: int) -> None:
-    """Read checkpoints, prototypes and held-out images, ask, write one store."""
+    """Read checkpoints, prototypes and held-out images, compute the responses, and write one store."""
     device = compute.prepare(params.compute.device, params.compute.threads)
     prototypes = layout.prototypes(condition, run)
     cube.validate(prototypes)

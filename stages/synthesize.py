@@ -15,7 +15,7 @@ from stages import run_stage
 
 
 def main(params: Study, condition: str, run: int) -> None:
-    """Read the checkpoints and the image prior, lay out the store, have it filled shard by shard."""
+    """Read the checkpoints and the image prior, lay out the store, and have it filled shard by shard."""
     size, recipe = params.size, params.synthesis
     machine = Machine(params.compute.device, params.compute.threads, recipe.precision)
     ours = params.prior.model_dump(include={"name", "sha256"})

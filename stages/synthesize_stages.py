@@ -15,7 +15,7 @@ PRIOR = ("fourier", None, None)
 
 
 def main(params: ParamsWithFinetuning) -> None:
-    """Read the network of every training state, lay out the cube, have it filled shard by shard."""
+    """Read the network of every training state, lay out the cube, and have it filled shard by shard."""
     about, recipe = params.training_stages.network, params.training_stages.synthesis
     chosen = params.training_stages.units
     machine = Machine(params.compute.device, params.compute.threads, recipe.precision)

@@ -11,8 +11,8 @@ from stages import run_stage
 
 
 def main(params: Params, condition: str, run: int) -> None:
-    """Read the unlabelled images, train from the last completed epoch, write checkpoints and curve."""
-    from protoviz.learning import simclr  # here, where what it says of a missing package is one line
+    """Read the unlabelled images, train from the last completed epoch, and write checkpoints and curve."""
+    from protoviz.learning import simclr  # imported here, so that a missing package is reported in one line
 
     device = compute.prepare(params.compute.device, params.compute.threads)
     out, augment = layout.checkpoints(condition, run), params.augmentation(condition)

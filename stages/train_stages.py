@@ -9,7 +9,7 @@ from stages import run_stage
 
 
 def main(params: ParamsWithFinetuning) -> None:
-    """Read both sets of images, train, write the network of each state, digests, and how well each does."""
+    """Read both sets of images, train, and write the network of each state, digests and accuracies."""
     device = compute.prepare(params.compute.device, params.compute.threads)
     about, pretrain = params.training_stages.network, params.training_stages.pretrain
     general, domain = classify.Task.read(layout.IMAGES), classify.Task.read(layout.DOMAIN)

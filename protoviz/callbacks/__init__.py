@@ -1,4 +1,4 @@
-"""While training: write the checkpoints from which a study of your own network is made.
+"""Callbacks that write checkpoints during training, for a study of your own network.
 
     from protoviz.callbacks import Lightning              # for Trainer(callbacks=[...]) of Lightning
     from protoviz.callbacks import HuggingFace            # for Trainer(callbacks=[...]) of transformers
@@ -10,14 +10,14 @@ All three write the weights alone, as safetensors, each file whole or not at all
 
     checkpoints/<condition>/run<run>/epoch_<epoch>.safetensors
 
-at epochs that are evenly spaced on a logarithmic scale, the untrained network (epoch 0) first, or at those
-that are named. What is there is never written again, so that a training that is resumed goes on where it was.
-A study reads them by the pattern `checkpoints/{condition}/run{run}/epoch_{epoch}.safetensors`. Epoch 0 says
-that it is the untrained network, unless its callback was told `pretrained=True`, as one has to be whose
-training begins with weights that were trained before.
+at epochs that are evenly spaced on a logarithmic scale, starting with the untrained network (epoch 0), or at
+the epochs that you name. Existing files are never overwritten, so a resumed training continues its series.
+A study reads them by the pattern `checkpoints/{condition}/run{run}/epoch_{epoch}.safetensors`. The file of
+epoch 0 is marked as the untrained network; give the callback `pretrained=True` if your training begins with
+pretrained weights.
 
-`from protoviz.callbacks import *` gives those whose library is installed; asking for another by its name
-raises an ImportError, which says what to install.
+`from protoviz.callbacks import *` imports those whose library is installed; importing another by its name
+raises an ImportError that says what to install.
 """
 
 from importlib import import_module
@@ -37,7 +37,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What is exported; the library that it belongs to is imported when it is first used."""
+    """Return an export; the library that it belongs to is imported on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'protoviz.callbacks' has no attribute {name!r}")
     return getattr(import_module(f"protoviz.callbacks.{_HOMES[name]}"), name)

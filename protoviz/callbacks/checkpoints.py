@@ -20,7 +20,7 @@ _BEGINNING = "a training that begins needs a folder or a run of its own; one tha
 
 
 class Checkpoints:
-    """Writes the checkpoints of one training; for a loop of one's own.
+    """Writes the checkpoints of one training, for a training loop of your own.
 
         >>> keep = Checkpoints("checkpoints", "baseline", run=1, max_epochs=100)
         >>> kept = [keep(network, 0)]
@@ -30,32 +30,32 @@ class Checkpoints:
         >>> sum(path is not None for path in kept)
         9
 
-    Called with an epoch that is not kept, or whose file is there, it does nothing. Call it with 0 where a
-    training begins: it then sees to it that the files in its folder are not those of another training. With
-    several processes call it in each of them; the first one writes.
+    It does nothing for an epoch that is not kept or whose file exists. Call it with 0 when a training
+    begins: it then checks that the files in its folder do not belong to another training. With several
+    processes, call it in each of them; the first one writes.
 
     Args:
-        folder: of the checkpoints of all conditions and runs.
-        condition: what the network is trained under; a folder in `folder`.
-        run: number of the training, such as its seed; a folder in that of its condition.
-        epochs: that are kept, 0 the network before them; by default `log_spaced(max_epochs)`.
-        steps: in place of epochs: optimiser steps that are kept, or "log" for those evenly spaced. The files
+        folder: folder of the checkpoints of all conditions and runs.
+        condition: name of the training condition; a folder in `folder`.
+        run: number of the training, such as its seed; a folder in the condition's.
+        epochs: epochs to keep, where 0 is the network before training; by default `log_spaced(max_epochs)`.
+        steps: optimiser steps to keep instead of epochs, or "log" for logarithmically spaced ones. The files
             are then called step_<step>.
-        max_epochs: number of the last epoch, or of the last step where steps are kept. Without it, the
-            powers of two are kept, as many as there are.
-        part: of the network to keep, by the names of its attributes ("backbone", "model.encoder"); by
-            default all of it. What wraps it (DistributedDataParallel, torch.compile) is taken off.
-        pretrained: whether the training begins with weights that were trained before. Epoch 0 is then not
-            said to be the untrained network, with which a study compares.
+        max_epochs: number of the last epoch, or of the last step if steps are kept. Without it, all powers
+            of two are kept.
+        part: part of the network to keep, by the names of its attributes ("backbone", "model.encoder"); by
+            default all of it. Wrappers (DistributedDataParallel, torch.compile) are removed.
+        pretrained: whether the training begins with pretrained weights. Epoch 0 is then not marked as the
+            untrained network, which a study compares with.
 
     Attributes:
         by_steps: whether steps are counted.
-        pretrained: as given; what is written from now on says so.
-        pattern: of the files of all conditions and runs, as a study takes it.
+        pretrained: as given; it is recorded in every file written from now on.
+        pattern: pattern of the files of all conditions and runs, as a study takes it.
 
     Raises:
-        StudyError: epochs or steps are not numbers, or both are given; the name of the condition is none that
-            a folder may have.
+        StudyError: epochs or steps are not numbers, or both are given; the name of the condition cannot be
+            the name of a folder.
     """
 
     def __init__(
@@ -98,36 +98,36 @@ class Checkpoints:
         return self._directory / f"{self._counted}_{moment:0{self._digits}d}.safetensors"
 
     def keeps(self, moment: int) -> bool:
-        """Whether the network is kept after so many epochs or steps."""
+        """Whether the network is kept after this many epochs or steps."""
         if self._wanted is None:
             return schedule.is_log_spaced(moment, self._last)
         return moment in self._wanted
 
     def end(self, last: int | None) -> None:
-        """Say which epoch or step is the last, as a trainer does; what was given as `max_epochs` goes before.
+        """Set the last epoch or step, as a trainer knows it; `max_epochs`, if given, takes precedence.
 
         Args:
-            last: its number; None or below 1 where that is not known.
+            last: its number; None or below 1 if that is not known.
         """
         known = last if last is not None and last > 0 else None
         self._last = known if self._given is None else self._given
 
     def __call__(self, network: nn.Module, moment: int) -> Path | None:
-        """Write the weights of a network after so many epochs or steps, if they are kept.
+        """Write the weights of a network after this many epochs or steps, if they are to be kept.
 
-        A trainer that counts several steps at once (one for each of its optimisers) may pass over a step that
-        is kept: the next one that it comes to is kept in its place, under its own number.
+        A trainer that counts several steps at once (one for each of its optimisers) may skip a step that is
+        to be kept: the next step that it reaches is then kept instead, under its own number.
 
         Args:
             network: on any device, wrapped or not.
-            moment: how many epochs, or steps, lie behind it.
+            moment: the number of epochs, or steps, completed.
 
         Returns:
             The file, if this call has written it.
 
         Raises:
-            StudyError: the network has no such part, or its weights are not all here; at 0, there are files
-                of another training; the disk is full or not writable.
+            StudyError: the network has no such part, or some of its weights are in other processes; at 0,
+                there are files of another training; the disk is full or not writable.
         """
         moment = schedule.whole(self._counted, moment, least=0)
         before = moment - 1 if self._seen is None or self._seen >= moment else self._seen
@@ -145,10 +145,10 @@ class Checkpoints:
         return self.path(moment) if wanted else None
 
     def _is_begun(self, tensors: dict[str, Tensor]) -> bool:
-        """Whether the untrained network lies there already.
+        """Whether the folder already holds this untrained network.
 
         Raises:
-            StudyError: it is another, or what lies there has none.
+            StudyError: it holds another one, or checkpoints without one.
         """
         first = self.path(0)
         others = sorted(self._directory.glob(f"{self._counted}_*.safetensors"))
@@ -188,7 +188,7 @@ class Checkpoints:
 
 
 def _listed(epochs: Iterable[int] | None, steps: Iterable[int] | str | None) -> Iterable[int] | None:
-    """The moments that are named, None for those evenly spaced."""
+    """The moments that are named; None stands for evenly spaced ones."""
     if not isinstance(steps, str):
         return epochs if steps is None else steps
     if steps != "log":

@@ -27,13 +27,13 @@ def _base() -> Any:
 
 
 class HuggingFace(_base()):  # type: ignore[misc]
-    """Writes the checkpoints of a training by `transformers.Trainer`; arguments and errors as `Checkpoints`.
+    """Writes the checkpoints of a `transformers.Trainer`; arguments and errors are those of `Checkpoints`.
 
         Trainer(model, args, train_dataset=images, callbacks=[HuggingFace("checkpoints", "baseline", run=1)])
 
-    A step is one of the optimiser (`state.global_step`). The last epoch or step, if it is not given, is that
-    of the trainer. The trainer's first process writes. `pretrained`, if it is not given, is whether the
-    network or its configuration came from somewhere by `from_pretrained`.
+    Steps are those of the optimiser (`state.global_step`). The last epoch or step defaults to the trainer's.
+    The trainer's first process writes. `pretrained` defaults to whether the network or its configuration was
+    loaded by `from_pretrained`.
     """
 
     def __init__(self, *args: Any, pretrained: bool | None = None, **kwargs: Any) -> None:
@@ -45,7 +45,7 @@ class HuggingFace(_base()):  # type: ignore[misc]
         """Write the untrained network, if the training begins here."""
         del args, control
         keep = self.checkpoints
-        # Epochs may be a fraction: the last one, which is not whole, is not kept.
+        # The number of epochs may be a fraction: an incomplete last epoch is not kept.
         keep.end(state.max_steps if keep.by_steps else int(state.num_train_epochs))
         if self._says_itself:
             keep.pretrained = bool(getattr(unwrapped(kwargs["model"]), "name_or_path", ""))

@@ -30,13 +30,13 @@ def _library() -> Any:
 
 
 class Lightning(_library().Callback):  # type: ignore[misc]
-    """Writes the checkpoints of a training with Lightning; arguments and errors as `Checkpoints`.
+    """Writes the checkpoints of a training with Lightning; arguments and errors are those of `Checkpoints`.
 
         Trainer(max_epochs=100, callbacks=[Lightning("checkpoints", "baseline", run=1, part="backbone")])
 
-    An epoch is one of the trainer's, a step one of its `global_step`, which counts those of every optimiser.
-    The last one, if it is not given, is what the trainer has as `max_epochs` or `max_steps`. The trainer's
-    first process writes. Nothing is written by `fast_dev_run`.
+    Epochs are the trainer's; steps are its `global_step`, which counts those of every optimiser. The last
+    epoch or step defaults to the trainer's `max_epochs` or `max_steps`. The trainer's first process writes.
+    With `fast_dev_run` nothing is written.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -54,7 +54,7 @@ class Lightning(_library().Callback):  # type: ignore[misc]
         """Write the network after a step."""
         if (
             self.checkpoints.by_steps and trainer.global_step
-        ):  # batches may have been gathered, and no step made
+        ):  # gradients may have been accumulated without a step
             self._keep(trainer, pl_module, trainer.global_step)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:

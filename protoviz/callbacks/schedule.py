@@ -8,17 +8,17 @@ from protoviz.errors import StudyError
 
 
 def log_spaced(last: int, per_doubling: int = 1) -> list[int]:
-    """Epochs (or steps) evenly spaced on a logarithmic scale, the untrained network and the last among them.
+    """Epochs (or steps) evenly spaced on a logarithmic scale, including the untrained network and the last.
 
         >>> log_spaced(100)
         [0, 1, 2, 4, 8, 16, 32, 64, 100]
 
     Args:
         last: number of the last epoch.
-        per_doubling: how many of them from one power of two to the next.
+        per_doubling: number of epochs from one power of two to the next.
 
     Raises:
-        StudyError: one of these is no whole number, `last` is below 0, or `per_doubling` below 1.
+        StudyError: one of these is not a whole number, `last` is below 0, or `per_doubling` below 1.
     """
     last = whole("last", last, least=0)
     per_doubling = whole("per_doubling", per_doubling, least=1)
@@ -28,15 +28,15 @@ def log_spaced(last: int, per_doubling: int = 1) -> list[int]:
 
 
 def is_log_spaced(moment: int, last: int | None) -> bool:
-    """Whether `log_spaced(last)` holds a moment; without a last one, whether it is 0 or a power of two."""
+    """Whether `log_spaced(last)` holds a moment; if `last` is None, whether it is 0 or a power of two."""
     return moment == last or ((last is None or moment < last) and moment & (moment - 1) == 0)
 
 
 def moments(name: str, wanted: Iterable[int] | None) -> frozenset[int] | None:
-    """Epochs or steps that somebody has named, or None.
+    """The epochs or steps that were named, or None.
 
     Raises:
-        StudyError: one of them is no whole number of at least 0, or there is none.
+        StudyError: one of them is not a whole number of at least 0, or there are none.
     """
     if wanted is None:
         return None
@@ -53,7 +53,7 @@ def whole(name: str, value: Any, *, least: int) -> int:
     """A whole number of at least `least`, of Python or NumPy.
 
     Raises:
-        StudyError: it is none.
+        StudyError: it is not.
     """
     try:
         number = operator.index(value)

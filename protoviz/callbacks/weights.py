@@ -1,4 +1,4 @@
-"""The weights of a network that is being trained: of one of its parts, without what wraps it."""
+"""The weights of a network in training, or of one of its parts, without its wrappers."""
 
 from torch import Tensor, nn
 
@@ -31,12 +31,12 @@ def part_of(model: nn.Module, part: str) -> nn.Module:
 
 
 def weights(network: nn.Module) -> dict[str, Tensor]:
-    """Its parameters and buffers on the CPU, by the names that they have without wrappers.
+    """The parameters and buffers of a network on the CPU, by the names that they have without wrappers.
 
-    Each has memory of its own, also where the network uses one for two layers.
+    Each has memory of its own, even if two layers of the network share one.
 
     Raises:
-        StudyError: they are not all in this process, or not made yet.
+        StudyError: some of them are in other processes, or not initialised yet.
     """
     inside = [(name, inner_name(module)) for name, module in network.named_modules()]
     wrapped = sorted((f"{name}.{inner}".removeprefix(".") for name, inner in inside if inner), reverse=True)

@@ -19,12 +19,12 @@ def contact_sheet(
     groups: Sequence[int] | None = None,
     opacities: NDArray[np.uint8] | None = None,
 ) -> Image.Image:
-    """A sheet with about as many columns as rows; of several groups, each begins a row.
+    """A sheet with about as many columns as rows; if there are several groups, each begins a new row.
 
     Args:
         images: (N, H, W, 3), row by row.
-        captions: of each; one that is too long loses its beginning.
-        groups: how many images belong together, such as those of a layer; by default all.
+        captions: one for each image; the beginning of a caption that is too long is cut off.
+        groups: numbers of images that belong together, such as those of a layer; by default all do.
         opacities: (N, H, W), 0 to 255: what is not opaque fades to grey.
     """
     if opacities is not None:
@@ -49,7 +49,7 @@ def contact_sheet(
 
 
 def masked(images: NDArray[np.uint8], opacities: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images (N, H, W, 3) over grey, as opaque as (N, H, W) say, 0 to 255."""
+    """Images (N, H, W, 3) over grey, with these opacities (N, H, W), 0 to 255."""
     share = opacities[..., np.newaxis].astype(np.float32) / 255
     shown: NDArray[np.uint8] = np.rint(GREY + (images - np.float32(GREY)) * share).astype(np.uint8)
     return shown

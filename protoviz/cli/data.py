@@ -1,4 +1,4 @@
-"""What the commands `verify`, `export` and `publish` do, and what they print."""
+"""The commands `verify`, `export` and `publish`."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -40,7 +40,7 @@ def verify(arguments: Namespace) -> None:
     """Check outputs and stores; print what is wrong with each, and how to get it back.
 
     Raises:
-        StudyError: anything is wrong.
+        StudyError: something is wrong with them.
     """
     from protoviz.pipeline import dvc_lock, dvc_storage
     from protoviz.pipeline import verify as verifying

@@ -1,4 +1,4 @@
-"""What the command `init` does: a study of somebody's checkpoints, planned from what lies there."""
+"""The command `init`: plan a study of existing checkpoints from the files that are there."""
 
 import os
 import re
@@ -20,12 +20,12 @@ ALONE = "network"  # the name of the one condition of a pattern without {conditi
 _PHOTOGRAPHS = {"train": 2000, "test": 1000}  # at most; for the probe and the responses
 _CHANNELS = 16  # of each layer, unless told otherwise
 _BYTES = 1.1  # of a stored prototype for each px of the image, measured on the default study
-_TRIED = 8, 2, 6  # units, and steps of two trials that the time is estimated from
+_TRIED = 8, 2, 6  # units, and the steps of the two trials from which the time is estimated
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What was found: networks, epochs, layers, and how much work they are."""
+    """The networks, epochs and layers that were found, and how much work they are."""
 
     networks: int
     epochs: list[int]
@@ -52,13 +52,13 @@ class _Plan:
 
 
 def init(arguments: Namespace) -> None:
-    """Look at the checkpoints, write the study, say what it will do.
+    """Look at the checkpoints, write the study, and say what it will do.
 
     Only the first checkpoint is loaded.
 
     Raises:
         StudyError: no checkpoint fits the pattern, networks have different epochs, the weights are not those
-            of the network, what is needed is not known, or there is a study already.
+            of the network, something that is needed is not known, or there is a study already.
     """
     from protoviz.cli.networks import keywords
     from protoviz.config import studies, synthesis
@@ -137,7 +137,7 @@ def init(arguments: Namespace) -> None:
 
 
 def update(arguments: Namespace) -> None:
-    """What the command `update` does: take new epochs into the study of this folder.
+    """The command `update`: add new epochs to the study in this folder.
 
     Raises:
         StudyError: there is no study of checkpoints here, its files are listed one by one, or a network lacks
@@ -167,7 +167,7 @@ def update(arguments: Namespace) -> None:
 
 
 def _colours(arguments: Namespace, built: "Model") -> tuple[list[float], list[float]]:
-    """Mean and deviation: those that are given, the network's own, or of torchvision's ImageNet's."""
+    """Mean and standard deviation: the given ones, the network's own, or ImageNet's for torchvision's."""
     from protoviz.models.resnet import IMAGENET_MEAN, IMAGENET_STD
 
     if arguments.mean and arguments.std:
@@ -188,10 +188,10 @@ def _colours(arguments: Namespace, built: "Model") -> tuple[list[float], list[fl
 def _require_whole(
     found: dict[tuple[str, int], dict[int, Path]], conditions: list[str], runs: list[int]
 ) -> None:
-    """Every condition has every run.
+    """Check that every condition has every run.
 
     Raises:
-        StudyError: naming the first that has not.
+        StudyError: one does not; the message names the first.
     """
     for condition in conditions:
         for run in runs:
@@ -205,7 +205,7 @@ def _require_whole(
 
 
 def _images(folder: Path, given: str | None, size: "Size") -> dict[str, Any] | None:
-    """Of a folder of photographs: the section `images`, with at most some thousand of them."""
+    """The section `images` for a folder of photographs, with at most a few thousand of them."""
     from protoviz.data import folder as photographs
 
     if given is None:
@@ -250,7 +250,7 @@ def _seconds(network: "Network", chosen: Any, recipe: "Synthesis", prior: str) -
 
 
 def _seen_from(folder: Path, model: str) -> str:
-    """A model's name as the study's folder has to write it: files of code are relative to it."""
+    """A model's name as it is written in the study's folder: paths of code files are relative to it."""
     home, _, called = model.rpartition(":")
     return f"{_relative(folder, home)}:{called}" if home.endswith(".py") else model
 

@@ -12,7 +12,7 @@ PAPER = ("paper", "paper-b", "as-written")  # presets of the studies of the pape
 
 
 def main() -> None:
-    """Run a command; bad input ends in one clear line."""
+    """Run a command; report bad input in one clear line."""
     arguments = _parser().parse_args()
     try:
         arguments.run(arguments)
@@ -23,7 +23,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("\nstopped; what is done is kept", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has seen enough, as `head` has
+    except BrokenPipeError:  # the reader of our output has closed it, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,4 @@
-"""What the commands `units` and `synthesize` do: the functions of the notebook, printed and written."""
+"""The commands `units` and `synthesize`: call the notebook's functions, print and write their results."""
 
 import json
 import os
@@ -86,7 +86,7 @@ def _write_pictures(folder: Path, made: "xr.Dataset", *, masked: bool = False) -
     """Write every prototype as a file of its own and all on one sheet, masked or not; return a line about
     each.
 
-    One channel is shown as grey, of others than RGB the first three.
+    Images of one channel are shown as grey; of other images that are not RGB, the first three channels.
     """
     import numpy as np
     from PIL import Image
@@ -122,10 +122,10 @@ def _write_pictures(folder: Path, made: "xr.Dataset", *, masked: bool = False) -
 
 
 def keywords(given: Sequence[str]) -> dict[str, Any]:
-    """Keyword arguments from "name=value"; a value that is JSON is what it says, any other is text.
+    """Keyword arguments from "name=value"; a value that is JSON is parsed, any other is text.
 
     Raises:
-        StudyError: one of another form.
+        StudyError: one of them has another form.
     """
     found: dict[str, Any] = {}
     for text in given:
@@ -145,7 +145,7 @@ def require_folder(folder: Path) -> None:
     """Check that files can be written there, before any time is spent.
 
     Raises:
-        StudyError: it is something else, or not ours to write to.
+        StudyError: it is not a folder, or it is not writable.
     """
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
@@ -158,7 +158,7 @@ def require_folder(folder: Path) -> None:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns that are as wide as their longest entry; numbers stand to the right."""
+    """Print columns that are as wide as their longest entry; numbers are aligned to the right."""
     columns = list(zip(header, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     numeric = [all(_is_number(entry) for entry in column[1:]) for column in columns]

@@ -1,4 +1,4 @@
-"""What the command `train-prior` does: the image prior `natural`, or the spectrum of `maco`, made anew."""
+"""The command `train-prior`: train the image prior `natural`, or measure the spectrum of `maco`."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -32,8 +32,8 @@ def train_prior(arguments: Namespace) -> None:
     """Train, or measure, and write the file.
 
     Raises:
-        StudyError: see `photographs.read`, `natural.train` and `spectrum.measured`; or the settings are not
-            what they should be, or not those of this prior.
+        StudyError: see `photographs.read`, `natural.train` and `spectrum.measured`; or a setting is wrong, or
+            does not belong to this prior.
     """
     learnt = arguments.prior == "natural"
     others = ("size",) if learnt else ("steps", "seed")
@@ -66,7 +66,7 @@ def _measure(arguments: Namespace) -> None:
 def _learn(arguments: Namespace) -> None:
     """Train; write the weights and, while it lasts, the state of the training; print losses.
 
-    A training that was stopped goes on from where it was when the same command is given again.
+    A training that was stopped is resumed when the same command is given again.
     """
     from protoviz import compute, files
     from protoviz.cli.networks import print_table

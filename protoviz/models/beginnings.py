@@ -1,4 +1,4 @@
-"""With what a training began, as the checkpoints say that `protoviz.callbacks` has written."""
+"""Which weights a training began with, according to the checkpoints that `protoviz.callbacks` has written."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,22 +7,22 @@ from protoviz.errors import StudyError
 from protoviz.models import safetensors_io
 
 KIND = "training"  # of a file that was written while a network was trained
-UNTRAINED = "untrained"  # in what it says of itself: whether its weights are those before any training
+UNTRAINED = "untrained"  # key of its metadata: whether its weights are those before any training
 
 
 def untrained(checkpoint: Path) -> bool | None:
-    """Whether a checkpoint holds a network before any training; None where it does not say."""
+    """Whether a checkpoint holds a network before any training; None if it does not say."""
     about = safetensors_io.told(checkpoint, KIND) or {}
     said = about.get(UNTRAINED)
     return said if isinstance(said, bool) else None
 
 
 def starts_untrained(first: Sequence[Path], *, given: bool) -> tuple[bool, str]:
-    """Whether series of checkpoints start with untrained networks, and what to tell of that.
+    """Whether series of checkpoints start with untrained networks, and what to tell the user about it.
 
     Args:
         first: the file of epoch 0 of each series.
-        given: whether the user says so; else it is so if all files do.
+        given: whether the user says that they do; otherwise they do if all files say so.
 
     Raises:
         StudyError: the user says so, and a file says that it holds a network that was trained before.

@@ -26,9 +26,9 @@ class Checkpoint:
         run: seed of the run.
         epoch: epochs of training behind it; 0 = untrained.
         backbone: name in the registry of backbones, or of another network, as `zoo.load` takes it.
-        width: channels of its first layer; of the registry's networks alone.
-        initial_weights: digest of the weights that the run started from (T7), or the first that are known.
-        arguments: of what builds a network by name, such as {"num_classes": 10}.
+        width: channels of its first layer; only for networks of the registry.
+        initial_weights: digest of the weights that the run started from (T7), or of the first known ones.
+        arguments: keyword arguments with which a network by name is built, such as {"num_classes": 10}.
     """
 
     condition: str
@@ -50,7 +50,7 @@ def identity(
         run: seed.
         epoch: of training.
         network: its name, as `zoo.load` takes it; "protoviz:NAME" is one of the registry of backbones.
-        arguments: of what builds it.
+        arguments: keyword arguments with which it is built.
         initial: digest of the series' first weights.
     """
     library, _, name = network.partition(":")
@@ -84,9 +84,9 @@ def save(
     Args:
         target: the file.
         model: on any device.
-        identity: what it says of itself.
-        kept_as: "float32", or "float16" for half the size: the filters and matrices are rounded, and what
-            is read again is the rounded network. Normalisation keeps its single precision.
+        identity: what is written about it.
+        kept_as: "float32", or "float16" for half the size: the filters and matrices are rounded, so reading
+            the file gives the rounded network. Normalisation keeps single precision.
 
     Raises:
         StudyError: the disk is full or not writable, or a weight is too large for float16.
@@ -112,8 +112,8 @@ def network(source: str | Path, device: torch.device | str = "cpu") -> tuple[nn.
     """Read a checkpoint of any network, frozen, in evaluation mode.
 
     Raises:
-        StudyError: no such file, a damaged one, one that protoviz did not write, or weights that do not fit
-            the network that the file names; or the network's own code fails.
+        StudyError: there is no such file, it is damaged, protoviz did not write it, or its weights do not fit
+            the network that it names; or the network's own code fails.
     """
     tensors, about = safetensors_io.read(source, _KIND, device)
     try:
@@ -129,10 +129,10 @@ def network(source: str | Path, device: torch.device | str = "cpu") -> tuple[nn.
 
 
 def load(source: str | Path, device: torch.device | str = "cpu") -> tuple[resnet.ResNet18, Checkpoint]:
-    """The same of a network of the registry of backbones.
+    """Read a checkpoint of a network of the registry of backbones, frozen, in evaluation mode.
 
     Raises:
-        StudyError: as `network`; or it is another network.
+        StudyError: as for `network`; or it is another network.
     """
     model, identity = network(source, device)
     if not isinstance(model, resnet.ResNet18):

@@ -1,4 +1,4 @@
-"""Weight files that lie behind an address: fetched once into a folder, whole or not at all."""
+"""Fetch weight files from an address once, into a folder, whole or not at all."""
 
 import contextlib
 import fcntl
@@ -21,19 +21,19 @@ _PATIENCE = 30  # seconds without a byte
 
 
 def local(source: str | Path, *, folder: str | Path | None = None, sha256: str | None = None) -> Path:
-    """The file itself: a path or a file: address as it is, an http or https one fetched on its first use.
+    """The local file: a path or a file: address as it is; an http or https address is fetched on first use.
 
-    The name in the folder carries a part of the address's own digest, so that two addresses that end
-    alike do not stand for each other.
+    The name in the folder contains part of the digest of the address, so that two addresses with the same
+    ending are not confused.
 
     Args:
         source: path or address.
         folder: where fetched files are kept; by default `checkpoints` of torch.hub ($TORCH_HOME).
-        sha256: hex digest that the file must have, or how it begins; one that has another is not kept.
+        sha256: hex digest that the file must have, or its beginning; a file with another one is not kept.
 
     Raises:
-        StudyError: no such file, no answer or an error from the server, a transfer that broke off, another
-            digest, a full disk.
+        StudyError: there is no such file, the server does not answer or answers with an error, the transfer
+            breaks off, the digest differs, or the disk is full.
     """
     address = str(source)
     scheme = urlsplit(address).scheme if "://" in address else ""
@@ -41,7 +41,7 @@ def local(source: str | Path, *, folder: str | Path | None = None, sha256: str |
         path = _kept(address, Path(folder) if folder else Path(torch.hub.get_dir()) / "checkpoints")
         if not path.exists():
             with _alone(path):
-                if not path.exists():  # nor did the one that was waited for fetch it
+                if not path.exists():  # the process that we waited for has not fetched it either
                     _fetch(address, path, sha256)
     elif scheme in ("", "file"):
         path = Path(urllib.request.url2pathname(urlsplit(address).path)) if scheme else Path(source)
@@ -69,7 +69,7 @@ def _kept(address: str, folder: Path) -> Path:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Let one process at a time fetch a file; the others wait, then find it."""
+    """Let one process at a time fetch a file; the others wait and then find it."""
     lock = path.with_name(f".{path.name}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def _alone(path: Path) -> Iterator[None]:
             remedy="correct it, or set TORCH_HOME to another",
         ) from error
     with open(lock) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # ends with the file, also when the process is killed
+        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed, even if the process is killed
         yield
 
 

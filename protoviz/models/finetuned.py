@@ -1,9 +1,9 @@
 """The network of study B at its training states: built, given weights, kept and read again.
 
-Its weights, 100 MB a state, are not kept by DVC (.dvcignore names them), which would store and publish them
-all: what it keeps is their digests. The one DVC stage that reads them, `synthesize_stages`, asks `digests`
-whether those that are there are those of the record. In a fresh clone they are not there until they are
-needed, which is when prototypes are made again.
+DVC does not keep its weights, 100 MB a state (.dvcignore names them), as it would store and publish them all;
+it keeps their digests. The one DVC stage that reads them, `synthesize_stages`, calls `digests` to check that
+they are the recorded ones. A fresh clone does not have them until they are needed, which is when prototypes
+are made again.
 """
 
 from dataclasses import asdict, dataclass
@@ -32,7 +32,7 @@ class Identity:
     Attributes:
         model: its name in timm.
         classes: outputs of its classifier.
-        stage: one of `STATES`, under the name that the files of weights have for it.
+        stage: one of `STATES`; the weight files use this name for it.
         seed: of the weights that it started from.
     """
 
@@ -48,7 +48,7 @@ def path(directory: str | Path, state: str) -> Path:
 
 
 def initial(model: str, classes: int | None, seed: int) -> nn.Module:
-    """A model of timm with the weights that this seed always gives; `classes` None: as many as it comes with.
+    """A model of timm with the weights that this seed always gives; `classes` None: its default number.
 
     Raises:
         StudyError: timm has no such model.
@@ -66,11 +66,11 @@ def with_classes(network: nn.Module, classes: int, seed: int) -> None:
 
 
 def give_weights(network: nn.Module, settings: Pretraining, model: str) -> None:
-    """Give a fresh network, in place, the weights from elsewhere that the second state has.
+    """Load into a fresh network, in place, the weights from elsewhere that the second state has.
 
     Args:
-        network: with the classifier that it comes with.
-        settings: name the weights.
+        network: with its original classifier.
+        settings: these name the weights.
         model: what the network is called, for errors.
 
     Raises:
@@ -86,7 +86,7 @@ def fetched(settings: Pretraining) -> Path:
     """The file of weights from elsewhere, checked against its digest.
 
     Raises:
-        StudyError: it cannot be had, or has another digest.
+        StudyError: it cannot be obtained, or has another digest.
     """
     source = str(settings.weights)
     found = download.local(source)
@@ -114,10 +114,10 @@ def record(directory: str | Path) -> None:
 
 
 def digests(directory: str | Path) -> dict[str, str]:
-    """State -> SHA-256 of its weights, which are there and those of the record.
+    """State -> SHA-256 of its weights, after checking that they exist and are the recorded ones.
 
     Raises:
-        StudyError: there is no record, weights are not there, or are of another training.
+        StudyError: there is no record, or weights are missing or of another training.
     """
     recorded = dict(files.read_json(Path(directory) / RECORD))
     for state, expected in recorded.items():
@@ -142,7 +142,7 @@ def load(source: str | Path) -> tuple[nn.Module, Identity]:
     tensors, about = safetensors_io.read(source, _KIND, "cpu")
     try:
         identity = Identity(**about)
-        with torch.device("meta"):  # no weights are drawn that the file replaces
+        with torch.device("meta"):  # draws no weights, as the file replaces them
             network = _built(identity.model, identity.classes)
         network.load_state_dict(tensors, assign=True)
     except (TypeError, RuntimeError) as error:

@@ -1,15 +1,15 @@
 """The ten ImageNet networks in whose spaces the paper compares prototypes (D2), with torchvision's weights.
 
-What the paper does not say, layer, preprocessing and input size, is chosen here, once and for all:
+The paper does not state layer, preprocessing and input size; they are chosen here, once and for all:
 
-- the layer is the last one before the classifier, as avgpool is ResNet50's: the average-pooled features, or
-  of the VGG networks, which have none, the second fully connected layer after its ReLU;
-- the whole image is brought to the network's input size (bilinear, antialiased): a crop, as in the networks'
+- the layer is the last one before the classifier, as avgpool is ResNet50's: the average-pooled features, or,
+  for the VGG networks, which have none, the second fully connected layer after its ReLU;
+- the whole image is resized to the network's input size (bilinear, antialiased): a crop, as in the networks'
   own evaluation, would cut off what a unit at the border of its field responds to;
 - mean and deviation are those that the weights were trained with.
 
-Weights are those of IMAGENET1K_V1, which the paper's authors had. A file is what it says if its name carries
-the beginning of its SHA-256, as torchvision's names do.
+The weights are IMAGENET1K_V1, which the paper's authors had. A file is verified by the beginning of its
+SHA-256, which its name contains, as torchvision's names do.
 """
 
 import re
@@ -36,7 +36,7 @@ class Space:
         file: torchvision's name of its weights, which ends in the first eight digits of their SHA-256.
         layer: what its vectors are, in words.
         dimensions: of its vectors.
-        classifier: path of what comes after that layer, which is left out.
+        classifier: path of the module after that layer, which is left out.
         size: height and width of its images, px.
         mean, std: of the RGB values in [0, 1].
     """
@@ -79,11 +79,11 @@ def load(name: str, folder: str | Path | None = None) -> nn.Module:
 
     Args:
         name: of `NETWORKS`; with ":untrained", fresh weights, the same each time.
-        folder: where weight files lie; None: torch.hub's, and what is not there is fetched.
+        folder: where weight files lie; None: torch.hub's, and missing files are fetched.
 
     Raises:
-        StudyError: there is no such network; its weights cannot be had, are not what their name says, or
-            are not those of this network.
+        StudyError: there is no such network; its weights cannot be obtained, do not have the digest in their
+            name, or are not those of this network.
     """
     architecture = name.removesuffix(UNTRAINED)
     space = lookup(NETWORKS, architecture, "ImageNet network")
@@ -148,7 +148,7 @@ def _address(name: str) -> str:
 def _build(name: str) -> nn.Module:
     from torchvision import models
 
-    # As its weights were trained; the shift of its input is part of `Space.mean` and `Space.std`.
+    # As in the training of its weights; the shift of its input is part of `Space.mean` and `Space.std`.
     google = {"aux_logits": True, "init_weights": False, "transform_input": False}
     network: nn.Module = models.get_model(name, weights=None, **(google if name == "inception_v3" else {}))
     return network

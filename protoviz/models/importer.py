@@ -1,9 +1,9 @@
-"""Weights that any trainer has written, brought into a network.
+"""Load weights that any trainer has written into a network.
 
 A checkpoint holds the state dict of a network somewhere among other things, and its names often begin with
-those of what the network was wrapped in: `module.`, `model.`, `backbone.`, `encoder_q.`. The state dict and
-the prefix are found by trying all that there are: one fits if every weight that is needed is there in its
-shape. Where two that differ fit, the caller has to choose; nothing is guessed.
+those of a wrapper: `module.`, `model.`, `backbone.`, `encoder_q.`. The state dict and the prefix are found by
+trying all that there are: a combination fits if it has every weight that is needed, in the right shape. If
+two that differ fit, the caller has to choose; nothing is guessed.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,9 +24,9 @@ class Imported:
     """What was taken from a file.
 
     Attributes:
-        key: of the state dict within the file, such as "state_dict"; "" for the file itself.
-        prefix: that the names in the file have before the network's, such as "module.".
-        names: of the tensors taken, the network's -> the file's.
+        key: key of the state dict within the file, such as "state_dict"; "" for the file itself.
+        prefix: what precedes the network's names in the file, such as "module.".
+        names: names of the tensors taken, the network's -> the file's.
         left_out: names in that state dict that were not taken.
         kept: names of the network that keep their weights: not in the file, or of another shape there, and
             not needed.
@@ -66,12 +66,12 @@ def load(
         source: path or address of the file, or a folder that holds it (see `trained_files.contents`).
         name: of the network, for errors.
         needed: names of the weights that have to be there; by default all.
-        key: of the state dict within the file, dots between levels, where several fit; "" for the top.
-        prefix: of the network's names within it, where several fit; "" for none.
+        key: key of the state dict within the file, dots between levels, if several fit; "" for the top.
+        prefix: prefix of the network's names within it, if several fit; "" for none.
 
     Raises:
-        StudyError: the file cannot be had or read; nothing in it fits, the message names the first weight
-            that does not; or several different sets of weights fit, the message names them.
+        StudyError: the file cannot be obtained or read; nothing in it fits (the message names the first
+            weight that does not); or several different sets of weights fit (the message names them).
     """
 
     def refusal(found: str) -> StudyError:
@@ -121,7 +121,7 @@ def load(
 def _asked(
     found: list[Candidate], key: str | None, prefix: str | None, refusal: trained_files.Refusal
 ) -> list[Candidate]:
-    """Those with the key and the prefix that the caller names."""
+    """The candidates with the key and the prefix that the caller names."""
     if prefix:
         prefix = prefix.rstrip(".") + "."
     chosen = [
@@ -137,7 +137,7 @@ def _asked(
 
 
 def _nothing(held: object) -> str:
-    """What a file holds in which no name and shape agree."""
+    """What a file holds if no name and shape in it agree with the network's."""
     states = [f"{key + ': ' if key else ''}{_some(tuple(tensors))}" for key, tensors in mappings(held)]
     if states:
         return f"other weights ({'; '.join(states[:_NAMED])})"

@@ -1,9 +1,9 @@
-"""The networks that are studied, one registry; and where their units are read out.
+"""The registry of the networks that are studied, and where their units are read out.
 
-ResNet18 is written out here although torchvision has it: importing torchvision costs twice as much
-time as importing torch, in each of some twenty stage processes, and its width cannot be narrowed.
+ResNet18 is written out here although torchvision has it: importing torchvision takes twice as much
+time as importing torch, in each of some twenty stage processes, and its width cannot be reduced.
 Parameter names and arithmetic are torchvision's, so weights can be exchanged at width 64; a test
-holds the two against each other.
+compares the two.
 """
 
 import copy
@@ -30,10 +30,10 @@ class Backbone(Protocol):
         """Layer name -> number of channels, in the order of the forward pass."""
 
     def pre_activation(self, images: Tensor, layer: str) -> Tensor:
-        """The map (B, C, H, W) before the last ReLU of a layer; nothing past it is run."""
+        """The map (B, C, H, W) before the last ReLU of a layer; nothing after it is run."""
 
     def pre_activations(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """The same of every layer in turn, in one forward pass."""
+        """The same for every layer in turn, in one forward pass."""
 
     def features(self, images: Tensor) -> Tensor:
         """The average-pooled features (B, D) that a linear probe reads."""
@@ -53,7 +53,7 @@ def build(name: str, width: int) -> "ResNet18":
 def normalise(
     images: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
 ) -> Tensor:
-    """Map RGB images (B, 3, H, W) in [0, 1] to what networks were trained on, by default ours."""
+    """Normalise RGB images (B, 3, H, W) in [0, 1] as networks were trained, by default ours."""
     scale = 1 / images.new_tensor(std)[:, None, None]
     return (images - images.new_tensor(mean)[:, None, None]) * scale
 
@@ -117,7 +117,7 @@ class ResNet18(nn.Module):
         return next(total for name, total in self.pre_activations(images) if name == layer)
 
     def pre_activations(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """See `Backbone.pre_activations`; a generator, so that what is not asked for is not run."""
+        """See `Backbone.pre_activations`; it is a generator, so that layers nobody asks for are not run."""
         x: Tensor = self.maxpool(functional.relu(self.bn1(self.conv1(images))))
         for layer in self.units:
             first, last = cast(Iterable[BasicBlock], self.get_submodule(layer))
@@ -148,9 +148,9 @@ def initial(name: str, width: int, seed: int) -> ResNet18:
 
 
 def fold_batch_norm(network: ResNet18) -> ResNet18:
-    """The same function as a frozen network in evaluation mode, with a quarter less time per image.
+    """The same function as a frozen network in evaluation mode, which takes a quarter less time per image.
 
-    Each batch normalisation becomes part of the convolution before it, and weights lie channels
+    Each batch normalisation is folded into the convolution before it, and weights are stored channels
     last: outputs agree to rounding.
     """
     folded = copy.deepcopy(network).eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Weight files: the tensors of a network and what it is, in safetensors, whole or absent."""
+"""Weight files in safetensors: the tensors of a network and a description of it, whole or absent."""
 
 import json
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def read(
     """The tensors and the description that `write` wrote.
 
     Raises:
-        StudyError: no such file, a damaged one, or one of another kind.
+        StudyError: there is no such file, it is damaged, or it is of another kind.
     """
     if not Path(source).is_file():
         raise files.missing(source)
@@ -57,10 +57,10 @@ def verified(source: str | Path, sha256: str | None, remedy: str) -> str:
     Args:
         source: the file.
         sha256: hex digest that it must have; None: any.
-        remedy: what to do where it has not.
+        remedy: what to do if it has another one.
 
     Raises:
-        StudyError: no such file, or one of another digest.
+        StudyError: there is no such file, or it has another digest.
     """
     if not Path(source).is_file():
         raise StudyError(str(source), expected="a weight file", found="nothing", remedy=remedy)
@@ -71,7 +71,7 @@ def verified(source: str | Path, sha256: str | None, remedy: str) -> str:
 
 
 def told(source: str | Path, kind: str) -> dict[str, Any] | None:
-    """What a file says of itself, without its tensors; None if it is no file of this kind."""
+    """The description that a file holds, without its tensors; None if it is not a file of this kind."""
     try:
         with safe_open(source, framework="pt") as file:
             found = json.loads((file.metadata() or {})[f"protoviz {kind}"])

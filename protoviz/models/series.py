@@ -1,4 +1,4 @@
-"""Files of checkpoints by a pattern: which conditions, runs and epochs there are."""
+"""Find checkpoint files by a pattern: which conditions, runs and epochs there are."""
 
 import glob
 import re
@@ -15,14 +15,14 @@ Found = dict[tuple[str, int], dict[int, Path]]  # (condition, run) -> epoch -> f
 
 
 def files(pattern: str) -> Found:
-    """All files that a pattern names, in the order of their numbers; there is one at least.
+    """All files that match a pattern, in the order of their numbers; there is at least one.
 
     Args:
         pattern: a path with {epoch}, and perhaps {condition} and {run}; * stands for any text within a name.
-            A pattern without {condition} has one, "", and one without {run} has run 0.
+            Without {condition} there is one condition, "", and without {run} there is one run, 0.
 
     Raises:
-        StudyError: two files of one epoch, or none at all.
+        StudyError: an epoch has two files, or there are no files at all.
     """
     found = _matching(pattern)
     if not found:
@@ -39,10 +39,10 @@ def chosen(named: str | Mapping[int, str], condition: str, run: int, epochs: lis
     """The files of one network at some epochs.
 
     Args:
-        named: a pattern, or epoch -> file, in which {condition} and {run} may stand.
-        condition: what stands for it in names.
+        named: a pattern, or epoch -> file; both may contain {condition} and {run}.
+        condition: the name that replaces {condition}.
         run: likewise.
-        epochs: that are asked for.
+        epochs: the epochs that are asked for.
 
     Raises:
         StudyError: an epoch has no file, or two.
@@ -68,7 +68,7 @@ def chosen(named: str | Mapping[int, str], condition: str, run: int, epochs: lis
 def common_epochs(
     found: Mapping[tuple[str, int], Mapping[int, Path]], asked: Sequence[int] | None
 ) -> list[int]:
-    """The epochs that are asked for, or all there are, in ascending order; every network has them.
+    """The epochs that are asked for, or all that there are, in ascending order; every network has them.
 
     Raises:
         StudyError: a network lacks one.
@@ -87,12 +87,12 @@ def common_epochs(
 
 
 def item(pattern: str, condition: str, run: int) -> tuple[str, int]:
-    """A network as `files` calls it: by what stands in the pattern."""
+    """The key that `files` has for a network, which depends on the places in the pattern."""
     return condition if "{condition}" in pattern else "", run if "{run}" in pattern else 0
 
 
 def _matching(pattern: str) -> Found:
-    """The files that a pattern names, perhaps none."""
+    """The files that match a pattern, perhaps none."""
     anchor = Path(pattern).anchor
     globbed = "".join("*" if _PLACE.fullmatch(part) else glob.escape(part) for part in _parts(pattern))
     expression = re.compile(_expression(pattern))
@@ -114,7 +114,7 @@ def _matching(pattern: str) -> Found:
 
 
 def _parts(pattern: str) -> list[str]:
-    """The places and what stands between them."""
+    """The placeholders of a pattern, and the text between them."""
     return [part for part in re.split(r"(\{condition\}|\{run\}|\{epoch\}|\*)", pattern) if part]
 
 
@@ -123,7 +123,7 @@ def _label(item: tuple[str, int]) -> str:
 
 
 def _expression(pattern: str) -> str:
-    """The pattern as a regular expression; what stands twice is the same text."""
+    """The pattern as a regular expression; a placeholder that occurs twice matches the same text."""
     written, seen = "", set[str]()
     for part in _parts(Path(pattern).as_posix()):
         place = _PLACE.fullmatch(part)

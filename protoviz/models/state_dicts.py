@@ -1,4 +1,4 @@
-"""Weights that others have saved: tensors by name, never code, and exactly those that a network has."""
+"""Read weights that others have saved: tensors by name, never code, and exactly those that a network has."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,15 +29,15 @@ def read(path: Path, refusal: Refusal) -> dict[str, Tensor]:
 
 
 def require_fit(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], refusal: Refusal) -> None:
-    """Check that all tensors are there, none beside them, of the right shapes and kinds, and finite.
+    """Check that all tensors and no others are there, with the right shapes and kinds, and finite.
 
     Args:
         found: name -> tensor.
-        wanted: of the network, name -> tensor; their values do not matter, they may be on the meta device.
+        wanted: of the network, name -> tensor; values do not matter, so they may be on the meta device.
         refusal: makes the error.
 
     Raises:
-        StudyError: naming the first that is missing, unexpected or unfit.
+        StudyError: one is missing, unexpected or unfit; the message names the first.
     """
     if missing := [name for name in wanted if name not in found]:
         raise refusal(f"no {missing[0]} ({len(missing)} missing of {len(wanted)})")

@@ -1,8 +1,8 @@
-"""Files that trainers write: what they hold, read without running any code.
+"""Read the files that trainers write, without running any code in them.
 
 A file of torch.save is unpickled by torch's own restricted reader (`weights_only`), which knows tensors and
-plain containers. Trainers put a few harmless things beside them, such as the arguments of their command line;
-those are allowed here by name, and whatever else is named in a file is refused.
+plain containers. Trainers add a few harmless things, such as their command-line arguments; those are allowed
+here by name, and anything else that a file names is refused.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from protoviz.errors import StudyError
 
 Refusal = Callable[[str], StudyError]  # what was found -> the error that says so
 
-# What a folder such as Hugging Face's checkpoint-500/ holds its weights in.
+# The files in which a folder such as Hugging Face's checkpoint-500/ holds its weights.
 _IN_FOLDERS = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -34,11 +34,11 @@ _IN_FOLDERS = (
 
 
 class _Attributes(dict[str, Any]):
-    """A mapping that stands for those whose keys can be read as attributes."""
+    """A mapping that replaces types of mapping whose keys can be read as attributes."""
 
 
 def _harmless() -> list[Any]:
-    """Types by the names that files give them; making one of these runs no code of the file."""
+    """Types by their names in files; making one of these runs no code of the file."""
     scalar, rebuilt = np._core.multiarray.scalar, np._core.multiarray._reconstruct  # type: ignore[attr-defined]
     named: list[tuple[Any, str]] = [
         (argparse.Namespace, "argparse.Namespace"),
@@ -76,7 +76,7 @@ def contents(path: Path, refusal: Refusal) -> object:
         refusal: makes the error for a file that cannot be read.
 
     Raises:
-        StudyError: the file holds code, is damaged, is of another kind, or a part of it is not there.
+        StudyError: the file holds code, is damaged, is of another kind, or lacks a part.
     """
     if path.is_dir():
         there = [path / name for name in _IN_FOLDERS if (path / name).is_file()]
@@ -116,7 +116,7 @@ def _unpickled(path: Path, refusal: Refusal) -> object:
     try:
         with torch.serialization.safe_globals(_harmless()):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # on a file of another kind, the reader fails in any way there is
+    except Exception as error:  # on a file of another kind, the reader may fail in any way
         text = str(error)
         code = re.search(r"GLOBAL (\S+)", text)
         if code:

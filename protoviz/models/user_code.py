@@ -1,7 +1,7 @@
 """Networks that the user's own code builds: "package.module:callable" or "path/to/file.py:callable".
 
-This is the one place at which protoviz runs code that it is pointed to. It runs as whoever calls it,
-unchecked.
+This is the only place where protoviz runs code that it is pointed to. The code runs unchecked, with the
+rights of the calling user.
 """
 
 import importlib
@@ -25,7 +25,7 @@ def built(name: str, arguments: Mapping[str, Any], libraries: Sequence[str] = ()
             "lab.nets:Encoder". Modules are looked for in the current folder, too; a file may import those
             beside it.
         arguments: its keyword arguments.
-        libraries: of networks by name, for the message about an unknown module.
+        libraries: libraries of networks by name, for the message about an unknown module.
 
     Raises:
         StudyError: there is no such module, file or callable; the code fails; or it returns no module.

@@ -16,7 +16,7 @@ _WRAPPERS = re.compile(r"\b(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_m
 
 
 def cleaned(name: str) -> str:
-    """The name of a weight without what wrappers have put into it."""
+    """The name of a weight without what wrappers have inserted."""
     return _WRAPPERS.sub("", name)
 
 
@@ -33,7 +33,7 @@ class Candidate:
 
     @cached_property
     def agreeing(self) -> dict[str, str]:
-        """Those of `sources` whose shapes are the network's."""
+        """The `sources` whose shapes agree with the network's."""
         return {
             name: source
             for name, source in self.sources.items()
@@ -47,7 +47,7 @@ class Candidate:
         return tuple(name for name in self.tensors if name not in taken)
 
     def same_weights(self, other: "Candidate", needed: Collection[str]) -> bool:
-        """Whether it makes no difference which of two is taken."""
+        """Whether it makes no difference which of the two is taken."""
         return all(
             torch.equal(self.tensors[self.sources[name]], other.tensors[other.sources[name]])
             for name in needed
@@ -82,7 +82,7 @@ def candidates(held: object, module: nn.Module) -> Iterator[Candidate]:
             for prefix in prefixes:
                 sources = {own: prefix + name for name, own in table.items() if prefix + name in tensors}
                 yield Candidate(key, prefix, tensors, sources, wanted, places)
-        # The file may hold a part of the network alone, such as the backbone of a module with a head.
+        # The file may hold only a part of the network, such as the backbone of a module with a head.
         inner = {
             ".".join([*parts[:at], ""])
             for name, tensor in wanted.items()
@@ -140,8 +140,8 @@ def problem(candidate: Candidate, required: Collection[str], module: nn.Module) 
 def _unexpected(candidate: Candidate, required: Collection[str], module: nn.Module) -> str | None:
     """Weights in the file that a part of the network that is needed does not have.
 
-    A deeper network has all the weights of a shallower one and more: what lies beside the needed weights
-    tells them apart, as do further members of a row. What lies elsewhere, such as another head, does not
+    A deeper network has all the weights of a shallower one, and more: the two differ in the weights next to
+    the needed ones, or in further members of a numbered row. Weights elsewhere, such as another head, do not
     matter.
     """
     known = {cleaned(f"{name}.").strip(".") for name, _ in module.named_modules()}
@@ -162,7 +162,7 @@ def _unexpected(candidate: Candidate, required: Collection[str], module: nn.Modu
 
 
 def _ancestors(name: str) -> list[str]:
-    """The modules that a name lies in, the nearest first."""
+    """The modules that contain a name, the nearest first."""
     parts = name.split(".")
     return [".".join(parts[:at]) for at in range(len(parts) - 1, 0, -1)]
 

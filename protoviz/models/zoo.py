@@ -27,7 +27,7 @@ class Model:
     Attributes:
         module: the network.
         size: height and width of its images, px.
-        mean, std: of the RGB values in [0, 1]; None where it does not say.
+        mean, std: of the RGB values in [0, 1]; None if the network does not say.
     """
 
     module: nn.Module
@@ -42,13 +42,13 @@ def load(name: str, *, arguments: Mapping[str, Any] | None = None) -> Model:
     Args:
         name: "torchvision:resnet18", "timm:seresnext50_32x4d", "imagenet:efficientnet_lite0",
             "package.module:callable" or "path/to/file.py:callable", whose code is run and returns the
-            network, or the path of a checkpoint. Those of "imagenet:" have the weights of an installed
-            package; others by name have fresh ones, the same each time (`importer.load` gives them those of
-            a file).
-        arguments: keyword arguments of what builds the network, such as {"num_classes": 10}.
+            network, or the path of a checkpoint. Networks of "imagenet:" have the weights of an installed
+            package; others by name have fresh weights, the same each time (`importer.load` replaces them by
+            those of a file).
+        arguments: keyword arguments with which the network is built, such as {"num_classes": 10}.
 
     Raises:
-        StudyError: there is none of this name, the message offers the nearest; or code of the user's fails.
+        StudyError: no network has this name (the message offers the nearest), or the user's code fails.
     """
     library, colon, model = name.partition(":")
     given = dict(arguments or {})
@@ -64,7 +64,7 @@ def load(name: str, *, arguments: Mapping[str, Any] | None = None) -> Model:
     libraries = {"torchvision": _torchvision, "timm": _timm, "imagenet": _imagenet, "protoviz": _ours}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.seed("model", name))
-        # A slip of the finger; but the user's own imagenet/main.py is none.
+        # A typing error, unlike the user's own imagenet/main.py.
         slip = library.isidentifier() and difflib.get_close_matches(library, libraries, cutoff=0.8)
         if library in libraries or slip:
             return lookup(libraries, library, "library of models")(model, given)
@@ -72,7 +72,7 @@ def load(name: str, *, arguments: Mapping[str, Any] | None = None) -> Model:
 
 
 def described(module: nn.Module) -> Model:
-    """A module with what it says about its images, as timm's modules do."""
+    """A module with what it says about its images; timm's modules do."""
     says: dict[str, Any] = (
         getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None) or {}
     )
@@ -82,7 +82,7 @@ def described(module: nn.Module) -> Model:
 
 
 def colours(module: nn.Module) -> Colours:
-    """What a module says of the RGB values that it was trained with; of one that does not, ImageNet's."""
+    """What a module says about the RGB values it was trained with; ImageNet's if it says nothing."""
     said = described(module)
     return said.mean or resnet.IMAGENET_MEAN, said.std or resnet.IMAGENET_STD
 

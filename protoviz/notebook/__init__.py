@@ -1,1 +1,1 @@
-"""What a notebook does with the checkpoints of a network, from its prototypes to the page that shows them."""
+"""Functions for notebooks: from a network's checkpoints to prototypes, measures and the atlas."""

@@ -1,4 +1,4 @@
-"""The web page of a cube: every prototype, to look at and to scrub through training."""
+"""Build the web page of a cube, on which every prototype can be seen and followed through training."""
 
 from pathlib import Path
 from typing import Literal
@@ -38,7 +38,7 @@ def atlas(
         >>> protoviz.atlas(cube, "atlas", receptive_fields=fields).name
         'index.html'
 
-    What a study has found of the same prototypes, or a map of one's own, can be given, too:
+    The results of a study of the same prototypes, or a map of your own, can be given, too:
 
         natural = xr.open_zarr("data/natural/blue-1.zarr", chunks=None)
         protoviz.atlas(blue, "atlas", natural=natural, images=np.load("data/images/test.npy"))
@@ -50,25 +50,27 @@ def atlas(
 
     Args:
         cube: prototypes of any number of conditions and runs.
-        folder: where the page goes; an atlas that stood there is replaced.
-        receptive_fields: which mask the prototypes; without them they are shown in full.
-        distances: between the prototypes, for change, settling and curves; without them the page says so.
-        natural: which images drive each unit most: `top_image` (condition, run, epoch, unit, rank) of the
-            same networks, units and epochs, rows of `images`; those of the last epoch are shown.
+        folder: where the page goes; an atlas that is there is replaced.
+        receptive_fields: receptive fields that mask the prototypes; without them, prototypes are shown in
+            full.
+        distances: distances between the prototypes, for change, settling and curves; without them the page
+            says so.
+        natural: which images drive each unit most: `top_image` (condition, run, epoch, unit, rank), rows of
+            `images`, for the same networks, units and epochs; those of the last epoch are shown.
         images: uint8 (N, H, W, C), the natural images.
         projection: a map: `position` (condition, run, repeat, epoch, unit, axis) of the same units, NaN where
-            one has no place; not all networks, repeats and epochs need be on it.
-        matching: which unit of one network is which of another (`protoviz.matching`).
-        modes: how many images drive each unit (`protoviz.modes`), of the same networks; units and epochs may
-            be some of the cube's.
-        title: of the page.
-        quality: of its images: 1 to 100, or "lossless".
+            one has no place; networks, repeats and epochs may be missing from it.
+        matching: which unit of one network corresponds to which of another (`protoviz.matching`).
+        modes: how many images drive each unit (`protoviz.modes`), for the same networks and all or some of
+            the cube's units and epochs.
+        title: title of the page.
+        quality: quality of its images: 1 to 100, or "lossless".
 
     Returns:
         The page, `<folder>/index.html`.
 
     Raises:
-        StudyError: the folder holds something else, the data sets are not of this cube, the disk is full.
+        StudyError: the folder holds something else, a data set is not of this cube, or the disk is full.
     """
     cube, target = require_cube(cube), Path(folder)
     if (

@@ -1,4 +1,4 @@
-"""What an atlas shows beside prototypes, brought into the order of their cube: natural images, and a map."""
+"""Bring what an atlas shows beside prototypes into their cube's order: natural images, partners, a map."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,7 +17,7 @@ _REMEDY = "give those that were made of this cube"
 
 
 def natural(cube: xr.Dataset, found: xr.Dataset, images: NDArray[np.uint8]) -> xr.Dataset:
-    """Which images drive each unit of a cube most: of its epochs, with its units in its order.
+    """Which images drive each unit of a cube most, at the cube's epochs and with its units in their order.
 
     Args:
         cube: prototypes, without the index of their units.
@@ -25,8 +25,8 @@ def natural(cube: xr.Dataset, found: xr.Dataset, images: NDArray[np.uint8]) -> x
         images: uint8 (N, H, W, C).
 
     Raises:
-        StudyError: images are no such array, a unit or an epoch of the cube is not there, or a row is none of
-            theirs.
+        StudyError: `images` is not such an array, `found` lacks a unit or an epoch of the cube, or one of its
+            rows is not in `images`.
     """
     if images.ndim != 4 or images.dtype != np.uint8:
         raise StudyError(
@@ -51,19 +51,19 @@ def natural(cube: xr.Dataset, found: xr.Dataset, images: NDArray[np.uint8]) -> x
 
 
 def photographs(images: NDArray[np.uint8]) -> Callable[[NDArray[np.int64]], Images]:
-    """Rows -> images as the atlas shows them."""
+    """Return a function from rows to images as the atlas shows them."""
     return lambda rows: as_shown(images[rows])
 
 
 def partners(cube: xr.Dataset, found: xr.Dataset) -> xr.Dataset:
-    """Which unit is which, as the atlas reads it.
+    """Which unit corresponds to which, as the atlas reads it.
 
     Args:
         cube: prototypes, without the index of their units.
-        found: `partner` (pair, epoch, unit), and what else belongs to it, of the units of the cube.
+        found: `partner` (pair, epoch, unit) and the variables that go with it, for the units of the cube.
 
     Raises:
-        StudyError: a unit of the cube is not there, or it is no such data set.
+        StudyError: `found` lacks a unit of the cube, or is not such a data set.
     """
     _require(
         found, schema_matching.PARTNER, schema_matching.MATCHING[schema_matching.PARTNER].dims, "matching"
@@ -76,10 +76,10 @@ def places(cube: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
 
     Args:
         cube: prototypes, without the index of their units.
-        found: `position` (condition, run, repeat, epoch, unit, axis), of all or some of them.
+        found: `position` (condition, run, repeat, epoch, unit, axis), for all or some of them.
 
     Raises:
-        StudyError: a unit of the cube is not there, or a label that the cube lacks is.
+        StudyError: `found` lacks a unit of the cube, or has a label that the cube lacks.
     """
     along = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
     _require(found, POSITION, (*along, schema.UNIT, AXIS), "projection")
@@ -94,14 +94,14 @@ def places(cube: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
 
 
 def _require(found: xr.Dataset, variable: str, dims: Sequence[str], what: str) -> None:
-    """Raises StudyError where a variable is not there, or not along these dimensions."""
+    """Raise StudyError if a variable is missing, or does not have these dimensions."""
     if variable not in found or set(found[variable].dims) != set(dims):
         there = str(found[variable].dims) if variable in found else "none"
         raise StudyError(what, expected=f"{variable} {tuple(dims)}", found=there, remedy=_REMEDY)
 
 
 def _require_labels(wanted: Sequence[object], known: Sequence[object], where: str) -> None:
-    """Raises StudyError where one of them is not known."""
+    """Raise StudyError if one of the labels is unknown."""
     lost = [label for label in wanted if label not in known]
     if lost:
         raise StudyError(where, expected=f"some of {known}", found=repr(lost[0]), remedy=_REMEDY)

@@ -34,7 +34,7 @@ def develop(
     run: int = 0,
     **options: Any,
 ) -> xr.Dataset:
-    """Prototypes of units at all checkpoints of a training: one checkpoint at a time is in memory.
+    """Make prototypes of units at all checkpoints of a training, with one checkpoint in memory at a time.
 
         >>> cube = protoviz.develop(network, "runs/a/epoch_{epoch}.safetensors", "block:0-3", size=16)
         >>> cube.epoch.values.tolist(), cube.sizes["unit"]
@@ -44,23 +44,24 @@ def develop(
 
         protoviz.develop(network, {0: "first.pt", 10: "last.pt"}, {"conv": [3, 5]}, name="blue", run=1)
 
-    Cubes of several trainings become one by `protoviz.join(blue, red)`.
+    To make one cube of several trainings: `protoviz.join(blue, red)`.
 
     Args:
         model: a module, whose own weights do not matter, or the name of one, as for `protoviz.synthesize`.
         checkpoints: a mapping epoch -> file, a list of files, or a pattern in which {epoch} stands for a
-            number. Files are read as `state` of `protoviz.synthesize`.
+            number. Files are read like `state` of `protoviz.synthesize`.
         units: as for `protoviz.synthesize`; the same at all epochs.
-        epochs: of a list of files, one for each; of a mapping or a pattern, those to take, by default all.
-        name: of the condition that the network was trained under.
-        run: of the training, such as its seed.
-        options: further ones of `protoviz.synthesize`: `prior`, `preset`, `size`, `device`, `repeats`, ...
+        epochs: for a list of files, the epoch of each; for a mapping or a pattern, the epochs to take, by
+            default all.
+        name: name of the condition that the network was trained under.
+        run: number of the training, such as its seed.
+        options: further arguments of `protoviz.synthesize`: `prior`, `size`, `device`, `repeats`, ...
 
     Returns:
-        A Dataset with the schema of the cube, along `epoch`; the units layer after layer, in each by channel.
+        A Dataset with the schema of the cube, along `epoch`; units are ordered by layer, then by channel.
 
     Raises:
-        StudyError: as `protoviz.synthesize`, naming the checkpoint; no checkpoint of an epoch, or two of one.
+        StudyError: as for `protoviz.synthesize`, naming the checkpoint; or an epoch has none, or two.
     """
     if wrong := {"state", "epoch"} & options.keys():
         raise StudyError(
@@ -72,7 +73,7 @@ def develop(
     sources = files_by_epoch(checkpoints, epochs)
     parts: list[xr.Dataset] = []
     for epoch, source in track(sources.items(), "checkpoints"):
-        gc.collect()  # a traced network refers to itself, and would lie about until Python looks for such
+        gc.collect()  # a traced network refers to itself, and would stay until Python collects cycles
         with of_checkpoint(epoch, source):
             part = api.synthesize(model, units, state=source, name=name, run=run, epoch=epoch, **options)
         if parts and not part.indexes[schema.UNIT].equals(parts[0].indexes[schema.UNIT]):
@@ -108,7 +109,7 @@ def receptive_fields(
     device: str = "auto",
     **options: Any,
 ) -> xr.Dataset:
-    """Where in the image the units of a cube look: a Gaussian for each of its layers and epochs.
+    """Estimate where in the image the units of a cube look: a Gaussian for each of its layers and epochs.
 
         >>> fields = protoviz.receptive_fields(network, cube, "runs/a/epoch_{epoch}.safetensors")
         >>> fields.box.sel(layer="block").values.tolist()  # top, bottom, left, right, px
@@ -117,16 +118,16 @@ def receptive_fields(
     Args:
         model: the network of the cube, a module or a name.
         cube: prototypes of one condition and run.
-        checkpoints: as for `protoviz.develop`; None: the weights are those of the model, and the cube has one
+        checkpoints: as for `protoviz.develop`; None: the model has the weights already, and the cube has one
             epoch.
-        epochs: of a list of files, one for each; those of a mapping or a pattern are the cube's.
+        epochs: for a list of files, the epoch of each; for a mapping or a pattern, the cube's are taken.
         estimate: "as-written" or "paper", two estimates from gradients; see the page on masks.
-        noise: images of noise that gradients are averaged over.
-        probes: random mixtures of channels that are averaged; not used by "paper".
+        noise: number of noise images that gradients are averaged over.
+        probes: number of random mixtures of channels that are averaged; not used by "paper".
         per_unit: whether each unit gets a Gaussian of its own, too.
-        offset: of the fitted Gaussian: "removed" from the mask, or "kept" in it.
+        offset: whether the offset of the fitted Gaussian is "removed" from the mask or "kept" in it.
         device: "auto", "cpu", "cuda", "cuda:1", ...
-        options: of the network, as for `protoviz.synthesize`: `mean`, `std`, ...
+        options: further arguments for the network, as for `protoviz.synthesize`: `mean`, `std`, ...
 
     Returns:
         A Dataset with the schema of the receptive fields.
@@ -158,15 +159,15 @@ def networks_of(
     what: str,
     options: Mapping[str, Any],
 ) -> tuple[Key, Iterator[tuple[int, Network]]]:
-    """Condition and run of a cube of one network, and its epochs with the network at each, one at a time.
+    """Condition and run of a cube of one network, and an iterator over its epochs with the network at each.
 
     Args:
-        model: as of `receptive_fields`, and so are the others.
+        model: as for `receptive_fields`, like the next three.
         cube: see `model`.
         checkpoints: see `model`.
         epochs: see `model`.
-        what: is done with them, for the progress that is shown.
-        options: of `protoviz.api.network`.
+        what: what is done with the checkpoints, for the progress that is shown.
+        options: further arguments of `protoviz.api.network`.
 
     Raises:
         StudyError: the cube has several networks, or an epoch without a checkpoint.
@@ -208,7 +209,7 @@ def networks_of(
 
 
 def objective_of(cube: xr.Dataset) -> Objective:
-    """Which response the prototypes of a cube maximise."""
+    """The response that the prototypes of a cube maximise."""
     recipe = attributes.read(cube).get("synthesis")
     said = recipe.get("objective") if isinstance(recipe, dict) else None
     return Objective.model_validate(said) if said else Objective(position="centre", activation="pre")
@@ -216,7 +217,7 @@ def objective_of(cube: xr.Dataset) -> Objective:
 
 @contextlib.contextmanager
 def of_checkpoint(epoch: int, source: Path | None) -> Iterator[None]:
-    """Put the checkpoint before what an error of ours says."""
+    """Name the checkpoint in the message of a StudyError that is raised within the block."""
     try:
         yield
     except StudyError as error:

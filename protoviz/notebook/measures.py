@@ -1,4 +1,4 @@
-"""Distances between prototypes, and what they say of a training: diversity, change, consistency, settling."""
+"""Distances between prototypes, and measures of a training: diversity, change, consistency, settling."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ def distances(
     precision: Literal["float32", "bfloat16", "auto"] = "float32",
     batch_size: int = 64,
 ) -> xr.Dataset:
-    """Distances between the prototypes of a cube: between units, between epochs, between repeats.
+    """Compute distances between the prototypes of a cube: between units, between epochs, between repeats.
 
         >>> protoviz.distances(cube, fields).masking.values.tolist()
         ['masked', 'fixed', 'unmasked']
@@ -42,23 +42,23 @@ def distances(
 
     Args:
         cube: prototypes of any number of conditions and runs, none missing.
-        receptive_fields: of the same networks; without them nothing is masked.
-        embedders: names of the spaces in which images are compared: "pixels", "reference", or a network of
-            ImageNet ("resnet50", ...); or name -> function of images (N, H, W, 3) uint8 and a mask (H, W),
-            (N, H, W) or None that gives vectors (N, D) float32. The first is the one that measures speak of.
+        receptive_fields: receptive fields of the same networks; without them nothing is masked.
+        embedders: names of the spaces in which images are compared: "pixels", "reference", or an ImageNet
+            network ("resnet50", ...); or name -> function that maps images (N, H, W, 3) uint8 and a mask
+            (H, W), (N, H, W) or None to vectors (N, D) float32. The first is the main one.
         encoder: file of the reference encoder, for "reference".
         weights: folder with torchvision's weight files; None: those that are missing are fetched.
-        device: of networks: "auto", "cpu", "cuda", "cuda:1", ...
-        precision: of networks: "float32", "bfloat16" or "auto".
-        batch_size: images that go through a network at once.
+        device: device of the networks: "auto", "cpu", "cuda", "cuda:1", ...
+        precision: precision of the networks: "float32", "bfloat16" or "auto".
+        batch_size: number of images that go through a network at once.
 
     Returns:
-        A Dataset with the schema of the distances; along `masking` "unmasked" alone where there are no
-        receptive fields. What there is too little for is NaN: between units of a layer with one, between
-        repeats of one; with one epoch there is no step.
+        A Dataset with the schema of the distances; without receptive fields, `masking` is "unmasked" only.
+        Distances that are not defined are NaN: between units in a layer with one unit, between repeats if
+        there is one; with one epoch there is no step.
 
     Raises:
-        StudyError: there is no such embedder, a prototype is missing, or receptive fields are of other
+        StudyError: there is no such embedder, a prototype is missing, or the receptive fields are of other
             networks, epochs, layers or another size.
     """
     cube = require_cube(cube)
@@ -77,7 +77,7 @@ def distances(
     return titled(each(cube, measured), schema.DISTANCES, {})
 
 
-_between = distances  # `measures` calls its argument so
+_between = distances  # `measures` has an argument of this name
 
 
 def measures(
@@ -86,7 +86,7 @@ def measures(
     receptive_fields: xr.Dataset | None = None,
     natural: xr.Dataset | None = None,
 ) -> xr.Dataset:
-    """How prototypes diversify, change and settle: means over the live units of each layer.
+    """Measure how prototypes diversify, change and settle: means over the live units of each layer.
 
         >>> found = protoviz.measures(cube, protoviz.distances(cube, fields), fields)
         >>> diversity = found.diversity.sel(layer="block", distance="mse", masking="masked")
@@ -95,22 +95,22 @@ def measures(
 
     Args:
         cube: prototypes of any number of conditions and runs.
-        distances: between them (`protoviz.distances`); by default those of unmasked pixels.
-        receptive_fields: of the same networks, for what prototypes look like within them.
-        natural: of the same networks (`protoviz.natural`), for what their units respond to.
+        distances: distances between them (`protoviz.distances`); by default those of unmasked pixels.
+        receptive_fields: receptive fields of the same networks, for the appearance of prototypes within them.
+        natural: responses of the same networks to natural images (`protoviz.natural`).
 
     Returns:
-        By condition, run, repeat, layer and space (embedder, distance, masking), what can be computed of
+        By condition, run, repeat, layer and space (embedder, distance, masking), those that can be computed:
         `diversity` (epoch), the mean distance between units; `rate_of_change` (step), between neighbouring
         epochs; `between_repeats` (epoch); `learning` (step), the rate of change without the noise of the
-        synthesis; `consistency` (epoch), 1 where repeats are alike, 0 where they differ as units do;
-        `settling_epoch` and `settling_epoch_of_layer`, at which units, or the layer, change no more;
+        synthesis; `consistency` (epoch), 1 if repeats are alike, 0 if they differ as much as units do;
+        `settling_epoch` and `settling_epoch_of_layer`, from which units, or the layer, no longer change;
         `saturation`, `warmth`, `high_frequency` (epoch); `participation_ratio`,
         `mean_correlation`, `faithfulness` (epoch); `live_units` (epoch) and `units`. The attribute
-        `absent` says what is not there, and why.
+        `absent` says what is missing, and why.
 
     Raises:
-        StudyError: as `protoviz.distances`; the distances are of other networks or other epochs.
+        StudyError: as for `protoviz.distances`; or the distances are of other networks or other epochs.
     """
     cube = require_cube(cube)
     store = _between(cube) if distances is None else distances
@@ -138,7 +138,7 @@ def measures(
 
 
 def _absent(found: xr.Dataset, *, masked: bool, coloured: bool) -> dict[str, str]:
-    """Measures that there is too little for -> why."""
+    """Measures that cannot be computed -> why."""
     reasons: dict[str, str] = {}
     if found.sizes[schema.REPEAT] < 2:
         why = "each prototype was made once"
@@ -159,7 +159,7 @@ def _absent(found: xr.Dataset, *, masked: bool, coloured: bool) -> dict[str, str
 
 
 def _require_same(cube: xr.Dataset, store: xr.Dataset) -> None:
-    """Raises StudyError where distances are not those of the cube."""
+    """Raise StudyError if distances are not those of the cube."""
     for name in (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH, *schema.UNIT_LABELS):
         wanted, found = (one[name].values.tolist() if name in one.coords else None for one in (cube, store))
         if wanted != found:

@@ -1,4 +1,4 @@
-"""How many different images drive the units of a cube: independent starts, clustered."""
+"""Count the different images that drive the units of a cube, by clustering independent starts."""
 
 import gc
 from collections.abc import Iterable, Mapping
@@ -49,43 +49,44 @@ def modes(
     device: str = "auto",
     **options: Any,
 ) -> xr.Dataset:
-    """How many different images drive each unit of a cube, a lower bound, and an image of each.
+    """Count the different images that drive each unit of a cube (a lower bound), and keep an image of each.
 
         >>> found = protoviz.modes(network, cube, "runs/a/epoch_{epoch}.safetensors", restarts=2, epochs=[3])
         >>> bool((found.modes <= 2).all())  # no more than starts
         True
 
-    Units are started again with the recipe of the cube, independently of its repeats. Two images are
-    different if they are farther apart than one start from itself under other random transforms.
+    Each unit is restarted with the recipe of the cube, independently of its repeats. Two images count as
+    different if they are farther apart than one start is from itself under other random transforms.
 
     Args:
         model: the network of the cube, a module or a name.
         cube: prototypes of one condition and run.
-        checkpoints: as for `protoviz.develop`; None: the weights are those of the model, and the cube has one
+        checkpoints: as for `protoviz.develop`; None: the model has the weights already, and the cube has one
             epoch.
-        receptive_fields: of the same network, whose masks images are multiplied by; None: nothing is masked.
-        restarts: starts of each unit: a mode to which a share q of starts leads is missed with probability
-            (1 - q)^restarts.
+        receptive_fields: receptive fields of the same network, whose masks multiply the images; None: nothing
+            is masked.
+        restarts: number of starts for each unit: a mode to which a share q of starts leads is missed with
+            probability (1 - q)^restarts.
         method: "restarts", which are independent, or "diversity": images of a unit are optimised together and
             pushed apart.
-        epochs: some of the cube's; None: all.
+        epochs: which of the cube's epochs to take; None: all.
         embedder: the space in which images are compared, as one of `protoviz.distances`.
-        share: of the unit's best activation that a start has to reach.
-        confidence: with which a unit of one mode is not taken for one of several.
-        linkage: of clusters.
-        jitter: px, where the recipe has no random transforms.
-        weight: of diversity, as a share of the unit's response.
-        kept: images of modes of each unit.
-        prior: what makes images of latents; None: the cube's, by its name.
+        share: share of the unit's best activation that a start has to reach.
+        confidence: confidence with which a unit of one mode is not taken for one of several.
+        linkage: linkage of the clustering.
+        jitter: px, used if the recipe has no random transforms.
+        weight: weight of diversity, as a share of the unit's response.
+        kept: number of images of modes to keep for each unit.
+        prior: what turns latents into images; None: the cube's, by its name.
         device: "auto", "cpu", "cuda", "cuda:1", ...
-        options: of the network, as for `protoviz.synthesize`: `mean`, `std`, ...
+        options: further arguments for the network, as for `protoviz.synthesize`: `mean`, `std`, ...
 
     Returns:
         A Dataset with the schema of the modes.
 
     Raises:
-        StudyError: the cube has several networks, or does not say how it was made; an epoch without a
-            checkpoint; a network without a layer of the cube.
+        StudyError: the cube has several networks, or does not say how it was made; an epoch has no
+            checkpoint; or the network lacks a layer of the cube.
     """
     cube = require_cube(cube)
     (condition, *others), (run, *more) = (labels(cube, name) for name in (schema.CONDITION, schema.RUN))

@@ -1,4 +1,4 @@
-"""What units respond to among natural images, and whether networks treat prototypes as they treat these."""
+"""Find which natural images drive units, and whether networks process prototypes as they process these."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -34,13 +34,13 @@ def natural(
     device: str = "auto",
     **options: Any,
 ) -> xr.Dataset:
-    """Which natural images drive the units of a cube, and how faithful its prototypes are.
+    """Find which natural images drive the units of a cube, and how faithful its prototypes are.
 
         >>> natural = protoviz.natural(network, cube, images, "runs/a/epoch_{epoch}.safetensors", top=3)
         >>> natural.top_image.sizes["rank"], natural.faithfulness.sizes["unit"]
         (3, 4)
 
-    For each layer, and for the page:
+    To measure each layer, and to show the images on the page:
 
         protoviz.measures(cube, distances, fields, natural).faithfulness
         protoviz.atlas(cube, "atlas", natural=natural, images=images)
@@ -51,25 +51,25 @@ def natural(
         images: uint8 (N, H, W, C), of the size of the prototypes.
         checkpoints: as for `protoviz.receptive_fields`.
         epochs: see `checkpoints`.
-        top: images that are kept for each unit.
-        compared: images that drive a unit most, with which its prototype is compared along the layers; 0: it
-            is not.
-        elements: of each layer on the way to a unit, at most so many values count.
-        keep: images to which the responses themselves are kept, for `protoviz.matching`; the same in all
-            networks.
-        batch_size: images at once.
+        top: number of images to keep for each unit.
+        compared: number of top images of a unit with which its prototype is compared along the layers; 0: no
+            comparison.
+        elements: maximum number of values that are used of each layer on the way to a unit.
+        keep: number of images for which the responses themselves are kept, for `protoviz.matching`; the
+            images are the same in all networks.
+        batch_size: number of images at once.
         device: "auto", "cpu", "cuda", "cuda:1", ...
-        options: of the network, as for `protoviz.synthesize`: `mean`, `std`, ...
+        options: further arguments for the network, as for `protoviz.synthesize`: `mean`, `std`, ...
 
     Returns:
         A Dataset with the schema of natural images and units: `top_image`, `percentile`, ...; `faithfulness`
-        (1: layers see the prototype as the natural images that drive the unit, 0: as any others) and
-        `faithfulness_along`, the same in every layer on the way. Where there is none, the attribute
+        (1: layers represent the prototype like the natural images that drive the unit; 0: like any others)
+        and `faithfulness_along`, the same in every layer on the way. If these are missing, the attribute
         `faithfulness_absent` says why.
 
     Raises:
-        StudyError: images are of another size or type, or none; as `protoviz.receptive_fields`; the network
-            does not respond to the prototypes as the cube says.
+        StudyError: the images have another size or type, or there are none; as for
+            `protoviz.receptive_fields`; or the network does not respond to the prototypes as the cube says.
     """
     cube = require_cube(cube)
     wanted = tuple(cube.sizes[name] for name in (schema.Y, schema.X, schema.RGB))

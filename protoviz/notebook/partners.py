@@ -1,4 +1,4 @@
-"""Units matched over runs and conditions: the same feature in another seed."""
+"""Match units across runs and conditions: the same feature in a network trained from another seed."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,7 +28,7 @@ def matching(
     draws: int = 20,
     error: float = 0.05,
 ) -> xr.Dataset:
-    """Which unit of one network is which of another: the other runs, and the other conditions of a run.
+    """Match the units of each network with those of the other runs, and of the other conditions of its run.
 
         >>> two = protoviz.join(cube, other)  # the same network, trained from another seed
         >>> found = protoviz.matching(two)
@@ -41,17 +41,17 @@ def matching(
             shown, unit), as `protoviz.natural` with `keep` and a study (`natural.keep_responses`) keep them;
             a variable of this form made of your own responses will do. Without them units are matched by
             prototypes alone.
-        receptive_fields: which mask the prototypes; without them nothing is masked.
-        embedder: the space in which prototypes are compared, as in `protoviz.distances`; one.
-        epochs: at which units are matched; by default all of the cube's.
-        draws: of what chance pairs, for each kind.
-        error: the share of units that count as matched where nothing is shared.
+        receptive_fields: receptive fields that mask the prototypes; without them nothing is masked.
+        embedder: the one space in which prototypes are compared, as in `protoviz.distances`.
+        epochs: epochs at which units are matched; by default all of the cube's.
+        draws: number of random draws, of each kind, from which chance is estimated.
+        error: the share of units that count as matched if nothing is shared.
 
     Returns:
         A Dataset with the schema of matched units: `partner`, `correlation`, `prototype_partner` and
-        `prototype_distance` (pair, epoch, unit); `share_matched`, against shuffled images,
-        `share_beyond_space`, against units turned at random in the space of their responses, and what stands
-        beside them (pair, epoch, layer). The attribute `absent` says what could not be matched, and why.
+        `prototype_distance` (pair, epoch, unit); `share_matched`, compared with shuffled images,
+        `share_beyond_space`, compared with units rotated at random in the space of their responses, and what
+        goes with them (pair, epoch, layer). The attribute `absent` says what could not be matched, and why.
 
     Raises:
         StudyError: there is no such embedder or epoch, a number is out of bounds, or the responses are of
@@ -82,7 +82,7 @@ def matching(
 
 
 def _answers(cube: xr.Dataset, natural: xr.Dataset) -> dict[Key, Responses | None]:
-    """What gives the responses of each network of a cube, to its units in their order."""
+    """Network of a cube -> what gives its responses, with units in the order of the cube."""
     if schema_responses.RESPONSE not in natural:
         raise StudyError(
             "natural",
@@ -108,7 +108,7 @@ def _answers(cube: xr.Dataset, natural: xr.Dataset) -> dict[Key, Responses | Non
 
 
 def _require(asked: Sequence[int], known: Sequence[int], draws: int, error: float) -> None:
-    """Raises StudyError where a number is out of bounds."""
+    """Raise StudyError if a number is out of bounds."""
     lost = [epoch for epoch in asked if epoch not in known]
     for name, fine, wanted, found in (
         ("epochs", not lost, f"some of {', '.join(map(str, known))}", str(lost[:1])),

@@ -1,10 +1,10 @@
-"""Pictures of a cube and its measures, on axes of Matplotlib: given, or made here; they are returned.
+"""Plot a cube and its measures on Matplotlib axes, given or new; each function returns its axes.
 
     axes = protoviz.plot.sheet(cube, "layer4")                    # all units of a layer at one epoch
     axes = protoviz.plot.development(cube, "layer4", [0, 1, 5])   # units in rows, epochs in columns
     axes = protoviz.plot.curves(measures, "diversity", "layer4")  # a measure along training
 
-They are those of the study's figures (protoviz/report/figures), without their frame.
+The plots are those of the study's figures (protoviz/report/figures), without their frame.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ from protoviz.report.figures.sample import Drawn, Sample
 from protoviz.report.figures.style import FAINT, colours, count, end_labels, styled
 from protoviz.store import schema
 
-ROWS = 8  # units of which `development` shows the growth, where none are named
-INCH = 1.0  # of a picture on axes that are made here, and at most so wide a figure
+ROWS = 8  # units that `development` shows if none are named
+INCH = 1.0  # width of a picture on new axes; the greatest width of a figure comes next
 WIDEST = 12.0
 
 
@@ -40,21 +40,21 @@ def sheet(
     columns: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """All prototypes of a layer at one epoch, side by side, row after row by channel.
+    """Plot all prototypes of a layer at one epoch, side by side in rows, in the order of their channels.
 
         >>> protoviz.plot.sheet(cube, "block", epoch=3, receptive_fields=fields).get_title("left")
         'block, epoch 3, 4 units'
 
     Args:
         cube: prototypes.
-        layer: of the cube; by default its first.
-        epoch: of the cube; by default its last.
-        condition: likewise, by default the first, as run and repeat.
+        layer: layer of the cube; by default its first.
+        epoch: epoch of the cube; by default its last.
+        condition: condition of the cube; by default its first, as for run and repeat.
         run: see `condition`.
         repeat: see `condition`.
-        receptive_fields: which mask the prototypes; None: they are shown in full.
-        columns: in a row; by default as many as rows.
-        ax: to draw on; by default new ones.
+        receptive_fields: receptive fields that mask the prototypes; None: they are shown in full.
+        columns: number of columns; by default as many as rows.
+        ax: axes to draw on; by default new ones.
 
     Returns:
         The axes. A unit without a prototype (dead or diverged) is hatched.
@@ -88,20 +88,20 @@ def development(
     receptive_fields: xr.Dataset | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """How units develop: a row for each unit, a column for each epoch.
+    """Plot how units develop: a row for each unit, a column for each epoch.
 
         >>> protoviz.plot.development(cube, "block", [0, 3]).get_xlabel()
         'epoch'
 
     Args:
         cube: prototypes.
-        layer: of the cube; by default its first.
-        channels: of the layer; by default its first eight.
-        condition: of the cube; by default its first, as run and repeat.
+        layer: layer of the cube; by default its first.
+        channels: channels of the layer; by default its first eight.
+        condition: condition of the cube; by default its first, as for run and repeat.
         run: see `condition`.
         repeat: see `condition`.
-        receptive_fields: which mask the prototypes; None: they are shown in full.
-        ax: to draw on; by default new ones.
+        receptive_fields: receptive fields that mask the prototypes; None: they are shown in full.
+        ax: axes to draw on; by default new ones.
 
     Returns:
         The axes, with epochs along x and channels along y. A unit without a prototype is hatched.
@@ -142,25 +142,25 @@ def curves(
     masking: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """A measure along training: a colour for each condition, a line for each run and repeat, a thick mean.
+    """Plot a measure along training: conditions in colours, a line for each run and repeat, a thick mean.
 
         >>> protoviz.plot.curves(protoviz.measures(cube), "rate_of_change", "block").get_ylabel()
         'rate of change'
 
     Args:
-        measures: of `protoviz.measures`.
+        measures: the result of `protoviz.measures`.
         measure: "diversity", "rate_of_change", "consistency", ...
         layer: by default the first.
         embedder: by default the first.
         distance: "mse" (by default) or "cosine".
-        masking: "masked", "fixed" or "unmasked"; by default "masked", where there were receptive fields.
-        ax: to draw on; by default new ones.
+        masking: "masked", "fixed" or "unmasked"; by default "masked", if there were receptive fields.
+        ax: axes to draw on; by default new ones.
 
     Returns:
         The axes.
 
     Raises:
-        StudyError: there is no such measure or layer, or no such space; it says why, where that is known.
+        StudyError: there is no such measure, layer or space; the message says why, if that is known.
     """
     along = [str(n) for n, v in measures.data_vars.items() if {schema.EPOCH, schema.STEP} & set(v.dims)]
     if measure not in along:
@@ -225,12 +225,12 @@ def _sample(
 
 
 def _shown(drawn: Drawn, size: int) -> Images:
-    """Prototypes, hatched where there is none."""
+    """Prototypes; a unit without one is hatched."""
     return np.where(drawn.alive[:, None, None, None], drawn.images, hatched(size))
 
 
 def _axes(ax: Axes | None, across: int, down: int) -> Axes:
-    """The given ones, or new ones for so many pictures."""
+    """The given axes, or new ones for this many pictures."""
     if ax is not None:
         return ax
     from matplotlib import pyplot
@@ -241,7 +241,7 @@ def _axes(ax: Axes | None, across: int, down: int) -> Axes:
 
 
 def _require(name: str, label: object, known: Sequence[object]) -> None:
-    """Raises StudyError where there is no such label."""
+    """Raise StudyError if there is no such label."""
     if label not in known:
         expected = f"one of {', '.join(map(str, known))}"
         raise StudyError(name, expected=expected, found=repr(label), remedy="name one of these")

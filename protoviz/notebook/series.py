@@ -1,4 +1,4 @@
-"""A series of checkpoints: which file is of which epoch."""
+"""A series of checkpoints: which file belongs to which epoch."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,10 +23,11 @@ def files_by_epoch(checkpoints: Checkpoints, epochs: Iterable[int] | None = None
 
     Args:
         checkpoints: a mapping, a list, or a pattern, in which {epoch} stands for digits.
-        epochs: of a list, one for each file; of a mapping or a pattern, those to take, by default all.
+        epochs: for a list, the epoch of each file; for a mapping or a pattern, the epochs to take, by default
+            all.
 
     Raises:
-        StudyError: there is no file, none or more than one of an epoch, or an epoch is no number.
+        StudyError: there is no file, an epoch has none or more than one, or an epoch is not a number.
     """
     wanted = None if epochs is None else [_number(epoch) for epoch in epochs]
     if isinstance(checkpoints, str | Path):

@@ -1,4 +1,4 @@
-"""Cubes and what was found about them, in memory: their networks one by one, and how they come together."""
+"""Cubes and what was found about them, in memory: split them into networks, join them, save them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,11 +23,11 @@ def save(dataset: xr.Dataset, path: str | Path) -> None:
         3
 
     It holds what `dataset.reset_index("unit").to_zarr(path, write_empty_chunks=True)` writes, and a manifest
-    of its files beside.
+    of its files.
 
     Args:
-        dataset: of a function of protoviz, or a part of one.
-        path: the folder of the store, such as "cube.zarr"; a store that stood there is replaced.
+        dataset: what a function of protoviz has returned, or a part of it.
+        path: the folder of the store, such as "cube.zarr"; a store that is there is replaced.
 
     Raises:
         StudyError: the data set does not follow the schema that its title names, there is something else at
@@ -74,7 +74,7 @@ def require_cube(cube: xr.Dataset) -> xr.Dataset:
 
 
 def order(cube: xr.Dataset) -> list[int]:
-    """The places of the units, layer after layer as they first come, in each by ascending channel."""
+    """The places of the units, sorted by layer, as layers first occur, then by channel."""
     layers = cube[schema.LAYER].values.tolist()
     first = {name: place for place, name in reversed(list(enumerate(layers)))}
     channels = cube[schema.CHANNEL].values.tolist()
@@ -82,14 +82,14 @@ def order(cube: xr.Dataset) -> list[int]:
 
 
 def networks(cube: xr.Dataset) -> Iterator[tuple[Key, xr.Dataset]]:
-    """Condition and run of each network of a cube, or of another store, and the part that is of it."""
+    """Condition and run of each network of a cube, or of another store, and the part that belongs to it."""
     for i, condition in enumerate(cube[schema.CONDITION].values.tolist()):
         for j, run in enumerate(cube[schema.RUN].values.tolist()):
             yield (condition, run), cube.isel(condition=[i], run=[j])
 
 
 def of_network(store: xr.Dataset | None, key: Key, what: str) -> xr.Dataset | None:
-    """The part of a store that is of one network.
+    """The part of a store that belongs to one network.
 
     Raises:
         StudyError: the store has no such network.
@@ -106,7 +106,7 @@ def of_network(store: xr.Dataset | None, key: Key, what: str) -> xr.Dataset | No
 
 
 def join(*parts: xr.Dataset) -> xr.Dataset:
-    """Cubes of several networks as one; or their receptive fields, or their distances.
+    """Join the cubes of several networks into one; or their receptive fields, or their distances.
 
         >>> protoviz.join(cube, other).run.values.tolist()
         [0, 1]
@@ -115,7 +115,7 @@ def join(*parts: xr.Dataset) -> xr.Dataset:
         parts: of the same epochs, units and repeats; each condition with the same runs.
 
     Raises:
-        StudyError: they differ in more than condition and run, or a network is there twice, or not at all.
+        StudyError: they differ in more than condition and run, or a network occurs twice or is missing.
     """
     made: dict[Key, xr.Dataset] = {}
     for part in parts:
@@ -139,12 +139,12 @@ def join(*parts: xr.Dataset) -> xr.Dataset:
 
 
 def each(cube: xr.Dataset, make: Callable[[Key, xr.Dataset], xr.Dataset]) -> xr.Dataset:
-    """What is made of each network of a cube, as one data set."""
+    """Apply a function to each network of a cube, and join the results."""
     return join(*(make(key, part) for key, part in networks(cube)))
 
 
 def _joined(rows: list[list[xr.Dataset]]) -> xr.Dataset:
-    """Rows of conditions, in each the runs."""
+    """Join data sets given as a row for each condition, with an entry for each run."""
     indexed = any(schema.UNIT in part.indexes for row in rows for part in row)
     try:
         found: xr.Dataset = xr.combine_nested(
@@ -166,7 +166,7 @@ def _apart(expected: str, found: str) -> StudyError:
 
 
 def titled(dataset: xr.Dataset, store: schema.Store, attributes: Mapping[str, object]) -> xr.Dataset:
-    """A data set that says what it is, as its store on disk does."""
+    """A data set whose attributes say what it is, as those of its store on disk do."""
     described: xr.Dataset = zarr_io.described(dataset, store, store.title)
     return texts_as_read(described.assign_attrs(encoded(attributes, store.title)))
 

@@ -1,1 +1,1 @@
-"""Running a study: driver, tasks, resume, dvc.lock, verification, publication, remote reading."""
+"""Run a study: driver, tasks, resuming, dvc.lock, verification, publication, remote reading."""

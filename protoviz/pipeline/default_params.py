@@ -1,4 +1,4 @@
-"""params.yaml of a new study of checkpoints: what was found, and for the rest what serves most."""
+"""params.yaml of a new study of checkpoints: what was found, and defaults for the rest."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from protoviz.config.synthesis import Synthesis
 
 
 def of(recipe: Synthesis, **found: Any) -> dict[str, Any]:
-    """params.yaml of a new study: what was found, and for the rest what serves most.
+    """The contents of params.yaml of a new study: what was found, and defaults for the rest.
 
     Args:
         recipe: of the synthesis.
         found: `title`, `checkpoints`, `conditions`, `runs`, `images`, `prior`.
     """
-    # Of networks that take neither grey nor RGB, no trained network can embed the images.
+    # If networks take neither grey nor RGB, no trained network can embed their images.
     known = len(found["checkpoints"]["mean"]) in (1, 3)
     spaces = ["efficientnet_lite0", "pixels"] if known else ["pixels"]
     photographs = found["images"] is not None

@@ -1,7 +1,7 @@
-"""`make repro`: what is stale in the pipeline, on all cores, and then the findings.
+"""`make repro`: run what is stale in the pipeline on all cores, and then print the findings.
 
-DVC knows what is stale and records it, but runs one stage after the other. Here each stage is still
-run by DVC (`dvc --wait-for-lock repro --single-item`), several side by side, so that the result is
+DVC knows what is stale and records results, but it runs one stage after the other. Here DVC still runs
+each stage (`dvc --wait-for-lock repro --single-item`), but several side by side, so that the result is
 that of `dvc repro`.
 """
 
@@ -25,7 +25,7 @@ from protoviz.pipeline.scheduler import Schedule
 from protoviz.report import finetuning_table
 from protoviz.report.findings_table import table
 
-# What DVC says of itself around the output of a stage.
+# What DVC itself prints around the output of a stage.
 CHATTER = (
     "Running stage ",
     "> ",
@@ -44,8 +44,8 @@ def repro(jobs: int | None, cluster: str | None = None) -> None:
     """Run what is stale, then print the findings and the figures.
 
     Args:
-        jobs: stages side by side; by default as many as there are cores, on GPUs one, on a cluster as many as
-            its workers can run.
+        jobs: number of stages side by side; by default the number of cores, one on GPUs, and on a cluster as
+            many as its workers can run.
         cluster: address of a dask scheduler, whose workers share the study's folder.
 
     Raises:
@@ -75,7 +75,7 @@ def repro(jobs: int | None, cluster: str | None = None) -> None:
 
 
 def stale() -> dict[str, list[str]]:
-    """The stages that are stale or come after one that is -> the stages that each needs, in dvc.yaml's order.
+    """The stages that are stale or depend on one that is -> the stages that each needs, in dvc.yaml's order.
 
     Raises:
         StudyError: this is not the top of the repository, or DVC cannot read dvc.yaml.
@@ -112,7 +112,7 @@ def stale() -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class Running:
-    """A stage that runs: its process and the end of the pipe from which its output is read."""
+    """A running stage: its process and the end of the pipe from which its output is read."""
 
     stage: str
     process: ForkServerProcess
@@ -122,13 +122,13 @@ class Running:
 def run(schedule: Schedule, jobs: int) -> None:
     """Run all stages of a schedule, `jobs` side by side, and show their output line by line.
 
-    After a failure nothing new is started, and what runs is waited for. On Ctrl-C or SIGTERM all of
-    it is stopped.
+    After a failure no further stage is started, and running ones are waited for. On Ctrl-C or SIGTERM
+    all are stopped.
 
     Raises:
         StudyError: a stage failed.
     """
-    # Processes are forked from one that has loaded DVC once: a second saved for each stage.
+    # Processes are forked from one that has loaded DVC once, which saves a second for each stage.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         ["__main__", "protoviz.pipeline.driver", "dvc.cli", "dvc.repo", "dvc.commands.repro"]
@@ -172,7 +172,7 @@ def run(schedule: Schedule, jobs: int) -> None:
 
 
 def _prepare_environment(compute: params.Compute) -> None:
-    """What the processes of the stages inherit."""
+    """Set the environment that the processes of the stages inherit."""
     if compute.device == "cpu":  # the stages side by side keep the cores busy
         os.environ.setdefault(executor.WORKERS, "1")
     for library in ("OMP", "OPENBLAS", "MKL"):
@@ -194,7 +194,7 @@ def _start(context: multiprocessing.context.ForkServerContext, stage: str) -> Ru
 
 
 def _repro_single(stage: str, output: Connection) -> None:
-    """In the new process: one stage through DVC's own command line, its output to the pipe."""
+    """In the new process: run one stage through DVC's own command line, with its output to the pipe."""
     os.setsid()  # Ctrl-C on the terminal is for the parent, which stops this whole group
     for descriptor in (1, 2):
         os.dup2(output.fileno(), descriptor)
@@ -205,7 +205,7 @@ def _repro_single(stage: str, output: Connection) -> None:
 
 
 def _lines(running: Running) -> Iterator[str | None]:
-    """Print what has arrived, line by line, each time it is asked; None at the end."""
+    """Print the lines that have arrived, each time it is advanced; yield None at the end."""
     rest = b""
     while True:
         chunk = os.read(running.output.fileno(), 1 << 16)
@@ -224,7 +224,7 @@ def _succeeded(ended: Running) -> bool:
 
 
 def _stop(running: list[Running]) -> None:
-    """End the groups of processes that still run: as by Ctrl-C, and after a while for good."""
+    """End the process groups that still run: as Ctrl-C does, and after a while by force."""
     deadline = time.monotonic() + SECONDS_TO_END
     for end in (signal.SIGINT, signal.SIGKILL):
         for item in running:
@@ -249,7 +249,7 @@ def _progress(stage: str, schedule: Schedule, total: int, jobs: int) -> str:
 
 
 def _report() -> None:
-    """The table of the findings, and where the figures are."""
+    """Print the table of the findings, and where the figures are."""
     if layout.FINDINGS.is_file():
         print(f"\n{table(files.read_json(layout.FINDINGS))}")
     if layout.STAGES_FINDINGS.is_file():

@@ -1,4 +1,4 @@
-"""dvc.lock: what every stage made, of what and with which parameters; read without DVC, changed with it."""
+"""dvc.lock: what every stage made, from what and with which parameters; read without DVC, changed with it."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Output:
 
     Attributes:
         path: relative to the top of the repository.
-        digest: its MD5 as DVC gives it.
+        digest: its MD5, as in DVC.
         stage: such as "synthesize@clrjit-1".
     """
 
@@ -59,7 +59,7 @@ def parse(content: bytes | None, where: str) -> DvcLock:
     """Read the contents of a dvc.lock; None stands for a file that is not there.
 
     Raises:
-        StudyError: it is something else.
+        StudyError: they are not those of a dvc.lock.
     """
     try:
         lock = YAML(typ="safe").load((content or b"").decode())
@@ -91,7 +91,7 @@ def object_path(root: str, digest: str) -> str:
 
 
 def sort() -> None:
-    """Bring the entries into the order of dvc.yaml, so that it does not depend on which stage ended first."""
+    """Bring the entries into the order of dvc.yaml, so that their order does not depend on timing."""
     from dvc.repo import Repo
 
     with Repo() as repo:
@@ -105,7 +105,7 @@ def keep(stages: Collection[str]) -> None:
 
 
 def _rewrite(changed: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Write the file anew with its entries changed, in DVC's own form, while DVC leaves it alone."""
+    """Rewrite the file with its entries changed, in DVC's own form, while holding DVC's lock."""
     from dvc.repo import Repo
     from dvc.utils.serialize import dump_yaml, load_yaml
 

@@ -29,7 +29,7 @@ class DvcStorage:
         return path.is_file() and digests.of_file(path) == digest.removesuffix(digests.FOLDER)
 
     def listing(self, output: Output) -> dict[str, str] | None:
-        """Path -> MD5 of the files of an output, from wherever it is recorded; None where it is nowhere."""
+        """Path -> MD5 of the files of an output, from wherever it is recorded; None if it is nowhere."""
         if not output.digest.endswith(digests.FOLDER):
             return {"": output.digest}
         for root in filter(None, (self.cache, self.remote)):
@@ -39,10 +39,10 @@ class DvcStorage:
 
 
 def find() -> DvcStorage:
-    """Ask DVC for the places of its objects.
+    """Ask DVC where it keeps its objects.
 
     Raises:
-        StudyError: this is no repository of DVC.
+        StudyError: this is not a DVC repository.
     """
     from dvc.config import NoRemoteError
     from dvc.exceptions import DvcException

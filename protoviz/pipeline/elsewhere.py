@@ -1,8 +1,8 @@
-"""A whole stage as one task of a cluster: a training, a probe, what is not made of tasks itself.
+"""Run a whole stage as one task of a cluster: a training, a probe, or any stage not made of tasks itself.
 
-The stage's own process asks a worker to run the same command in the same folder, shows what that prints, and
-ends as it ends. The command ends with its worker: a worker that is lost leaves nothing behind that would keep
-the next one out. It also ends when the stage that has asked is stopped.
+The stage's own process asks a worker to run the same command in the same folder, shows what it prints, and
+ends with its exit status. The command ends with its worker, so that a lost worker leaves nothing behind that
+would keep the next one out. It also ends when the stage that has asked is stopped.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ from protoviz.errors import StudyError
 from protoviz.pipeline import executor, resume
 
 INTERRUPTED = 130  # a command's exit status after Ctrl-C
-SECONDS = 0.2  # between looks at what was printed, and at whether anybody still waits for it
-SECONDS_TO_END = 10.0  # of a command that was asked to
+SECONDS = 0.2  # between checks of what was printed, and of whether anybody still waits for it
+SECONDS_TO_END = 10.0  # for a command that was asked to end
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Asked:
 
     @property
     def title(self) -> str:
-        """For messages."""
+        """The name of the stage and its item, for messages."""
         return " ".join((f"stage {self.stage}", *self.arguments))
 
 
 def run(stage: str, arguments: Sequence[str]) -> int:
-    """Run a stage on a worker of the cluster, and print what it prints; its exit status.
+    """Run a stage on a worker of the cluster, print what it prints, and return its exit status.
 
     Raises:
         StudyError: there is no scheduler, no worker sees the study's folder, its packages have other
@@ -82,7 +82,7 @@ def _pass_on(printed: BinaryIO) -> None:
 
 
 def _run_here(asked: Asked) -> int:
-    """On the worker: run the stage in a process of its own; its exit status.
+    """On the worker: run the stage in a process of its own, and return its exit status.
 
     Raises:
         StudyError: the worker does not see the study, or has other packages.
@@ -124,7 +124,7 @@ def _run_here(asked: Asked) -> int:
 
 
 def leash() -> None:
-    """See to it that this process, and what it starts, ends with the worker that has started it."""
+    """Make this process, and what it starts, end with the worker that has started it."""
     if not os.environ.get(resume.LEASH):
         return
 
@@ -138,7 +138,7 @@ def leash() -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """By SIGTERM, and after a while for good."""
+    """End a process by SIGTERM, and after a while by force."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)

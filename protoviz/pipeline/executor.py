@@ -1,8 +1,8 @@
-"""The tasks of a long stage: in the stage itself, side by side in local processes, or on a cluster.
+"""Run the tasks of a long stage: in the stage itself, side by side in local processes, or on a cluster.
 
 Each task writes files of its own and depends on nothing but its item, so that the result is the same
-whatever the number of workers and the order in which they work. How many there are is therefore no
-parameter of the study. The environment says it; the first of these that is set:
+whatever the number of workers and the order in which they work. The number of workers is therefore not a
+parameter of the study. The environment sets it, by the first of these that is set:
 
     DASK_SCHEDULER_ADDRESS  the scheduler of a dask cluster, whose workers see the same files
     PROTOVIZ_WORKERS        that many local processes; 1: the tasks run in the stage itself
@@ -32,7 +32,7 @@ Slot = Mapping[str, str]  # environment variables of a worker process, such as t
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"
 WORKERS = "PROTOVIZ_WORKERS"
 SECONDS_TO_CONNECT = 20
-QUIET = logging.CRITICAL  # dask's own account of its workers' lives
+QUIET = logging.CRITICAL  # for dask's own messages about its workers
 LOOPBACK = "127.0.0.1"
 LOSSES = 3  # times that a task may lose its worker before the task is blamed for it
 
@@ -48,16 +48,16 @@ def run(
     """Call `function(item)` for every item that is not done; the tasks of a worker that dies go to another.
 
     Args:
-        function: makes what `done` looks for. Both are sent to other processes: functions of a module,
-            partials of such, or methods or objects of a class of a module.
+        function: makes what `done` looks for. Both are sent to other processes, so they have to be functions
+            of a module, partials of such, or methods or objects of a class of a module.
         items: what the tasks are for.
-        title: the tasks in the plural, for progress.
-        done: whether the result of an item is there, whole.
+        title: name of the tasks in the plural, for progress.
+        done: whether the result of an item is complete.
         slots: the places for local workers; by default one for each core.
 
     Raises:
         StudyError: a task failed, lost its workers again and again, or did not leave what it should; there
-            is no scheduler at the address; PROTOVIZ_WORKERS is no number.
+            is no scheduler at the address; or PROTOVIZ_WORKERS is not a number.
     """
     waiting = [item for item in items if not done(item)]
     if len(waiting) < len(items):
@@ -83,7 +83,7 @@ def run(
 
 @dataclass(frozen=True)
 class _Once(Generic[Item]):
-    """A task that does nothing when it is done: dask may send it again when it has lost a worker."""
+    """A task that does nothing if it is done already: dask may send it again after losing a worker."""
 
     function: Callable[[Item], None]
     done: Callable[[Item], bool]
@@ -94,7 +94,7 @@ class _Once(Generic[Item]):
 
 
 def ask(function: Callable[[], Answer]) -> Answer:
-    """What a function returns on the machines that the tasks will run on: on the cluster, or else here."""
+    """What a function returns on a machine where the tasks will run: on the cluster, or else here."""
     if not on_cluster():
         return function()
     with cluster() as client, explained("the cluster"):
@@ -118,7 +118,7 @@ def size() -> int:
 
 
 def _places(slots: Sequence[Slot]) -> list[Slot]:
-    """One slot for every local worker; if more workers are asked for, they share."""
+    """One slot for every local worker; if there are more workers than slots, they share them."""
     asked = os.environ.get(WORKERS)
     if asked and not (asked.isdecimal() and int(asked) > 0):
         raise StudyError(WORKERS, expected="a number from 1", found=repr(asked), remedy="correct or unset it")
@@ -135,7 +135,7 @@ def _distribute(
         running.update([client.submit(function, item, pure=False) for item in items])
         for future in track(running, title, total=len(items)):
             future.result()
-            future.release()  # of what is held, dask computes again what a lost worker had finished
+            future.release()  # dask would recompute results that are held if the worker that had them is lost
 
 
 @contextlib.contextmanager
@@ -161,12 +161,12 @@ def cluster(places: Sequence[Slot] = ()) -> Iterator[Any]:
         with client:
             yield client
         return
-    # Any free port for dask's own pages, too: each scheduler of a machine would want port 8787.
+    # Any free port for dask's own pages, too: otherwise every scheduler on a machine takes port 8787.
     local = {"host": LOOPBACK, "dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}
     workers = {
         number: {
-            "cls": distributed.Nanny,  # starts a process, and another one when it has died
-            # Without a limit: dask would pause a worker for its use of memory, for good.
+            "cls": distributed.Nanny,  # starts a process, and a new one if it dies
+            # Without a limit: otherwise dask would pause a worker for its use of memory, for good.
             "options": {**local, "nthreads": 1, "memory_limit": 0, "silence_logs": QUIET, "env": dict(place)},
         }
         for number, place in enumerate(places)
@@ -185,7 +185,7 @@ def _ended(cluster: Any) -> Iterator[None]:
     """End a cluster after the block, whose tasks are done.
 
     On a machine that is busy with other things, distributed before 2026.8 fails if a worker that it has
-    killed takes more than a second to be gone.
+    killed takes more than a second to disappear.
     """
     cluster.__enter__()
     try:
@@ -197,9 +197,9 @@ def _ended(cluster: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait for the end of the block, and never reach the processes begun in it.
+    """Delay Ctrl-C and SIGTERM until the end of the block, and keep them from the processes begun in it.
 
-    A terminal sends Ctrl-C to all processes of a stage: it is for the stage, which ends its workers.
+    A terminal sends Ctrl-C to all processes of a stage; only the stage should get it, which ends its workers.
     """
     resource_tracker.ensure_running()  # which unblocks them, when a process is started for the first time
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -211,10 +211,10 @@ def _undisturbed() -> Iterator[None]:
 
 @contextlib.contextmanager
 def explained(title: str) -> Iterator[None]:
-    """Say in our words that workers or the scheduler were lost.
+    """Turn dask's errors about lost workers or a lost scheduler into ours.
 
     Raises:
-        StudyError: so.
+        StudyError: workers or the scheduler were lost.
     """
     from concurrent.futures import CancelledError
 

@@ -1,8 +1,9 @@
-"""The bytes of a file that lies anywhere: in as many attempts as are sensible, or one clear error.
+"""Read the bytes of a file, wherever it is, in as many attempts as are sensible, or raise one clear error.
 
-What a server that is busy or about to restart does (no answer, an answer of 5xx, an answer that is cut off)
-is worth another attempt, after a pause that grows. What another attempt would not change (no such file, no
-such bucket, no credentials, nobody listens) is told at once. Every attempt has an end, and so have all.
+Failures of a server that is busy or about to restart (no answer, an answer of 5xx, an answer that is cut off)
+are worth another attempt, after a pause that grows. Failures that another attempt would not change (no such
+file, no such bucket, no credentials, nobody listens) are reported at once. Each attempt has a time limit, and
+the number of attempts is limited.
 """
 
 import errno
@@ -16,24 +17,24 @@ from protoviz.errors import StudyError, said
 
 ATTEMPTS = 4
 PAUSE = 0.5  # s after the first attempt; each pause after it is twice as long
-SILENCE = 30.0  # s that a server may say nothing
+SILENCE = 30.0  # s that a server may be silent
 LONGEST = 300.0  # s of an attempt, for servers that send a byte now and then
 BUSY = (408, 425, 429, 500, 502, 503, 504)  # HTTP, worth another attempt
 FORBIDDEN = (401, 403)
-BUSY_STORAGE = (errno.EIO, errno.EREMOTEIO, errno.EBUSY)  # what s3fs makes of the same answers
+BUSY_STORAGE = (errno.EIO, errno.EREMOTEIO, errno.EBUSY)  # what s3fs turns the same answers into
 WEB, STORAGE = ("http", "https"), ("s3", "s3a")
 
 
 def read(where: str, start: int | None = None, end: int | None = None) -> bytes | None:
-    """The bytes of a file from `start` to `end`, or all; None where there is no such file.
+    """The bytes of a file from `start` to `end`, or all; None if there is no such file.
 
     Args:
         where: a path, or an address: http, https, s3, file, and what else fsspec knows.
-        start: negative: counts from the end of the file.
+        start: the first byte that is read; a negative one counts from the end of the file.
         end: the first byte that is not read.
 
     Raises:
-        StudyError: it cannot be read; after `ATTEMPTS` attempts, if another one could have helped.
+        StudyError: it cannot be read; after `ATTEMPTS` attempts, if another attempt could help.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -46,7 +47,7 @@ def read(where: str, start: int | None = None, end: int | None = None) -> bytes 
             return None
         except Exception as error:  # libraries of other protocols have errors of their own
             if not _worth_another(error):
-                _system.cache_clear()  # which may hold what was wrong, such as credentials
+                _system.cache_clear()  # it may hold what was wrong, such as credentials
                 raise _explained(error, where) from error
             if attempt == ATTEMPTS:
                 raise StudyError(
@@ -60,7 +61,7 @@ def read(where: str, start: int | None = None, end: int | None = None) -> bytes 
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """What libraries raise when a server or a disk refuses, those of S3 among them where it is installed."""
+    """What libraries raise when a server or a disk refuses, including those of S3 if it is installed."""
     aws = _aws()
     return (OSError, aws.BotoCoreError, aws.ClientError) if aws else (OSError,)
 
@@ -83,7 +84,7 @@ def _once(where: str, start: int | None, end: int | None) -> bytes:
 
 @functools.cache
 def _system(protocol: str, silence: float, _process: int) -> Any:
-    """One client for all threads of a process: one for each, as fsspec makes them, takes 0.3 s at S3."""
+    """One client for all threads of a process: fsspec makes one for each, which takes 0.3 s with S3."""
     import aiohttp
     import fsspec
 
@@ -97,7 +98,7 @@ def _system(protocol: str, silence: float, _process: int) -> Any:
             "read_timeout": silence,
             "retries": {"total_max_attempts": 1},
         }
-        options = {"config_kwargs": config, "max_concurrency": 1}  # else the size is asked for first
+        options = {"config_kwargs": config, "max_concurrency": 1}  # otherwise the size is asked for first
     system = fsspec.filesystem(protocol, skip_instance_cache=True, **options)
     if protocol in STORAGE:
         system.retries = 1  # attempts are counted here
@@ -151,7 +152,7 @@ def _refused(error: Exception, where: str, expected: str, remedy: str) -> StudyE
 
 
 def _aws() -> Any:
-    """The errors of the library that speaks S3, where it is installed."""
+    """The errors of the library for S3, if it is installed."""
     try:
         return importlib.import_module("botocore.exceptions")
     except ImportError:

@@ -1,7 +1,7 @@
-"""What the result of a stage depends on: what DVC records of it, and the environment.
+"""What the result of a stage depends on: what DVC records about it, and the environment.
 
 The dependencies are read from dvc.yaml directly: importing DVC and asking it takes every process two seconds.
-A test holds the outcome against what DVC itself writes to dvc.lock.
+A test compares the outcome with what DVC itself writes to dvc.lock.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ class Stage:
 
 
 def find(name: str, item: Mapping[str, Any], values: Mapping[str, Any]) -> Stage | None:
-    """A stage of the dvc.yaml that lies here; None if there is none of this name.
+    """A stage of the dvc.yaml in the current folder; None if there is none of this name.
 
     Args:
         name: such as "train".
@@ -64,10 +64,10 @@ def find(name: str, item: Mapping[str, Any], values: Mapping[str, Any]) -> Stage
 
 
 def record(stage: Stage) -> dict[str, Any]:
-    """Command, digest of every dependency, value of every parameter: what dvc.lock would hold.
+    """Command, digest of every dependency and value of every parameter: what dvc.lock would hold.
 
     Raises:
-        StudyError: a dependency is not there.
+        StudyError: a dependency is missing.
     """
     try:
         found = {path: digests.of(path) for path in stage.dependencies}
@@ -77,7 +77,7 @@ def record(stage: Stage) -> dict[str, Any]:
 
 
 def recorded(stage: Stage) -> dict[str, Any] | None:
-    """The same as it stands in dvc.lock, of the last run that DVC has recorded; None if there is none."""
+    """The same from dvc.lock, for the last run that DVC has recorded; None if there is none."""
     if not Path(dvc_lock.LOCK_FILE).is_file():
         return None
     entry = dvc_lock.read().stages.get(stage.address)
@@ -94,7 +94,7 @@ def fingerprint(depends: Mapping[str, Any], also: Mapping[str, Any]) -> str:
     """Sixteen hex digits that change with anything that the stage's result depends on.
 
     Args:
-        depends: what `record` tells of the stage.
+        depends: what `record` returns for the stage.
         also: what it depends on beyond dvc.yaml and the environment, JSON values.
     """
     whole = {**depends, "environment": environment(), "also": dict(also)}
@@ -125,7 +125,7 @@ def _value(values: Mapping[str, Any], name: str) -> Any:
 
 
 def _value_or_none(values: Mapping[str, Any], name: str) -> Any:
-    """None where params.yaml leaves a parameter to its default."""
+    """The value of a parameter; None if params.yaml leaves it to its default."""
     try:
         return _value(values, name)
     except (KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Epochs that a trainer has written since a study of its checkpoints was made."""
+"""Add epochs that a trainer has written since a study of its checkpoints was made."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,11 +29,11 @@ def study(folder: Path) -> SeriesStudy:
 
 
 def write(folder: Path, epochs: Sequence[int], sources: Mapping[tuple[str, int], Mapping[int, Path]]) -> None:
-    """Write the epochs into params.yaml and their files into dvc.yaml; all else stays, comments too.
+    """Write the epochs into params.yaml and their files into dvc.yaml; all else is kept, comments too.
 
     Args:
         folder: of the study.
-        epochs: that are analysed from now on, in ascending order.
+        epochs: the epochs to analyse from now on, in ascending order.
         sources: (condition, run) -> epoch -> file of the checkpoint, as the study names it.
 
     Raises:

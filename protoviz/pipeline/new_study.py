@@ -1,4 +1,4 @@
-"""A new study of checkpoints in a folder of its own: params.yaml, dvc.yaml and what DVC needs around them."""
+"""Write a new study of checkpoints in a folder of its own: params.yaml, dvc.yaml and what DVC needs."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ _PIPELINE_HEADER = """\
 # Stages depend on what they read and on parameters, not on the version of protoviz, which the stores name:
 # after an upgrade, `dvc repro --force` makes everything anew.
 """
-# The stage `modes` may have no runs: its folder is there all the same, which later stages depend on.
+# The stage `modes` may have no runs: its folder exists nevertheless, as later stages depend on it.
 _EMPTY = "*\n!.gitignore\n"
 _IGNORED = "/data/*\n!/data/modes/\n/.scratch\n__pycache__\n"
 
@@ -31,7 +31,7 @@ def write(folder: Path, params: Mapping[str, Any], sources: Mapping[tuple[str, i
     """Write the files of a study, and make the repositories that it needs.
 
     Args:
-        folder: of the study; it is made if it is not there.
+        folder: of the study; it is made if it does not exist.
         params: what params.yaml holds.
         sources: (condition, run) -> files of its checkpoints, as the study names them.
 
@@ -177,12 +177,12 @@ def pipeline(params: Mapping[str, Any], sources: Mapping[tuple[str, int], Sequen
 
 
 def _uncached(path: str) -> dict[str, Any]:
-    """An output that git keeps, as it is text or a picture."""
+    """An output that git keeps rather than DVC, as it is text or a picture."""
     return {path: {"cache": False}}
 
 
 def _repositories(folder: Path) -> None:
-    """A git repository around the folder, and a DVC repository in it, where there is none."""
+    """Make a git repository around the folder, and a DVC repository in it, if there is none."""
 
     def run(*command: str) -> str:
         try:

@@ -1,6 +1,6 @@
-"""Outputs that no stage makes any more, after a condition or a run was removed from params.yaml.
+"""Remove outputs that no stage makes any more, after a condition or a run was removed from params.yaml.
 
-DVC leaves them where they are, and a stage that depends on a whole folder goes on counting them in.
+DVC leaves them where they are, and a stage that depends on a whole folder would still include them.
 """
 
 from pathlib import Path
@@ -14,13 +14,13 @@ from protoviz.pipeline.dvc_storage import DvcStorage
 
 
 def remove() -> list[str]:
-    """Remove them, and what dvc.lock says of them; return their paths.
+    """Remove them and their entries in dvc.lock; return their paths.
 
-    Only what can be had again is removed: what lies in DVC's cache, or, as metrics do, outside of it and
-    just as the stage left it.
+    Only what can be restored is removed: what is in DVC's cache, or what, like metrics, is outside of it and
+    unchanged since the stage wrote it.
 
     Raises:
-        StudyError: among the outputs lies something that cannot be had again.
+        StudyError: something among the outputs cannot be restored.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -33,7 +33,7 @@ def remove() -> list[str]:
             outs = [out for out in repo.index.outs if out.is_in_repo]
             owned = {_inside(out): out.stage.addressing for out in outs}
             stages = {stage.addressing for stage in repo.index.stages}
-    except DvcException:  # who runs the pipeline next says what is wrong with it
+    except DvcException:  # running the pipeline will report what is wrong with it
         return []
     former = {path: out for path, out in recorded.outputs.items() if out.stage not in stages}
     strays = sorted({*former, *_strays(owned)} - set(owned))
@@ -55,7 +55,7 @@ def remove() -> list[str]:
 
 
 def _strays(owned: dict[str, str]) -> set[str]:
-    """What lies beside the outputs of single networks, and is neither one nor holds one."""
+    """What lies beside the outputs of single networks, and neither is an output nor holds one."""
     folders = {Path(path).parent for path, stage in owned.items() if "@" in stage and Path(path).parts[1:-1]}
     holders = {str(parent) for path in owned for parent in Path(path).parents}
     found = {

@@ -1,6 +1,6 @@
-"""Publishing the outputs of the study to DVC's default remote, and what that costs in bytes.
+"""Publish the outputs of the study to DVC's default remote, and count what that costs in bytes.
 
-The default remote is a folder of the repository: git keeps every publication for ever, so it has a limit.
+The default remote is a folder of the repository. Git keeps every publication for ever, so it has a limit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ class Share:
     Attributes:
         path: of the output.
         nbytes: of all its files.
-        added: of those that no output before it has.
+        added: of those files that no earlier output has.
     """
 
     path: str
@@ -33,16 +33,16 @@ class Share:
 def publish(
     limit: float | None = None, dry_run: bool = False, only: Sequence[str] | None = None
 ) -> list[Share]:
-    """Push outputs to the default remote, after checking them; return what each of them costs.
+    """Check outputs and push them to the default remote; return what each of them costs.
 
     Args:
-        limit: most MB that a remote in the repository may hold; `LIMIT` by default.
+        limit: how many MB a remote in the repository may hold at most; `LIMIT` by default.
         dry_run: only check and count.
         only: paths of the outputs to push; by default all.
 
     Raises:
         StudyError: the study is not up to date or has no such output, a store is damaged, the limit is
-            exceeded, or the remote is not there or cannot be written to.
+            exceeded, or the remote does not exist or is not writable.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -92,7 +92,7 @@ def _chosen(outputs: list[str], only: Sequence[str] | None) -> list[str]:
     """The outputs that are asked for, in the order of the pipeline.
 
     Raises:
-        StudyError: one of them is no output that can be pushed.
+        StudyError: one of them is not an output that can be pushed.
     """
     if only is None:
         return outputs
@@ -108,7 +108,7 @@ def _chosen(outputs: list[str], only: Sequence[str] | None) -> list[str]:
 
 
 def _push(repo: Any, outputs: list[str]) -> None:
-    """Push outputs, and see that all of them have arrived.
+    """Push outputs, and check that all of them have arrived.
 
     Raises:
         StudyError: some have not.
@@ -125,10 +125,10 @@ def _push(repo: Any, outputs: list[str]) -> None:
 
 
 def _leave_lock(objects: Any) -> None:
-    """Put dvc.lock beside a remote that is called `published`: its folder is then read like a repository.
+    """Put dvc.lock beside a remote that is called `published`, so that its folder is read like a repository.
 
     Args:
-        objects: DVC's, of the remote.
+        objects: DVC's object database of the remote.
     """
     system = objects.fs
     remote = system.parent(system.parent(objects.path))
@@ -139,7 +139,7 @@ def _leave_lock(objects: Any) -> None:
 def _count(
     outputs: list[dvc_lock.Output], where: dvc_storage.DvcStorage
 ) -> tuple[dict[str, int], list[Share]]:
-    """Digest -> bytes of every object to be published, and the share of each output, the first first."""
+    """Digest -> bytes of every object to be published, and the share of each output, in order."""
     sizes: dict[str, int] = {}
     shares = []
     for output in outputs:
@@ -153,10 +153,11 @@ def _count(
 
 
 def _require_limit(remote: Path, sizes: Mapping[str, int], shares: list[Share], limit: float) -> None:
-    """Check what the folder will hold: what is there already and what is new.
+    """Check the size of what the folder will hold: what is there already and what is new.
 
     Raises:
-        StudyError: more than the limit, naming the greatest outputs and what of older publications is there.
+        StudyError: it exceeds the limit; the message names the largest outputs and what is there of older
+            publications.
     """
     present = {
         file.parent.name + file.name: file.stat().st_size

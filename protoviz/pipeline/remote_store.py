@@ -1,12 +1,12 @@
-"""A published data set, read from where it lies: one prototype at a time, without a clone and without DVC.
+"""Read a published data set from where it is: one prototype at a time, without a clone and without DVC.
 
     cube = protoviz.open_published("https://host/study")
     cube.image.sel(condition="clrjit", run=1, repeat=0, epoch=6, layer="layer3", channel=12)
 
 A published repository is a folder that any web server can offer: `dvc.lock` names the object that lists
 the files of a store, that list names the object of each file, and an object is named after the MD5 of
-its bytes. What is read whole is checked against its name, what is read in part by the checksums of the
-store, and a file that is in the list but not on the server is an error: nothing reads as zeros.
+its bytes. What is read whole is checked against its name, and what is read in part by the checksums of the
+store. A file that is in the list but not on the server is an error: nothing is read as zeros.
 """
 
 import asyncio
@@ -35,17 +35,17 @@ def open_published(
 
     Args:
         repo: the top of a repository: a path, or the address at which a server offers its files, such as
-            "https://host/study" (also file:// and what else fsspec knows).
-        store: which of its stores, by its path in the repository.
+            "https://host/study" (also file:// and whatever fsspec knows).
+        store: which of its stores to open, by its path in the repository.
         remote: where its objects are: a folder of the repository, or a path or an address of its own, such as
             "https://bucket.s3.amazonaws.com/study".
 
     Returns:
-        The store as xarray shows it; units are selected by layer and channel.
+        The store as an xarray Dataset; units are selected by layer and channel.
 
     Raises:
-        StudyError: nothing is published there, the server does not hand out parts of files, or what
-            it hands out is damaged or incomplete.
+        StudyError: nothing is published there, the server does not support requests for parts of files, or
+            what it sends is damaged or incomplete.
     """
     top = str(repo).rstrip("/")
     lock_file = f"{top}/{dvc_lock.LOCK_FILE}"
@@ -89,7 +89,7 @@ class Objects:
         """The bytes of an object from `start` to `end`, or all; a negative start counts from the end.
 
         Raises:
-            StudyError: there is no such object, it is damaged, or more or less came than was asked for.
+            StudyError: there is no such object, it is damaged, or more or less was sent than was asked for.
         """
         where = dvc_lock.object_path(self.root, digest)
         content = fetching.read(where, start, end)
@@ -122,10 +122,10 @@ class Objects:
         return content
 
     def require_ranges(self, digest: str, size: int) -> None:
-        """Check on a small object that the server hands out parts of files.
+        """Check on a small object that the server supports requests for parts of files.
 
         Raises:
-            StudyError: it hands out the whole.
+            StudyError: it sends the whole file.
         """
         if size > 1:
             self.read(digest, 0, 1)
@@ -152,7 +152,7 @@ class PublishedStore(Store):
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """What zarr asks for; None where the store has no such file."""
+        """The part of a file that zarr asks for; None if the store has no such file."""
         digest = self.files.get(key)
         if digest is None:
             return None
@@ -163,7 +163,7 @@ class PublishedStore(Store):
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
     ) -> list[Buffer | None]:
-        """Several of them."""
+        """The parts of several files."""
         return list(await asyncio.gather(*(self.get(key, prototype, part) for key, part in key_ranges)))
 
     async def exists(self, key: str) -> bool:
@@ -187,7 +187,7 @@ class PublishedStore(Store):
             yield key
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        """Files whose path begins so."""
+        """Files whose path begins with this prefix."""
         for key in self.files:
             if key.startswith(prefix):
                 yield key
@@ -209,13 +209,13 @@ def _limits(part: ByteRequest | None) -> tuple[int | None, int | None]:
 
 
 def _require_whole(objects: Objects, files: Mapping[str, str], where: str) -> None:
-    """Check what a store says of itself against the list of its files; no data are read for that.
+    """Check a store's metadata against the list of its files; no data are read for that.
 
-    A store of an older version has no manifest: of it the list of DVC alone tells what each file is.
+    A store of an older version has no manifest: only DVC's list then says what each file is.
 
     Raises:
-        StudyError: a shard is not in the list (Zarr reads such as fill values), the metadata of an array
-            are not those that the store's own repeat, or its manifest says another thing of a file.
+        StudyError: a shard is not in the list (Zarr would read fill values), the metadata of an array differ
+            from their copy in the store's own, or its manifest disagrees about a file.
     """
     arrays = _parsed(manifest.arrays, objects, files, manifest.METADATA, where)
     for file in manifest.all_files(arrays):
@@ -236,10 +236,10 @@ def _require_whole(objects: Objects, files: Mapping[str, str], where: str) -> No
 def _parsed(
     parse: Callable[[bytes], Parsed], objects: Objects, files: Mapping[str, str], file: str, where: str
 ) -> Parsed:
-    """The contents of a file of a store.
+    """The parsed contents of a file of a store.
 
     Raises:
-        StudyError: the store has none, or it is something else.
+        StudyError: the store lacks the file, or it is something else.
     """
     if file not in files:
         raise _differs(where, f"a store of this version, with {file}", "none")

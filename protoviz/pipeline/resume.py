@@ -1,13 +1,13 @@
-"""Finished pieces of a long stage, kept when it is interrupted, never when what it depends on has changed.
+"""Keep finished pieces of a long stage when it is interrupted, unless what it depends on has changed.
 
     with resume.running(stage):                    # `run_stage` does it for every stage
         with resume.pieces(out) as folder:
             ...                                    # make what is not in `folder` yet, with files.complete
             resume.publish(folder / "store", out)  # when all is there
 
-The pieces of a stage lie in `.scratch/<stage>/<fingerprint>/`: another command, dependency, parameter or
-environment is another fingerprint, and the pieces of the old one are removed. A lock keeps a second process
-out, such as one that DVC starts while the first still runs without it.
+The pieces of a stage lie in `.scratch/<stage>/<fingerprint>/`. If the command, a dependency, a parameter or
+the environment changes, the fingerprint changes, and the pieces of the old one are removed. A lock keeps a
+second process out, such as one that DVC starts while the first still runs without it.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ _current: Stage | None = None  # the stage that this process runs
 
 @contextlib.contextmanager
 def running(stage: Stage | None) -> Iterator[None]:
-    """Within the block, `pieces` are those of this stage; None: of no stage that DVC knows."""
+    """Within the block, `pieces` are those of this stage; None: they belong to no stage that DVC knows."""
     global _current
     before, _current = _current, stage
     try:
@@ -51,9 +51,9 @@ def pieces(out: str | Path, also: Mapping[str, Any] = MappingProxyType({})) -> I
     """The folder of this stage's finished pieces, for this process alone.
 
     It holds what an interrupted run of the same stage has finished, and nothing unfinished. It is kept
-    after the block, too, until DVC has recorded the stage (`forget`) or something has changed: a run
-    that is killed while DVC takes over its output repeats nothing. Outside of a stage (`running`)
-    there is no telling what the pieces depend on: they are kept for the length of the block only.
+    after the block, too, until DVC has recorded the stage (`forget`) or something has changed, so that a
+    run that is killed while DVC takes over its output repeats nothing. Outside of a stage (`running`)
+    it is not known what the pieces depend on, so they are kept only during the block.
 
     Args:
         out: the output that is made of the pieces, for messages.
@@ -63,8 +63,8 @@ def pieces(out: str | Path, also: Mapping[str, Any] = MappingProxyType({})) -> I
         An absolute path.
 
     Raises:
-        StudyError: another process is at work on this stage; a dependency is not there; or, out of the
-            block, the disk is full.
+        StudyError: another process is at work on this stage; a dependency is missing; or the disk is full,
+            even if that happens within the block.
     """
     stage = _current
     with files.room(out):
@@ -81,7 +81,7 @@ def pieces(out: str | Path, also: Mapping[str, Any] = MappingProxyType({})) -> I
                 if other.name != "lock" and other.stem != folder.name:
                     _discard(other)
             if used.exists() and depends == fingerprint.recorded(stage):
-                _discard(folder)  # DVC has what they were for; to run again is to compute again
+                _discard(folder)  # DVC has their result; running the stage again means computing it again
             files.revoke(used)
             files.make_folder(folder)
             for junk in folder.rglob(UNFINISHED):
@@ -91,9 +91,9 @@ def pieces(out: str | Path, also: Mapping[str, Any] = MappingProxyType({})) -> I
 
 
 def publish(source: Path, out: str | Path) -> None:
-    """Make a finished piece, a file or a folder, an output: by hard links, at once.
+    """Turn a finished piece, a file or a folder, into an output, at once, by hard links.
 
-    The piece stays where it is, and must only ever be replaced, never written into.
+    The piece stays where it is; from then on it may be replaced but must never be written into.
 
     Raises:
         StudyError: the disk is full or not writable.
@@ -132,7 +132,7 @@ def _alone(base: Path, address: str) -> Iterator[None]:
     """Hold the lock of a stage. The system releases it when the process ends, however it ends."""
     files.make_folder(base)
     with open(base / "lock", "a+") as file:
-        # Where a worker was lost, the process that it had started is about to end.
+        # If a worker was lost, the process that it had started is about to end.
         deadline = time.monotonic() + SECONDS_TO_END * bool(os.environ.get(LEASH))
         while True:
             try:
@@ -164,7 +164,7 @@ def _discard(path: Path) -> None:
 
 
 def _link(source: str | Path, target: str | Path) -> None:
-    """A hard link, or a copy where the file system has none or the scratch lies on another."""
+    """Make a hard link, or a copy if the file system has no links or the scratch folder is on another."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,4 +1,4 @@
-"""Which stage of a graph to run next, and how long the rest will take. Pure; runs nothing."""
+"""Choose which stage of a graph to run next, and estimate how long the rest will take. Pure; runs nothing."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -46,7 +46,8 @@ class Schedule:
         self._graph.prepare()
         self._ready = set(self._graph.get_ready())
         chains = longest_chains(self.needs)
-        # The one that holds up most comes first, so that no core is idle at the end; ties keep their order.
+        # The stage with the longest chain after it comes first, so that no core is idle at the end; ties keep
+        # their order.
         self.waiting = sorted(self.needs, key=lambda stage: -chains[stage])
 
     def start(self, now: float) -> str | None:
@@ -78,18 +79,18 @@ class Schedule:
 
 
 def seconds(stage: str) -> float:
-    """The expected core-seconds of a stage "train@clrjit-1" of the default study."""
+    """The expected core-seconds of a stage of the default study, such as "train@clrjit-1"."""
     return SECONDS.get(stage.partition("@")[0], OTHERWISE)
 
 
 def longest_chains(
     needs: Mapping[str, Iterable[str]], durations: Mapping[str, float] | None = None
 ) -> dict[str, float]:
-    """For each stage the seconds from its start to the end of the longest chain that waits for it.
+    """For each stage, the seconds from its start to the end of the longest chain that waits for it.
 
     Args:
         needs: stage -> the stages that must be done before it, all of them keys; without cycles.
-        durations: seconds of each stage; by default those expected.
+        durations: seconds of each stage; by default the expected ones.
     """
     behind = dict.fromkeys(needs, 0.0)  # the longest chain that waits for the end of a stage
     lengths: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""A cube that is filled shard by shard: resumable, by as many workers as there are, published when whole."""
+"""Fill a cube shard by shard: resumable, with as many workers as there are, published when it is complete."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ class Tasks(Protocol):
 
     @property
     def items(self) -> Sequence[Any]:
-        """Of every shard."""
+        """One item for every shard."""
 
     def done(self, item: Any) -> bool:
         """Whether all files of a shard are there."""
@@ -42,7 +42,7 @@ def write(
         template: the extent of the cube.
         attributes: what it is made with, JSON values; a change of them is a change of the result.
         tasks: gives the tasks that fill the store at an absolute path.
-        title: the tasks in the plural, for progress.
+        title: name of the tasks in the plural, for progress.
         device: of each worker, as in params.yaml.
         threads: likewise.
 

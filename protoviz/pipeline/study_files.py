@@ -1,4 +1,4 @@
-"""How the files of a study of checkpoints are written."""
+"""Read and write the files of a study of checkpoints."""
 
 import io
 from collections.abc import Mapping
@@ -32,17 +32,17 @@ def write(path: Path, text: str) -> None:
 
 
 def yaml(values: Mapping[str, Any]) -> str:
-    """Values as YAML; what was read with `read` keeps its comments and its order."""
+    """Values as YAML; values that come from `read` keep their comments and their order."""
     text = io.StringIO()
     _yaml().dump(values, text)
     return text.getvalue()
 
 
 def read(path: Path) -> Any:
-    """A file of YAML, with its comments.
+    """Read a YAML file with its comments.
 
     Raises:
-        StudyError: it is not there, or is not YAML.
+        StudyError: it does not exist, or is not YAML.
     """
     try:
         return _yaml().load(path)
@@ -57,7 +57,7 @@ def read(path: Path) -> Any:
 
 
 def code(network: str) -> list[str]:
-    """The user's own file that a network is built by, which stages depend on; none for "timm:resnet18"."""
+    """The user's own file that builds a network, on which stages depend; none for "timm:resnet18"."""
     home = network.rpartition(":")[0]
     return [home] if home.endswith(".py") else []
 

@@ -1,7 +1,7 @@
-"""Outputs against dvc.lock: are they what the stages made, do they say with what, and how to get them back.
+"""Check outputs against dvc.lock: whether they are what the stages made, and how to restore them if not.
 
-output_problems  what is wrong with one output: what the validator of stores says, and what dvc.lock knows
-recovery         the commands that bring it back: from the cache, from the remote, or made anew
+output_problems  what is wrong with one output, according to the validator of stores and to dvc.lock
+recovery         the commands that restore it: from the cache, from the remote, or by making it anew
 """
 
 import json
@@ -21,7 +21,7 @@ from protoviz.store.validation import Problem
 
 
 def output_problems(output: Output, recorded: DvcLock, where: DvcStorage) -> list[Problem]:
-    """What is wrong with an output: read whole, compared with dvc.lock; nothing is changed."""
+    """What is wrong with an output; it is read whole and compared with dvc.lock, and nothing is changed."""
     path = Path(output.path)
     if not path.exists():
         return [Problem("the output", "is not there")]
@@ -33,10 +33,10 @@ def output_problems(output: Output, recorded: DvcLock, where: DvcStorage) -> lis
 
 
 def recovery(output: Output, where: DvcStorage) -> str:
-    """The commands that bring an output back, first from where it costs least.
+    """The commands that restore an output from where that costs least.
 
-    What is damaged is removed first: DVC trusts a file whose size and time are unchanged, and files are
-    often links into the cache, which is damaged with them.
+    Damaged files are removed first: DVC trusts a file whose size and time are unchanged, and files are
+    often links into the cache, which is then damaged, too.
     """
     listed = where.listing(output)
     needed = {output.digest, *(listed or {}).values()}
@@ -53,7 +53,7 @@ def recovery(output: Output, where: DvcStorage) -> str:
 
 
 def _changed(path: Path, output: Output, where: DvcStorage, known: Iterable[Problem]) -> Iterator[Problem]:
-    """Files that are not those that the stage made, as far as nothing worse has been said of them."""
+    """Files that are not those that the stage made, unless a worse problem is known of them."""
     found = digests.of_files(path)
     if digests.of_listed(found) == output.digest:
         return
@@ -72,12 +72,12 @@ def _changed(path: Path, output: Output, where: DvcStorage, known: Iterable[Prob
 
 
 def _said(path: Path, output: Output, recorded: DvcLock) -> Iterator[Problem]:
-    """What a store says of itself, against the parameters and outputs in dvc.lock."""
+    """Compare what a store says of itself with the parameters and outputs in dvc.lock."""
     try:
         with xr.open_zarr(path, chunks=None) as dataset:
             attributes = stored.read(dataset)
             labels = {name: dataset[name].to_numpy().tolist() for name in _AXES if name in dataset.coords}
-    except Exception:  # `validation` has said it
+    except Exception:  # `validation` has reported it
         return
     for name, expected in _expected(output, recorded).items():
         if name in labels and labels[name] != expected:
@@ -99,7 +99,7 @@ _AXES = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
 
 
 def _expected(output: Output, recorded: DvcLock) -> dict[str, list[Any]]:
-    """Dimension -> labels, as far as dvc.lock tells them."""
+    """Dimension -> labels, as far as dvc.lock gives them."""
     stage, _, item = output.stage.partition("@")
     used = recorded.parameters(output.stage)
     expected: dict[str, list[Any]] = {}
@@ -119,7 +119,7 @@ def _expected(output: Output, recorded: DvcLock) -> dict[str, list[Any]]:
 
 
 def _recipe(attributes: Mapping[str, Any], item: str, recorded: DvcLock) -> Iterator[Problem]:
-    """The recipe that a cube names is the one that `synthesize` ran with."""
+    """Check that the recipe that a cube names is the one that `synthesize` ran with."""
     ran = recorded.parameters(f"synthesize@{item}").get("synthesis")
     if item.startswith(f"{layout.STAGES_CONDITION}-"):
         ran = recorded.parameters("synthesize_stages").get("training_stages.synthesis")
@@ -127,7 +127,7 @@ def _recipe(attributes: Mapping[str, Any], item: str, recorded: DvcLock) -> Iter
     if ran is None or not isinstance(said, Mapping):
         return
     said = said.get(item, said)
-    # As they stand: a recipe of an older version lacks what was added since.
+    # Compared as they are: a recipe of an older version lacks what was added since.
     differing = [name for name in dict(ran) | dict(said) if ran.get(name) != said.get(name)]
     if differing:
         shown = ", ".join(f"{name} {json.dumps(said.get(name))}" for name in differing)
@@ -135,7 +135,7 @@ def _recipe(attributes: Mapping[str, Any], item: str, recorded: DvcLock) -> Iter
 
 
 def _checkpoints(attributes: Mapping[str, Any], condition: str, run: int) -> Iterator[Problem]:
-    """The checkpoints that a cube names are those that lie here, if they do."""
+    """Check that the checkpoints that a cube names are those that are here, if they are."""
     said = attributes.get("checkpoint_sha256", {}).get(layout.item(condition, run), {})
     for name, digest in said.items():  # an epoch's number, or the name of a stage of training
         file = layout.checkpoint(int(name)) if name.isdecimal() else layout.stage_checkpoint(name)

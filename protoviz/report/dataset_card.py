@@ -1,6 +1,6 @@
 """The card of the published prototypes (Q8): what they are, how they were made, their terms and checksums.
 
-Made from the stores themselves, so that it cannot say what they do not hold.
+It is made from the stores themselves, so that it cannot state anything that they do not hold.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ class Part:
         path: where it lies in the repository.
         title: of the study.
         cube: the store, opened.
-        origin: plain words on the images that its networks learnt from.
+        origin: a plain description of the images that its networks learnt from.
         free: whether all of these were made here, so that nobody else's terms apply.
-        weights: where the weights of its networks are, as far as there is something to say.
+        weights: where the weights of its networks are, if there is something to say.
     """
 
     path: Path
@@ -76,7 +76,7 @@ def card(parts: list[Part], licence: str) -> str:
 
 
 def checksum(store: Path) -> tuple[int, int, str]:
-    """Files of a store, their bytes, the SHA-256 of the list of their checksums as `sha256sum` prints it."""
+    """Number of files of a store, their bytes, the SHA-256 of their checksums as `sha256sum` lists them."""
     whole, number, size = hashlib.sha256(), 0, 0
     for name, path in sorted(_files(store)):
         whole.update(f"{files.sha256(path)}  {name}\n".encode())
@@ -134,7 +134,7 @@ def _terms(parts: list[Part], licence: str) -> Iterator[str]:
 
 
 def origin(source: str, path: str | None) -> tuple[str, bool]:
-    """Plain words on a source of images, and whether they were made here."""
+    """A plain description of a source of images, and whether they were made here."""
     if source in _MADE_HERE:
         return f"{source} images, made by this repository", True
     return f"{source}{f' ({Path(path).name})' if path else ''}", False

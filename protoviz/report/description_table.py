@@ -6,7 +6,7 @@ from typing import Any
 
 from protoviz.report.text import WIDTH, spread, wrap
 
-LAYERS, CONDITIONS, PAIRS = 8, 6, 6  # at most so many are printed; metrics/findings.json has all
+LAYERS, CONDITIONS, PAIRS = 8, 6, 6  # at most this many are printed; metrics/findings.json has all
 LAYER, WHAT, VALUE, INTERVAL, P = 18, 26, 10, 22, 8  # columns
 
 

@@ -21,7 +21,7 @@ def table(found: Mapping[str, Any]) -> str:
     """The findings as text of at most `WIDTH` columns.
 
     Args:
-        found: what `findings.of_any` returns, or metrics/findings.json holds.
+        found: what `findings.of_any` returns, or what metrics/findings.json holds.
     """
     lines = [*_study(found["study"]), ""]
     if found["study"]["probe"]:
@@ -111,7 +111,7 @@ def _effect(effect: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _number(value: float | None) -> str:
-    """A ratio with three digits; beyond a thousand its size has no meaning."""
+    """A ratio with three digits; above a thousand its size has no meaning."""
     if value is None:
         return "-"
     return "> 999" if value > 999 else "< 0.001" if value < 0.001 else f"{value:.3g}"

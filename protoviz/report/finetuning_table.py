@@ -13,7 +13,7 @@ def table(found: Mapping[str, Any]) -> str:
     """The verdicts of study B as text of at most `WIDTH` columns.
 
     Args:
-        found: what `stage_findings.collect` returns, or metrics/findings_stages.json holds.
+        found: what `stage_findings.collect` returns, or what metrics/findings_stages.json holds.
     """
     study = found["study"]
     lines = _wrap(study["title"])
@@ -44,7 +44,7 @@ def _finding(finding: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _row(name: str, cells: Iterable[str], indent: int) -> Iterator[str]:
-    """A name and the cells beside it; below it, where it would run into them."""
+    """A name and the cells beside it, or below it if the name would run into them."""
     if indent + len(name) >= SPACE:
         yield " " * indent + name
         name = ""
@@ -52,7 +52,7 @@ def _row(name: str, cells: Iterable[str], indent: int) -> Iterator[str]:
 
 
 def _number(effect: Mapping[str, Any]) -> str:
-    """A value with its interval, or with what chance gives; in brackets where it does not agree."""
+    """A value with its interval, or with the value by chance; in brackets if it does not agree."""
     if effect["value"] is None:
         return "[not defined]"
     text = f"{effect['value']:.2f}"

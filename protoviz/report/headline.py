@@ -11,7 +11,7 @@ SHOWN = (SUPPORTED, NOT_SUPPORTED)
 
 
 def headline(studies_a: Sequence[Mapping[str, Any]], study_b: Mapping[str, Any]) -> str:
-    """A table: what each study consists of, and what came of it.
+    """A table of what each study consists of, and what it found.
 
         headline([read_json("metrics/findings.json")], read_json("metrics/findings_stages.json"))
 

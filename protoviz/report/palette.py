@@ -8,7 +8,7 @@ PAPER_COLOURS = {"clrjit": PALETTE[0], "keepclr": PALETTE[1]}
 
 
 def colours(conditions: Sequence[str]) -> dict[str, str]:
-    """A colour for each condition: the paper's two keep theirs, others take what is left, in order."""
+    """A colour for each condition: the paper's two have fixed ones, others take the rest in order."""
     chosen = {name: PAPER_COLOURS[name] for name in conditions if name in PAPER_COLOURS}
     left = [colour for colour in PALETTE if colour not in chosen.values()]
     others = [name for name in conditions if name not in chosen]

@@ -1,16 +1,16 @@
-"""What prototypes predict, as text."""
+"""The plain-text table of what prototypes predict."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from protoviz.report.text import shortened, wrap
 
-LAYERS = 12  # of each measure; of more, those that lie evenly apart
+LAYERS = 12  # of each measure; if there are more, evenly spaced ones
 NAME = 30  # columns of a measure and a layer
 
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
-    """The correlations of each measure of each layer with accuracy.
+    """The correlations of each measure of each layer with accuracy, as lines.
 
     Args:
         found: what `findings.predicted` returns.
@@ -30,7 +30,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def shown(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Rows of at most so many layers of each measure."""
+    """The rows to show: at most `LAYERS` layers of each measure."""
     layers = list(dict.fromkeys(row["layer"] for row in rows))
     step = -(-len(layers) // LAYERS)
     return [row for row in rows if row["layer"] in layers[::step]] if layers else []

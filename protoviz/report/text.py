@@ -11,13 +11,13 @@ T = TypeVar("T")
 
 
 def wrap(text: str, indent: int = 0) -> list[str]:
-    """Text as lines of at most `WIDTH` columns, all but the first moved to the right."""
+    """Text as lines of at most `WIDTH` columns, all but the first indented."""
     margin = " " * indent
     return textwrap.wrap(text, WIDTH, initial_indent=margin, subsequent_indent=margin + "    ")
 
 
 def spread(items: Sequence[T], most: int) -> list[T]:
-    """At most so many of some items, in order: the first, the last, and as evenly as can be between them.
+    """At most `most` of the items, in order: the first, the last, and others as evenly spaced as possible.
 
     >>> spread([0, 1, 2, 3, 4, 5, 6], 3)
     [0, 3, 6]
@@ -30,7 +30,7 @@ def spread(items: Sequence[T], most: int) -> list[T]:
 
 
 def shortened(name: str, most: int) -> str:
-    """A name of at most so many letters: of a longer one its beginning and, mostly, its end."""
+    """A name of at most `most` letters; a longer one is cut to its beginning and, mostly, its end."""
     if len(name) <= most:
         return name
     begin = (most - 1) // 3
@@ -38,7 +38,7 @@ def shortened(name: str, most: int) -> str:
 
 
 def broken(name: str, most: int) -> list[str]:
-    """The name of a layer in lines of at most so many letters, broken after dots where there are some.
+    """The name of a layer in lines of at most `most` letters, broken after dots if there are any.
 
     >>> broken("features.denseblock1.conv", 12)
     ['features.', 'denseblock1.', 'conv']

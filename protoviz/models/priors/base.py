@@ -1,7 +1,7 @@
-"""What an image prior is, and the registry of those there are.
+"""The interface of image priors, and the registry of those that exist.
 
-To add one: write a sibling module with a class that satisfies `ImagePrior`, add its loader to
-`PRIORS`, and every test that runs over the registry holds for it.
+To add one, write a sibling module with a class that satisfies `ImagePrior`, and add its loader to
+`PRIORS`; every test that runs over the registry then covers it.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ RGB = 3  # channels
 
 
 def channels(prior: "ImagePrior") -> int:
-    """Of a prior's images."""
+    """The number of channels of a prior's images."""
     return int(getattr(prior, "channels", RGB))
 
 
@@ -29,7 +29,7 @@ def require_channels(prior: "ImagePrior", count: int) -> None:
     """Check that a prior's images have as many channels as those of a network.
 
     Raises:
-        StudyError: they have not.
+        StudyError: they do not.
     """
     if channels(prior) != count:
         raise StudyError(
@@ -56,7 +56,7 @@ class ImagePrior(Protocol):
     Attributes:
         latent_size: dimensions of a latent.
         image_size: height and width of an image, px: a number for squares, or (H, W).
-        channels: of an image, C; one that does not say it makes RGB images.
+        channels: of an image, C; a prior without this attribute makes RGB images.
     """
 
     latent_size: int
@@ -71,7 +71,7 @@ class ImagePrior(Protocol):
 
 @dataclass(frozen=True)
 class Origin:
-    """What a prior is made of: a weight file or an image size, as its kind asks.
+    """What a prior is made from: a weight file or an image size, depending on its kind.
 
     Attributes:
         prior: its name, for errors.
@@ -90,13 +90,13 @@ class Origin:
     device: torch.device | str
 
     def file(self, default: str | Path | None = None) -> str | Path:
-        """The weights, for a prior that has some; it brings its own image size.
+        """The weights, for a prior that has them; it has an image size of its own.
 
         Args:
             default: those that come with the prior.
 
         Raises:
-            StudyError: there are none, or the images should be no RGB squares.
+            StudyError: there are none, or images other than RGB squares are asked for.
         """
         others = [f"{self.channels} channel{'s' * (self.channels != 1)}"] if self.channels != RGB else []
         others += [named(self.size)] if isinstance(self.size, tuple) else []
@@ -124,7 +124,7 @@ class Origin:
             weightless: whether the prior has no weights either.
 
         Raises:
-            StudyError: none is given, or weights are, for a prior without any.
+            StudyError: no size is given, or weights are given for a prior that has none.
         """
         where = f"image prior {self.prior!r}"
         if weightless and (self.weights is not None or self.sha256 is not None):
@@ -168,12 +168,12 @@ def load(
 
     Raises:
         StudyError: no prior has this name; weights or size are missing or do not belong to it; the weights
-            cannot be had or are not those of this prior.
+            cannot be obtained or are not those of this prior.
     """
     return lookup(PRIORS, name, "image prior")(Origin(name, weights, sha256, size, channels, device))
 
 
-# Imported when asked for: a process loads the code of the one prior that it uses.
+# Imported on demand: a process loads only the code of the prior that it uses.
 
 
 def _generator(origin: Origin) -> ImagePrior:

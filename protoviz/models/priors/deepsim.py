@@ -58,14 +58,14 @@ _CONVOLUTIONS = (
 class DeepSim(nn.Module):
     """Latents (B, 4096) to RGB images (B, 3, 256, 256) in [0, 1], frozen.
 
-    image = clamp(output + MEAN, 0, 255) / 255 with the channels of the output reversed to R, G, B. Two
-    changes of the weights, which change no image, leave fewer operations and simpler ones: the last layer
-    gives R, G, B in [0, 1] itself, and a transposed convolution of stride 1 is the convolution with the
-    flipped kernel.
+    image = clamp(output + MEAN, 0, 255) / 255 with the channels of the output reversed to R, G, B. The
+    weights are converted in two ways that change no image but make operations fewer and simpler: the last
+    layer itself gives R, G, B in [0, 1], and a transposed convolution of stride 1 becomes the convolution
+    with the flipped kernel.
 
     Args:
-        weights: of the published form (`build`), layer -> tensor; not changed.
-        sha256: hex digest of the file that they are from, where there is one.
+        weights: in the published form (`build`), layer -> tensor; they are not changed.
+        sha256: hex digest of the file that they are from, if there is one.
     """
 
     latent_size, image_size = LATENT, SIZE
@@ -86,9 +86,9 @@ class DeepSim(nn.Module):
 def build(seed: int) -> nn.Sequential:
     """The network in the form whose state dict is published, with random weights that draw smooth images.
 
-    Kernels of stride 2 interpolate linearly, others would cover every image with a checkerboard (Odena et
+    Kernels of stride 2 interpolate linearly; others would cover every image with a checkerboard (Odena et
     al. 2016, https://doi.org/10.23915/distill.00003). On latents of N(0, I) every layer has unit variance
-    and every channel no mean (as in Salimans & Kingma 2016, arXiv:1602.07868, equation 5), and the images
+    and every channel zero mean (as in Salimans & Kingma 2016, arXiv:1602.07868, equation 5), and the images
     have the contrast of photographs.
     """
     with torch.device("meta"):
@@ -107,7 +107,7 @@ def build(seed: int) -> nn.Sequential:
 
 
 def _fill(layer: Any, x: Tensor, draws: torch.Generator) -> None:
-    """Give a layer random weights such that its response to x has unit variance."""
+    """Give a layer random weights with which its response to x has unit variance."""
     layer.weight.normal_(generator=draws)
     layer.bias.zero_()
     if layer.weight.shape[2:] == (4, 4):
@@ -137,8 +137,8 @@ def load(
         sha256: hex digest that the file must have; the digest it has is in the attribute `sha256`.
 
     Raises:
-        StudyError: the file cannot be had (see `download.local`), holds code, is damaged, or lacks a layer,
-            has one too many or one of another shape, or values that are not finite.
+        StudyError: the file cannot be obtained (see `download.local`), holds code or is damaged; it lacks a
+            layer, has one too many or one of another shape; or a value is not finite.
     """
     path = download.local(source, folder=cache, sha256=sha256)
     return DeepSim(_checked(path), files.sha256(path)).to(device)
@@ -161,7 +161,7 @@ def _layers(keeping: type[nn.ConvTranspose2d] | type[nn.Conv2d]) -> nn.Sequentia
 
 
 def _converted(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of `DeepSim.layers`, made of those of the published form."""
+    """The weights of `DeepSim.layers`, converted from the published form."""
     converted = {name: tensor.detach().float() for name, tensor in weights.items()}
     for convolution in _CONVOLUTIONS:
         if convolution.stride == 1:
@@ -174,9 +174,9 @@ def _converted(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def flipped(kernel: Tensor) -> Tensor:
-    """The kernel (out, in, h, w) of the convolution that a transposed one of stride 1 (in, out, h, w) is.
+    """The kernel (out, in, h, w) of the convolution that equals a transposed one of stride 1 (in, out, h, w).
 
-    Exact: the same products are summed. With padding p of the transposed one, the convolution pads by
+    This is exact: the same products are summed. If the transposed one has padding p, the convolution pads by
     h - 1 - p, here 1 as well.
     """
     return kernel.transpose(0, 1).flip(2, 3).contiguous()

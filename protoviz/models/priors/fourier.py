@@ -17,18 +17,18 @@ from protoviz.config.image_size import Size, sides
 COLOUR = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 
 CONTRAST = 4  # the sigmoid of 4 (x - 1/2) is x to first order
-# Of one channel alone: that of grey levels, the mean of R, G and B, under the covariance above.
+# For a single channel: that of grey levels, the mean of R, G and B, under the covariance above.
 _DEVIATION = sqrt(sum((sum(axis) / 3) ** 2 for axis in zip(*COLOUR, strict=True)))
 
 
 class Fourier(nn.Module):
     """Latents (B, C * H * W) to images (B, C, H, W) in [0, 1], without parameters.
 
-    A latent holds the coefficients of H * W plane waves of each channel. Of RGB images the waves have three
+    A latent holds the coefficients of H * W plane waves of each channel. In RGB images the waves have three
     decorrelated colours: to first order the colours of a latent of N(0, I) have the covariance
     COLOUR COLOUR^T of photographs, at any size; after the sigmoid the standard deviation of its pixels is
-    0.21 to 0.23. The channels of other images are independent of each other, each with the deviation of the
-    grey levels of photographs: nothing is known of their correlations.
+    0.21 to 0.23. The channels of other images are independent, as their correlations are not known; each has
+    the standard deviation of the grey levels of photographs.
 
     Args:
         image_size: height and width, px: a number for squares, or (H, W).
@@ -58,11 +58,11 @@ class Fourier(nn.Module):
 
 
 def colours(channels: int, deviation: float = 1.0) -> Tensor:
-    """What gives the logits (C) of a pixel from its decorrelated channels (C), a matrix.
+    """The matrix that turns the decorrelated channels (C) of a pixel into its logits (C).
 
     Args:
-        channels: C; those of images that are no RGB are independent.
-        deviation: of each of these.
+        channels: C; if images are not RGB, the channels are independent.
+        deviation: the standard deviation of each independent channel.
     """
     colour = torch.tensor(COLOUR) if channels == len(COLOUR) else deviation * torch.eye(channels)
     return CONTRAST * colour
@@ -71,7 +71,7 @@ def colours(channels: int, deviation: float = 1.0) -> Tensor:
 def amplitudes(size: Size) -> Tensor:
     """1 / max(f, 1 / S) for every wave (H, W), f in cycles per px, scaled to a mean square of 1.
 
-    S is the longer side: no wave but the constant one is longer.
+    S is the longer side: only the constant wave is longer.
     """
     height, width = sides(size)
     down, across = (torch.fft.fftfreq(side, dtype=torch.float64) for side in (height, width))
@@ -81,7 +81,7 @@ def amplitudes(size: Size) -> Tensor:
 
 
 def hartley(coefficients: Tensor) -> Tensor:
-    """Sum of plane waves cos(a) + sin(a), a = 2 pi (k x / W + l y / H), weighed by coefficients (..., H, W).
+    """Sum of plane waves cos(a) + sin(a), a = 2 pi (k x / W + l y / H), weighted by coefficients (..., H, W).
 
     The waves of (k, l) and (-k, -l) are a quarter of a period apart: they span what a complex Fourier
     coefficient does, in as many real numbers as there are pixels. Scaled by 1 / sqrt(H W) the transform is

@@ -17,7 +17,7 @@ _CONTRAST = 4  # the sigmoid of 4 (x - 1/2) is x to first order
 
 @dataclass(frozen=True)
 class Shape:
-    """What fixes the decoder's architecture: its latent, its width, and the image it makes (px)."""
+    """What fixes the decoder's architecture: the size of its latent, its width, and its image size (px)."""
 
     latent_size: int
     width: int
@@ -28,9 +28,9 @@ class Decoder(nn.Module):
     """Latents (B, latent_size) to RGB images (B, 3, image_size, image_size) in [0, 1].
 
     A linear map draws the image at half its size, as twelve channels at a quarter of it, beside
-    further channels; convolutions sharpen. It begins as the best linear decoder (`draw_linearly`),
-    so that training starts from a recognisable image. Nearly all operations are at a quarter of the
-    size, where two cores can afford the millions of renderings of a study.
+    further channels; convolutions then sharpen it. The decoder begins as the best linear one
+    (`draw_linearly`), so that training starts from a recognisable image. Nearly all operations are at a
+    quarter of the size, so that two cores can afford the millions of renderings of a study.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -50,7 +50,7 @@ class Decoder(nn.Module):
 
         Args:
             latents: (N, latent_size) with zero mean and identity covariance.
-            images: (N, 3, H, W) in [0, 1], what they are the latents of.
+            images: (N, 3, H, W) in [0, 1], to which the latents belong.
         """
         half = functional.avg_pool2d(images, 2)
         drawn = functional.pixel_unshuffle(_CONTRAST * (half - 0.5), 2).flatten(1)
@@ -89,7 +89,7 @@ def load(source: str | Path, device: torch.device | str = "cpu") -> Decoder:
     """Read a decoder, frozen.
 
     Raises:
-        StudyError: no such file, or one that `save` did not write.
+        StudyError: there is no such file, or `save` did not write it.
     """
     tensors, about = safetensors_io.read(source, _KIND, device)
     try:

@@ -1,8 +1,8 @@
-"""The image prior of fixed spectra: waves as strong as in photographs, of which only the phases are free.
+"""The image prior of fixed spectra: waves are as strong as in photographs, and only their phases are free.
 
 Fel et al. 2023, Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization
 (https://arxiv.org/abs/2306.06805), section 3. An ascent cannot spend contrast on the waves that a network is
-most sensitive to; what it can do is to move waves until they meet, which is what makes edges and shapes.
+most sensitive to; it can only move waves until they coincide, which makes edges and shapes.
 """
 
 import torch
@@ -16,21 +16,21 @@ from protoviz.models.priors.fourier import colours
 class Maco(nn.Module):
     """Latents (B, latent_size) to images (B, C, H, W) in [0, 1], without parameters.
 
-    A latent holds the phase of each wave of each channel, in half turns: of N(0, I) phases are even to 1 %,
-    so that a random latent is a texture with the spectrum of photographs (the authors' phases of deviation 1
-    rad meet in a corner of the image). Of a real image, waves in opposite directions are one; its mean, and
-    the up to three waves that alternate from pixel to pixel, have no phase and stay as the spectrum has them.
+    A latent holds the phase of each wave of each channel, in half turns: under N(0, I) phases are uniform to
+    1 %, so a random latent is a texture with the spectrum of photographs (the authors' phases, of deviation 1
+    rad, coincide in a corner of the image). In a real image, waves in opposite directions are one; its mean,
+    and the up to three waves that alternate from pixel to pixel, have no phase and stay as in the spectrum.
 
     Colours and the sigmoid are those of `fourier.Fourier`. The authors scale each image to the deviation 1
     before the sigmoid; here the spectrum itself has the contrast and the mean colour of photographs.
 
     Args:
         spectrum: (C, H, W // 2 + 1), magnitudes of the coefficients of `rfft2` divided by the number of
-            pixels, as `spectrum.Spectrum.at` gives them; of the waves without a phase the coefficients.
+            pixels, as `spectrum.Spectrum.at` gives them; for waves without a phase, the coefficients.
         image_size: height and width, px: a number for squares, or (H, W).
 
     Raises:
-        StudyError: the spectrum is not one of images of this size, or no wave has a phase in them.
+        StudyError: the spectrum is not one for images of this size, or no wave in them has a phase.
     """
 
     spectrum: Tensor
@@ -90,7 +90,7 @@ class Maco(nn.Module):
         return torch.cat(columns, 3)
 
     def latents(self, phases: Tensor) -> Tensor:
-        """The latents (B, latent_size) of phases (B, C, H, W // 2 + 1), half turns: `placed` undone."""
+        """The latents (B, latent_size) of phases (B, C, H, W // 2 + 1), half turns; inverse of `placed`."""
         inner = phases[..., 1 : 1 + self.inner].flatten(2)
         edges = [phases[:, :, 1 : 1 + self.upper, column] for column in (0, -1)[: self.edges]]
         return torch.cat([inner, *edges], 2).flatten(1)

@@ -43,9 +43,9 @@ class Shape:
 class Natural(nn.Module):
     """Latents (B, latent_size) to RGB images (B, 3, image_size, image_size) in [0, 1].
 
-    A linear map, then for each further width a transposed convolution that doubles the side and a
-    convolution that keeps it. The last convolution paints four pixels for each of its places, as most of the
-    operations would else be those of the image's own size.
+    A linear map comes first, then for each further width a transposed convolution that doubles the side and a
+    convolution that keeps it. The last convolution paints four pixels at each of its places; otherwise most
+    of the operations would be those at the size of the image.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -75,7 +75,7 @@ class Natural(nn.Module):
 
 
 def initial(shape: Shape, draws: torch.Generator) -> Natural:
-    """A decoder with random weights: of latents from N(0, I) every layer has about unit variance.
+    """A decoder with random weights: for latents from N(0, I) every layer has about unit variance.
 
     He et al. 2015 (arXiv:1502.01852), equation 15. An output of a transposed convolution of stride 2 sums
     over 2 x 2 of the 4 x 4 places of its kernel.
@@ -101,7 +101,7 @@ def initial(shape: Shape, draws: torch.Generator) -> Natural:
 
 
 def save(target: str | Path, decoder: Natural, training: Mapping[str, Any]) -> None:
-    """Write the decoder's weights as float16, its shape, and what is said of its training.
+    """Write the decoder's weights as float16, its shape, and a description of its training.
 
     The same input gives the same bytes.
     """
@@ -120,7 +120,7 @@ def load(
         sha256: hex digest that the file must have.
 
     Raises:
-        StudyError: no such file, one of another digest, or one that `save` did not write.
+        StudyError: there is no such file, it has another digest, or `save` did not write it.
     """
     wanted, remedy = sha256, "name the right file"
     if source is None:

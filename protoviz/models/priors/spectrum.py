@@ -1,9 +1,9 @@
 """How strong each wave is in photographs: the mean magnitude of their Fourier spectra, in a few kB.
 
 Fel et al. 2023, MACO (https://arxiv.org/abs/2306.06805), section 3, hold the magnitude of an image's spectrum
-at its mean over natural images. It is taken here of what a prior paints with, the inverse sigmoid of pixels
-in decorrelated colours, as in `fourier.py`, and kept by frequency, in cycles per image, and direction, so
-that it can be had for an image of any size: what photographs have that were made so large.
+at its mean over natural images. Here it is measured on what a prior paints with, the inverse sigmoid of
+pixels in decorrelated colours, as in `fourier.py`. It is kept by frequency, in cycles per image, and
+direction, which gives the spectrum for an image of any size: that of photographs scaled to this size.
 
 The one that comes with protoviz is made by `protoviz train-prior --prior maco` and described in
 docs/explanation/priors.md.
@@ -29,9 +29,9 @@ SHA256 = "7742d3c6058ba4ad2322bffe542b9e291340f075bbdc65538b8a011a1f09e35d"
 
 KIND = "spectrum"
 
-CLIP = 0.01  # of pixels towards 0 and 1, where their inverse sigmoid has no end
+CLIP = 0.01  # of pixels from 0 and 1, where their inverse sigmoid is infinite
 RADII = torch.logspace(0, log(64) / log(2), 24, base=2.0)  # cycles per image
-ANGLES = torch.arange(16) * (pi / 16)  # rad, of the wave's direction; a wave has no sense
+ANGLES = torch.arange(16) * (pi / 16)  # rad, direction of the wave, up to its sign
 _NARROW, _WIDE = 0.5, 0.08  # deviation of the weights of neighbours: cycles, and a share of the frequency
 _BLOCK = 32  # photographs at once
 
@@ -60,9 +60,9 @@ class Spectrum(nn.Module):
     def at(self, size: Size, channels: int = 3) -> Tensor:
         """The coefficients of `rfft2` of images of a size, divided by their pixels: (C, H, W // 2 + 1).
 
-        Frequencies count in the longer side. Between the radii, magnitudes are interpolated in their
-        logarithm, beyond the last they fall on as they fell over the last octave. The coefficient of the mean
-        has its sign. Images that are no RGB have the grey levels' spectrum in each channel.
+        Frequencies are in cycles per longer side. Between the radii, the logarithm of magnitudes is
+        interpolated; beyond the last radius they go on falling as over the last octave. The coefficient of
+        the mean has its sign. Images that are not RGB have the grey levels' spectrum in each channel.
 
         Args:
             size: height and width, px: a number for squares, or (H, W).
@@ -74,21 +74,21 @@ class Spectrum(nn.Module):
         columns = torch.fft.rfftfreq(width, dtype=torch.float64) * longer
         logarithm = self.magnitude.double().log()
         found = _between(logarithm, torch.hypot(rows, columns), torch.atan2(rows, columns.expand(height, -1)))
-        # Waves stand closer on the longer side: with the same power in an area, each has less.
+        # Waves are denser along the longer side: with the same power in an area, each has less.
         found = found.exp() * (longer / (height * width) ** 0.5)
         found[:, 0, 0] = self.mean
         return (found[:3] if channels == 3 else found[3:].expand(channels, -1, -1)).float()
 
 
 def coefficients(images: Tensor) -> Tensor:
-    """The spectra of images: what their inverse sigmoids are made of, by channels.
+    """The spectra of images: the Fourier coefficients of their inverse sigmoids, by channel.
 
     Args:
         images: (B, C, H, W) in [0, 1].
 
     Returns:
-        complex (B, C, H, W // 2 + 1), `rfft2` divided by the number of pixels: of RGB images those of
-        decorrelated colours, of others those of each channel; that is what `Maco` renders from.
+        complex (B, C, H, W // 2 + 1), `rfft2` divided by the number of pixels: for RGB images those of
+        decorrelated colours, for others those of each channel. `Maco` renders from these.
     """
     planes = torch.logit(images.double(), CLIP) / CONTRAST
     if images.shape[1] == len(COLOUR):
@@ -100,8 +100,8 @@ def coefficients(images: Tensor) -> Tensor:
 def measured(photographs: NDArray[np.uint8]) -> Spectrum:
     """The mean spectrum of photographs.
 
-    Neighbouring waves are averaged, in the logarithm of magnitude times frequency, with the weights of a
-    Gaussian that widens with the frequency: of few photographs, single waves are noise.
+    The logarithm of magnitude times frequency is averaged over neighbouring waves, with the weights of a
+    Gaussian that widens with the frequency: with few photographs, single waves are noise.
 
     Args:
         photographs: uint8 (N, S, S, 3), S at least 16.
@@ -141,7 +141,7 @@ def measured(photographs: NDArray[np.uint8]) -> Spectrum:
 
 
 def save(target: str | Path, spectrum: Spectrum, about: Mapping[str, Any]) -> None:
-    """Write a spectrum and what is said of it; the same input gives the same bytes."""
+    """Write a spectrum and a description of it; the same input gives the same bytes."""
     safetensors_io.write(target, spectrum, KIND, about)
 
 
@@ -153,7 +153,7 @@ def load(source: str | Path | None = None, *, sha256: str | None = None) -> Spec
         sha256: hex digest that the file must have.
 
     Raises:
-        StudyError: no such file, one of another digest, or one that `save` did not write.
+        StudyError: there is no such file, it has another digest, or `save` did not write it.
     """
     wanted, remedy = sha256, "name the right file; `protoviz train-prior FOLDER --prior maco` makes one"
     if source is None:
@@ -183,7 +183,7 @@ def _whole(half: Tensor, width: int) -> Tensor:
 
 
 def _between(values: Tensor, radius: Tensor, angle: Tensor) -> Tensor:
-    """Values (4, radii, angles) at other radii and angles, (H, K): linear in the radius' logarithm."""
+    """Values (4, radii, angles) at other radii and angles, (H, K): linear in the logarithm of the radius."""
     knots = RADII.double().log2()
     step = knots[1] - knots[0]
     place = radius.clamp_min(1).log2() / step

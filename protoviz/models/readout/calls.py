@@ -1,6 +1,6 @@
-"""The calls of a network's modules in one forward pass: what each returns, and what a name means.
+"""The calls of a network's modules in one forward pass: what each returns, and how it is named.
 
-The first call of a module goes by the module's name, further ones by `name#2`, `name#3`, ...
+The first call of a module has the module's name; further ones are `name#2`, `name#3`, ...
 """
 
 import weakref
@@ -40,7 +40,7 @@ class Counted:
 
 @contextmanager
 def heard(module: nn.Module, tell: Callable[[str, nn.Module, Any, Any], None]) -> Iterator[None]:
-    """Be told of each call as it ends, inner ones first: its name, the module, its arguments, its result."""
+    """Report each call as it ends, inner ones first: its name, the module, its arguments, its result."""
     counted = Counted()
 
     def hook(path: str) -> Callable[..., None]:
@@ -61,7 +61,7 @@ class Calls:
     Attributes:
         shapes: call -> shape of what it returns, without the batch, if that is one tensor whose first axis is
             the batch.
-        others: call -> what it returns instead, in words, such as a tuple or windows of all images.
+        others: call -> what else it returns, in words, such as a tuple or windows of all images.
         sources: call -> the call that returned the tensor it is given, if one did.
     """
 
@@ -75,14 +75,14 @@ class Calls:
 
 
 def record(module: nn.Module, images: Tensor) -> Calls:
-    """The calls of a network's modules when it is given images; its own is not among them."""
+    """The calls of a network's modules when it is given images, without the network's own call."""
     calls = Calls()
     returned: dict[int, tuple[weakref.ref[Tensor], str]] = {}
 
     def tell(name: str, _module: nn.Module, given: Any, output: Any) -> None:
         if given and id(given[0]) in returned:
             value, source = returned[id(given[0])]
-            if value() is given[0]:  # an identity is given again to what comes after
+            if value() is given[0]:  # an identity passes the same tensor on to the next call
                 calls.sources[name] = source
         if not isinstance(output, Tensor):
             calls.others[name] = f"a {type(output).__name__}"
@@ -101,7 +101,7 @@ def record(module: nn.Module, images: Tensor) -> Calls:
 
 
 def why_not(module: nn.Module, calls: Calls, name: str) -> tuple[str, str] | None:
-    """Why a name is none of a layer, and what to do, if a module of the network has it; else None."""
+    """Why the name of a module is not one of a layer, and what to do; None if no module has this name."""
     path = path_of(name)
     part = dict(module.named_modules(remove_duplicate=False)).get(path)
     if part is None or not path:

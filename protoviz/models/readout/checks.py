@@ -1,4 +1,4 @@
-"""What a module must be to be read: it can be copied, its weights are numbers, it takes the images."""
+"""Check that a module can be read: it can be copied, its weights are numbers, it takes the images."""
 
 import copy
 import math
@@ -16,10 +16,10 @@ from protoviz.models.resnet import IMAGENET_MEAN, IMAGENET_STD
 
 
 def require_python(module: nn.Module) -> None:
-    """Its modules are Python's, which can be watched at work.
+    """Check that all its modules are Python, whose calls can be watched.
 
     Raises:
-        StudyError: naming the first that is TorchScript.
+        StudyError: one is TorchScript; the message names the first.
     """
     for name, part in module.named_modules():
         if isinstance(part, torch.jit.ScriptModule):
@@ -33,10 +33,10 @@ def require_python(module: nn.Module) -> None:
 
 
 def require_initialised(module: nn.Module) -> None:
-    """Every weight has a shape.
+    """Check that every weight has a shape.
 
     Raises:
-        StudyError: naming the first lazy module that has seen no images.
+        StudyError: a lazy module has seen no images yet; the message names the first.
     """
     for name, part in module.named_modules():
         if any(is_lazy(value) for value in (*part._parameters.values(), *part._buffers.values())):
@@ -49,10 +49,10 @@ def require_initialised(module: nn.Module) -> None:
 
 
 def require_finite(module: nn.Module) -> None:
-    """Every weight is a number.
+    """Check that every weight is a number.
 
     Raises:
-        StudyError: naming the first that is not.
+        StudyError: one is not; the message names the first.
     """
     for name, tensor in module.state_dict().items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
@@ -65,7 +65,7 @@ def require_finite(module: nn.Module) -> None:
 
 
 def with_numbers(module: nn.Module) -> nn.Module:
-    """The module itself if all its weights are numbers; else a copy with 1 for those that are not."""
+    """The module itself if all its weights are numbers; otherwise a copy with 1 in place of the others."""
     if all(tensor.isfinite().all() for tensor in module.state_dict().values()):
         return module
     copied = copy.deepcopy(module)
@@ -80,7 +80,7 @@ def normalisation(
     """Mean and deviation of each channel of a network's images; see `Network`.
 
     Raises:
-        StudyError: they are not as many numbers, or not finite, or a deviation is not above 0.
+        StudyError: there are too few or too many, one is not finite, or a deviation is not above 0.
     """
     first, count = channels(module), channel_count(module, size)
     if first is None or first[1] != len(IMAGENET_MEAN):
@@ -102,10 +102,10 @@ def normalisation(
 
 
 def require_own_statistics(module: nn.Module) -> None:
-    """The response to an image does not depend on the others of its batch.
+    """Check that the response to an image does not depend on the others in its batch.
 
     Raises:
-        StudyError: naming the first batch normalisation that has no statistics of its own.
+        StudyError: a batch normalisation has no statistics of its own; the message names the first.
     """
     for name, part in module.named_modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.running_mean is None:
@@ -138,7 +138,7 @@ def called(module: nn.Module, example: Tensor, size: Size) -> calls.Calls:
     """What the modules of a network return when it is given images.
 
     Raises:
-        StudyError: the network cannot take such images: of this size, or of so many channels.
+        StudyError: the network cannot take images of this size or with this number of channels.
     """
     try:
         with torch.no_grad():
@@ -177,10 +177,10 @@ def channels(module: nn.Module) -> tuple[str, int] | None:
 
 
 def channel_count(module: nn.Module, size: Any) -> int:
-    """How many channels a network's images have if nothing says it: what its first convolution takes.
+    """How many channels a network's images have if nothing says so: what its first convolution takes.
 
-    Three if it has none, or if the network takes RGB all the same: where it makes them grey itself, or pixels
-    into channels, before that convolution.
+    Three if it has no convolution, or if the network takes RGB nevertheless: if it converts images to grey,
+    or pixels into channels, before that convolution.
     """
     first = channels(module)
     if first is None or first[1] == len(IMAGENET_MEAN):
@@ -189,7 +189,7 @@ def channel_count(module: nn.Module, size: Any) -> int:
         try:
             with torch.no_grad():
                 wrappers.frozen(module).cpu().float()(torch.zeros(2, count, *sides(checked(size))))
-        except Exception:  # whatever a network's own code may raise; what it is, is said later
+        except Exception:  # whatever a network's own code may raise; it is reported later
             continue
         return count
     return first[1]

@@ -1,8 +1,8 @@
-"""A computation cut down to what its result needs: nothing past the layer, and of every map only a window.
+"""Cut a computation down to what its result needs: nothing past the layer, and only a window of every map.
 
 For a unit at the centre of a layer's map, the last convolution needs one position, the one before it
 nine, and so on down to the unit's receptive field in the image. The values are those of the whole
-network; only operations whose results nobody reads are gone.
+network; only operations whose results are not used are removed.
 """
 
 import operator
@@ -23,8 +23,8 @@ class Crop:
     """What is needed of each node of a graph. Ask for values, then `spread`, then `emit`.
 
     Attributes:
-        graph: what is cut.
-        needs: node -> the window of it that is needed; None is all of a value without rows and columns.
+        graph: the graph that is cut.
+        needs: node -> the window of it that is needed; None: all of a value without rows and columns.
     """
 
     graph: Graph
@@ -37,7 +37,7 @@ class Crop:
         self.needs[node] = before.hull(wanted) if before and wanted else wanted
 
     def spread(self) -> None:
-        """Ask for everything that depends on what was asked for."""
+        """Ask for everything that the values asked for depend on."""
         for node in reversed(self.graph.traced.graph.nodes):
             if node in self.needs:
                 self._spread_from(node, self.needs[node])
@@ -177,10 +177,10 @@ class Emission:
 
 
 def receptive_field(graph: Graph, node: fx.Node, row: int, column: int) -> Window | None:
-    """The window of the image that a unit sees by its convolutions; it may lie beyond the border.
+    """The window of the image that a unit sees through its convolutions; it may extend beyond the border.
 
-    What a unit learns of the whole map (a squeeze-and-excitation gate) is left out. None if there is no
-    way to the image by windows alone.
+    What a unit learns about the whole map (by a squeeze-and-excitation gate) is left out. None if no path
+    leads to the image by windows alone.
     """
     seen: dict[fx.Node, Window] = {node: at(row, column)}
     for current in reversed(graph.traced.graph.nodes):
@@ -210,7 +210,7 @@ def nearest_to_middle(graph: Graph, node: fx.Node, sides: tuple[int, int]) -> tu
         sides: height and width of the image.
 
     Returns:
-        Row and column; None where its units see no windows of the image.
+        Row and column; None if its units see no windows of the image.
     """
     found = []
     extent = extent_of(node)

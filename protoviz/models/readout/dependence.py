@@ -12,14 +12,14 @@ from protoviz.models.readout.calls import Counted, path_of
 
 
 class _ReachedError(Exception):
-    """All layers have answered: nothing past them is run."""
+    """All layers have responded: nothing past them is run."""
 
 
 def weights(module: nn.Module, layers: Collection[str], example: Tensor) -> set[str]:
-    """Names of the parameters and buffers that decide what layers respond.
+    """Names of the parameters and buffers that determine the responses of layers.
 
-    Parameters are those that the layers' outputs have a gradient with regard to; buffers, which have none,
-    those of all modules that were called until then. A PReLU that follows a layer counts, as it is its
+    Parameters are those with respect to which the layers' outputs have a gradient; buffers, which have none,
+    are those of all modules called until then. A PReLU that follows a layer counts, as it is its
     non-linearity.
 
     Args:

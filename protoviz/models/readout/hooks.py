@@ -1,7 +1,7 @@
-"""Reading a network whose Python cannot be traced: hooks on its layers, and a stop after the last.
+"""Read a network whose Python cannot be traced, by hooks on its layers and a stop after the last.
 
-Slower than a graph: all channels are computed, at all positions, without folding. What a layer's last
-non-linearity was given, and what it gave, is found by watching the calls of functions.
+This is slower than a graph: all channels are computed, at all positions, without folding. The input and the
+output of a layer's last non-linearity are found by watching the calls of functions.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -24,14 +24,14 @@ class _Stop(Exception):  # noqa: N818 (it is no error: everything that was asked
 
 @dataclass(frozen=True)
 class _Call:
-    """A call of a function that makes a tensor of tensors.
+    """A call of a function that makes a tensor from tensors.
 
     Attributes:
         name: of the function.
         inputs: the tensors among its arguments.
-        given: the first of them; to a non-linearity, as it was before the call.
-        result: what it gave.
-        overwrites: whether that is its first input, changed.
+        given: the first of them; for a non-linearity, as it was before the call.
+        result: what it returned.
+        overwrites: whether the result is its first input, changed in place.
     """
 
     name: str
@@ -46,7 +46,7 @@ class _Call:
         return self.name.removesuffix("_") in _ACTIVATIONS
 
     def reads(self, value: Tensor) -> bool:
-        """Whether it makes something of a value."""
+        """Whether it uses a value."""
         passes = self.result is value and (
             not self.overwrites or "dropout" in self.name
         )  # in evaluation mode
@@ -54,7 +54,7 @@ class _Call:
 
 
 class _Watch(TorchFunctionMode):
-    """Tells of calls as they are made."""
+    """Reports calls as they are made."""
 
     def __init__(self, tell: Callable[[_Call], None]) -> None:
         super().__init__()
@@ -90,9 +90,9 @@ class Hooked(nn.Module):
     Args:
         module: frozen.
         layers: names of calls of modules.
-        following: layer -> calls from its value to its non-linearity (`following`), to read what this
-            gives; None to read what enters the layer's last non-linearity, if it ends in one.
-        channels_last: those of the layers whose maps are (B, H, W, C).
+        following: layer -> number of calls from its value to its non-linearity (`following`), to read the
+            output of this; None to read the input of the layer's last non-linearity, if it ends in one.
+        channels_last: the layers whose maps are (B, H, W, C).
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Hooked(nn.Module):
         finally:
             for handle in handles:
                 handle.remove()
-        # Where another way was taken than for the example, a non-linearity may not have followed.
+        # If the network took another path than for the example, a non-linearity may not have followed.
         values = {name: value for name, (value, _) in reading.waiting.items()} | reading.values
         return {
             name: value.permute(0, 3, 1, 2) if name in self.channels_last else value
@@ -135,11 +135,11 @@ class _Reading:
     def __init__(self, count: int, following: Mapping[str, int] | None) -> None:
         self.count, self.following = count, following
         self.values: dict[str, Tensor] = {}
-        self.waiting: dict[str, tuple[Tensor, int]] = {}  # for so many calls that read the value
+        self.waiting: dict[str, tuple[Tensor, int]] = {}  # value, calls that have to read it
         self.activations: list[_Call] = []
 
     def hook(self, path: str, layers: Collection[str]) -> Callable[..., None]:
-        """What takes the output of a module, in those of its calls that are layers to be read."""
+        """A hook that takes the output of a module, in those of its calls that are layers to be read."""
         counted = Counted()
 
         def take(_module: nn.Module, _given: Any, output: Any) -> None:
@@ -174,9 +174,9 @@ class _Reading:
 
 
 def following(module: nn.Module, images: Tensor) -> dict[str, int]:
-    """Layer -> calls from its value to the non-linearity that follows it; 0 if none does.
+    """Layer -> number of calls from its value to the non-linearity that follows it; 0 if none does.
 
-    As in a graph, a batch normalisation may lie between, and nothing else may read the values on the way.
+    As in a graph, a batch normalisation may come between, and nothing else may use the values on the way.
     """
     calls: list[_Call] = []
     outputs: dict[str, tuple[Tensor, int]] = {}

@@ -17,9 +17,9 @@ from protoviz.models.readout.trace import ACTIVATION_MODULES, PASSING_MODULES
 Kind = Literal["map", "vector", "tokens"]
 
 _SQUEEZE_EXCITE = re.compile(r"^(Effective)?SE(Module|Layer|Block)?$|SqueezeExcit")  # timm's, torchvision's
-_LAST = (nn.Linear, nn.LayerNorm)  # take the last axis for that of the channels
-_ALIKE = (*ACTIVATION_MODULES, *PASSING_MODULES)  # give what they are given another value, or the same
-_KINDS: tuple[Kind, ...] = ("vector", "tokens", "map")  # of values with so many axes beside the batch
+_LAST = (nn.Linear, nn.LayerNorm)  # their channels are the last axis
+_ALIKE = (*ACTIVATION_MODULES, *PASSING_MODULES)  # change the values that they are given, or return them
+_KINDS: tuple[Kind, ...] = ("vector", "tokens", "map")  # of values with 1, 2, 3 axes besides the batch
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Layer:
 
 
 def layers_of(module: nn.Module, calls: Calls, sides: tuple[int, int]) -> dict[str, Layer]:
-    """The layers of a network, in the order of its modules; several calls of one are layers of their own.
+    """The layers of a network, in the order of its modules; each call of a module is a layer of its own.
 
-    A non-linearity is one, too: its value before it is what it is given.
+    A non-linearity is a layer, too: its value before the non-linearity is its input.
 
     Args:
         module: the network.
@@ -97,7 +97,7 @@ def layer_of(name: str, module: nn.Module, shape: tuple[int, ...], last: bool) -
 
 
 def absent(name: str, layers: Mapping[str, Layer], reason: tuple[str, str] | None) -> StudyError:
-    """The error for a name that is none of a layer: a reason with its remedy, or the names that are near."""
+    """The error for a name that is not a layer's: a reason with its remedy, or the names that are near."""
     names = [layer.name for layer in layers.values() if layer.weighted]
     near = difflib.get_close_matches(name, layers, n=3) or names[:3]
     found, remedy = reason or (
@@ -113,7 +113,7 @@ def absent(name: str, layers: Mapping[str, Layer], reason: tuple[str, str] | Non
 
 
 def gates(module: nn.Module) -> set[str]:
-    """The names of the modules inside squeeze-excite blocks, which are told by the names of their classes."""
+    """The names of the modules in squeeze-excite blocks, which are recognised by their class names."""
     blocks = [name for name, part in module.named_modules() if _SQUEEZE_EXCITE.search(type(part).__name__)]
     return {
         name for name, _ in module.named_modules() if any(name.startswith(f"{block}.") for block in blocks)
@@ -123,7 +123,7 @@ def gates(module: nn.Module) -> set[str]:
 def is_channels_last(module: nn.Module, shape: tuple[int, ...], sides: tuple[int, int]) -> bool:
     """Whether the last axis of a module's output (without the batch) is that of the channels.
 
-    `sides`: height and width of the images, in whose proportions maps are.
+    `sides`: height and width of the images, whose proportions maps have.
     """
     if len(shape) < 3:
         return len(shape) == 2  # tokens are (T, C)
@@ -138,7 +138,7 @@ def is_channels_last(module: nn.Module, shape: tuple[int, ...], sides: tuple[int
 
 
 def _is_like(extent: tuple[int, ...], sides: tuple[int, int]) -> bool:
-    """Whether a map may be one of images of these sides: of their proportions, to the px."""
+    """Whether a map has the proportions of images with these sides, to the px."""
     height, width = extent
     if sides[0] == sides[1]:
         return height == width
@@ -146,10 +146,10 @@ def _is_like(extent: tuple[int, ...], sides: tuple[int, int]) -> bool:
 
 
 def centre(layer: Layer, sides: tuple[int, int] = (1, 1)) -> tuple[int, ...]:
-    """The position that the paper reads (S6): ((H-1)//2, (W-1)//2); the same of a grid of tokens.
+    """The position that the paper reads (S6): ((H-1)//2, (W-1)//2); the same in a grid of tokens.
 
-    Tokens are a grid of patches in the proportions of the image, whose height and width are `sides`, after
-    those that are none (a class token): their number beyond the largest such grid.
+    Tokens are a grid of patches with the proportions of the image, whose height and width are `sides`. Other
+    tokens (a class token) come before it: as many as there are beyond the largest such grid.
     """
     if layer.kind == "map":
         return (layer.shape[0] - 1) // 2, (layer.shape[1] - 1) // 2
@@ -166,7 +166,7 @@ def centre(layer: Layer, sides: tuple[int, int] = (1, 1)) -> tuple[int, ...]:
 def read(values: Tensor, position: tuple[int, ...] | None) -> Tensor:
     """All channels (B, C) of a map (B, C, H, W), tokens (B, T, C) or a vector (B, C).
 
-    `position` is a row and a column, a token, () of a vector, or None for the mean over all positions.
+    `position` is a row and a column, a token, () for a vector, or None for the mean over all positions.
     """
     if values.ndim == 2:
         return values
@@ -176,17 +176,17 @@ def read(values: Tensor, position: tuple[int, ...] | None) -> Tensor:
 
 
 def own(columns: Tensor, channels: Tensor) -> Tensor:
-    """(B,) from (B, C): of each image its own channel (B,).
+    """(B,) from (B, C): for each image its own channel (B,).
 
-    As a sum with nothing else in it. The gradient of `gather` adds at places given by numbers, for which GPUs
-    have to copy from the host if they are to be deterministic: no step with it can be recorded.
+    It is computed as a sum in which all other terms are zero. The gradient of `gather` adds at indexed
+    places, for which deterministic GPUs have to copy from the host, so a step with it cannot be recorded.
     """
     others = channels[:, None] != torch.arange(columns.shape[1], device=columns.device)
     return columns.masked_fill(others, 0).sum(1)
 
 
 def require_position(layer: Layer, position: tuple[int, ...]) -> tuple[int, ...]:
-    """A position that lies in the layer.
+    """Return a position after checking that it lies in the layer.
 
     Raises:
         StudyError: it does not.

@@ -21,21 +21,21 @@ class Network:
     """A network whose units can be driven.
 
     Args:
-        module: maps normalised images (B, C, H, W) to anything; it is copied, not changed. What runs it on
-            several devices, compiles or averages it is taken off, of its parts as well.
+        module: maps normalised images (B, C, H, W) to anything; it is copied, not changed. Wrappers that run
+            it on several devices, compile or average it are removed, also those of its parts.
         size: height and width of its images, px: a number for squares, or (H, W).
         mean, std: of values in [0, 1], a number for each of the C channels, the normalisation it was trained
             with. By default C is what the first convolution takes, 3 if there is none or the network
             takes RGB; mean and deviation are ImageNet's for RGB, 0 and 1 for any other number of channels.
-        finite: whether weights that are not numbers are refused; if not, a network whose training diverged is
+        finite: whether weights that are not finite are refused; if not, a network whose training diverged is
             read as it is, and responses that depend on such weights are not finite.
 
     Attributes:
-        size: as given, in the one form that a size has.
+        size: as given, in the standard form of sizes.
         channels: C.
-        layers: name -> layer, of every module whose output has channels, in the order of the modules; of each
-            call of a module that is called several times.
-        order: these names as they end in a forward pass: sources come before.
+        layers: name -> layer, for every module whose output has channels, in the order of the modules; for
+            each call of a module that is called several times.
+        order: these names in the order in which their calls end in a forward pass: sources come first.
 
     Raises:
         StudyError: a weight is not finite and has to be, or has no shape yet; the network cannot be copied,
@@ -67,7 +67,7 @@ class Network:
         example = self.normalise(torch.rand(shape, generator=torch.Generator().manual_seed(0)))
         self._calls = checks.called(self._module, example, self.size)
         repeatable.require_repeatable(self._module, example)
-        numbers = checks.with_numbers(self._module)  # without which all graphs seem to give the same
+        numbers = checks.with_numbers(self._module)  # otherwise all graphs would seem to give the same
         graph_is_known = numbers is self._module or trace.trace(numbers, example) is not None
         self._traced = trace.trace(self._module, example) if graph_is_known else None
         known = self._traced.results if self._traced else self._calls.shapes
@@ -81,7 +81,7 @@ class Network:
 
     @property
     def channels(self) -> int:
-        """Of its images."""
+        """The number of channels of its images."""
         return len(self._mean)
 
     @property
@@ -91,11 +91,11 @@ class Network:
 
     @property
     def elements(self) -> int:
-        """Numbers that a forward pass holds for one image, for an estimate of memory; 0 if not known."""
+        """How many numbers a forward pass holds for one image, to estimate memory; 0 if not known."""
         return self._traced.elements if self._traced else 0
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Map images (B, C, H, W) in [0, 1] to what the network was trained on."""
+        """Normalise images (B, C, H, W) in [0, 1] as in the network's training."""
         if images.device not in self._normal:  # a copy to a GPU, once: it cannot be part of a recorded step
             values = torch.tensor([self._mean, self._std]).to(images.device)
             self._normal[images.device] = values[0][:, None, None], 1 / values[1][:, None, None]
@@ -103,7 +103,7 @@ class Network:
         return (images - mean) * scale
 
     def readout(self, layer: str, objective: Objective, dtype: torch.dtype, device: torch.device) -> Readout:
-        """What gives each image the response of one channel of a layer.
+        """Build what computes the response of one channel of a layer to each image.
 
         Raises:
             StudyError: there is no such layer, or no such position in it.
@@ -118,10 +118,10 @@ class Network:
     def columns(
         self, layers: Sequence[str], objective: Objective, dtype: torch.dtype, device: torch.device
     ) -> tuple[Callable[[Tensor], Mapping[str, Tensor]], Window]:
-        """What gives each image the responses (B, C) of all channels of layers, and the window it takes.
+        """Build what computes the responses (B, C) of all channels of layers, and the image window it takes.
 
         Raises:
-            StudyError: as `readout`.
+            StudyError: as for `readout`.
         """
         positions = {layer: self.position(layer, objective) for layer in layers}
         if not self._traced:
@@ -133,11 +133,12 @@ class Network:
     def along(
         self, layer: str, inner: Sequence[str], objective: Objective, dtype: torch.dtype, device: torch.device
     ) -> tuple[Callable[[Tensor], Mapping[str, Tensor]], Window]:
-        """What gives each image the values (B, ...) of layers on the way to units, and the window it takes.
+        """Build what computes the values (B, ...) of layers on the way to units, and the window it takes.
 
-        Of those of `inner` that the layer's units depend on, what these see of them, on the side of the
-        non-linearity that the objective names, after a normalisation; of the layer itself the responses (B,
-        C). Of a network that cannot be traced, all of what ends before. Raises StudyError as `readout`.
+        For those of `inner` that the layer's units depend on, it gives the part that the units see, on the
+        side of the non-linearity that the objective names, after a normalisation; for the layer itself, the
+        responses (B, C). If a network cannot be traced, it gives all layers that end before, in full.
+        Raises StudyError as `readout` does.
         """
         position = self.position(layer, objective)
         if not self._traced:
@@ -150,12 +151,12 @@ class Network:
     def uncut(
         self, layer: str, objective: Objective, dtype: torch.dtype, device: torch.device, *, read: bool = True
     ) -> Callable[[Tensor], Tensor]:
-        """What gives each image the responses of all channels of a layer, by the network's own operations.
+        """Build what computes the responses of all channels of a layer by the network's own operations.
 
-        Slower than `columns`, as all of every map is computed, but rounded as the network itself rounds, and
-        open to modes that replace operations. Nothing past the layer is run. What is returned maps normalised
-        images (B, C, H, W) to responses (B, C), or, if not `read`, to all that the layer gives. Errors: see
-        `readout`.
+        It is slower than `columns`, as all of every map is computed, but it rounds as the network itself
+        does, and modes can replace operations. Nothing past the layer is run. The result maps normalised
+        images (B, C, H, W) to responses (B, C), or, if not `read`, to the whole output of the layer. Errors:
+        see `readout`.
         """
         position = self.position(layer, objective)
         values: nn.Module = (
@@ -166,7 +167,7 @@ class Network:
         return (lambda images: layers.read(values(images), position)) if read else values
 
     def position(self, layer: str, objective: Objective) -> tuple[int, ...] | None:
-        """Where a layer is read: row and column, a token, () of a vector; None for the mean."""
+        """Where a layer is read: row and column, a token, () for a vector; None for the mean."""
         found = self.layer(layer)
         if objective.position == "mean":
             return None if found.shape else ()
@@ -177,9 +178,9 @@ class Network:
         return layers.require_position(found, objective.position)
 
     def box(self, layer: str, objective: Objective) -> Window | None:
-        """The theoretical receptive field: the window of the image that a unit sees by its convolutions.
+        """The theoretical receptive field: the window of the image that a unit sees through its convolutions.
 
-        It may lie beyond the image's border. None where it is not known, or the mean over a map is read.
+        It may extend beyond the image's border. None if it is not known, or if the mean over a map is read.
         """
         found, position = self.layer(layer), self.position(layer, objective)
         if not self._traced or found.kind != "map" or found.channels_last or position is None:
@@ -191,28 +192,28 @@ class Network:
         """A layer by its name.
 
         Raises:
-            StudyError: there is none; the message says what the module of this name is, or names those that
-                are near.
+            StudyError: there is none; the message says what the module of this name is, or gives similar
+                names.
         """
         if name not in self.layers:
             raise layers.absent(name, self.layers, calls.why_not(self._module, self._calls, name))
         return self.layers[name]
 
     def add_directions(self, layer: str, directions: Tensor) -> str:
-        """Add a layer whose channels are directions in the space of another one's channels.
+        """Add a layer whose channels are directions in the space of another layer's channels.
 
         Its k-th unit responds with sum_c directions[k, c] times the response of channel c, before or after
         the non-linearity, as the objective says.
 
         Args:
-            layer: whose channels they combine.
+            layer: the layer whose channels they combine.
             directions: (K, C).
 
         Returns:
             The name of the new layer, "<layer> directions".
 
         Raises:
-            StudyError: there is no such layer, the directions do not fit it, or its graph is not known.
+            StudyError: there is no such layer, the directions do not fit it, or the graph is not known.
         """
         found = self.layer(layer)
         fits = directions.ndim == 2 and directions.shape[1] == found.channels and len(directions)
@@ -248,7 +249,7 @@ class Network:
         """Check that a layer has these channels.
 
         Raises:
-            StudyError: there is no such layer, or one of its channels is not there.
+            StudyError: there is no such layer, or it lacks one of the channels.
         """
         count = self.layer(layer).channels
         for channel in channels:

@@ -1,4 +1,4 @@
-"""What the operations of a traced network are: which can be done on a window, and which inputs it needs.
+"""The operations of a traced network: which can be done on a window, and which inputs they need.
 
 Batch normalisation in evaluation mode is folded into the convolution before it.
 """
@@ -39,8 +39,8 @@ class Graph:
 
     Attributes:
         traced: the network and its graph.
-        folded: a batch normalisation that is part of the convolution before it -> that convolution, and
-            the path of the module with the common weights.
+        folded: a batch normalisation that is folded into the convolution before it -> that convolution, and
+            the path of the module with the merged weights.
     """
 
     traced: Traced
@@ -78,7 +78,7 @@ class Graph:
         return None
 
     def shuffles(self, node: fx.Node) -> int | None:
-        """By what factor a node spreads channels over pixels (Shi et al. 2016); None if it does not."""
+        """The factor by which a node spreads channels over pixels (Shi et al. 2016); None if it does not."""
         if node.op == "call_module":
             module = self.traced.find(node)
             return (
@@ -106,8 +106,8 @@ class Graph:
     def is_local(self, node: fx.Node) -> bool:
         """Whether a window of a node's value needs the same window of its inputs.
 
-        An input is a map of the same extent, or the same at all positions. Others, such as a value for
-        each row, are spread over the map by their place in it.
+        Each input has to be a map of the same extent, or the same at all positions. Other inputs, such as a
+        value for each row, are spread over the map by position.
         """
         same, sources = extent_of(node), node.all_input_nodes
         if normalises(self.traced, node):
@@ -123,7 +123,7 @@ class Graph:
         return convolution[0] if convolution else node.all_input_nodes[0]
 
     def needs(self, node: fx.Node, window: Window) -> tuple[Need, Need]:
-        """What a window of a node with axes needs of its input."""
+        """What a window of a node with axes needs from its input."""
         axes, extents = self.axes(node), extent_of(self.source(node))
         assert axes
         assert extents
@@ -132,9 +132,9 @@ class Graph:
 
 
 def prepare(traced: Traced, dtype: torch.dtype, device: torch.device) -> Graph:
-    """Fold batch normalisation and bring the network into a precision, channels last, on a device.
+    """Fold batch normalisation, and convert the network to a precision, channels last, on a device.
 
-    The network of `traced` is changed: give it one of its own.
+    The network of `traced` is changed, so pass a copy.
     """
     folded: dict[fx.Node, tuple[fx.Node, str]] = {}
     modules = nn.ModuleList()
@@ -151,10 +151,10 @@ def prepare(traced: Traced, dtype: torch.dtype, device: torch.device) -> Graph:
 
 
 def moved(module: nn.Module, dtype: torch.dtype, device: torch.device) -> nn.Module:
-    """A frozen network in a precision and on a device, in place.
+    """Convert a frozen network to a precision and move it to a device, in place.
 
-    With the tensors that are neither parameters nor buffers: those that it holds as plain attributes, and the
-    constants of its Python, which a trace keeps so.
+    This includes the tensors that are neither parameters nor buffers: plain attributes, and the constants of
+    its Python, which a trace keeps as such.
     """
     for part in module.modules():
         for name, value in vars(part).items():
@@ -177,7 +177,7 @@ def normalises(traced: Traced, node: fx.Node) -> bool:
 
 
 def _normalisation(traced: Traced, node: fx.Node) -> Any:
-    """The module that does what a node that normalises does."""
+    """The module that is equivalent to a node that normalises."""
     if node.op == "call_module":
         return traced.find(node)
     values = _arguments(node)
@@ -209,7 +209,7 @@ def _is_plain_convolution(module: nn.Module) -> bool:
 
 
 def _is_plain_transposed(module: Any) -> bool:
-    """Whether each output has an input, as in all that are in use."""
+    """Whether each output has an input, as in all transposed convolutions in use."""
     return (
         type(module) is nn.ConvTranspose2d
         and (module.groups, module.dilation, module.output_padding) == (1, (1, 1), (0, 0))
@@ -233,7 +233,7 @@ def _is_pooling(module: Any) -> bool:
 
 
 def _is_hooked(module: nn.Module) -> bool:
-    """Whether a module may do something else than its class says."""
+    """Whether a module may do something other than its class says."""
     return bool(module._forward_hooks or module._forward_pre_hooks)
 
 

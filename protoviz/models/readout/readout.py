@@ -1,7 +1,7 @@
-"""The response of units, cut out of a network: one number an image, or all channels of many layers.
+"""The response of units, cut out of a network: one number per image, or all channels of many layers.
 
-The last operation of a layer is done for one channel and one position of each image: of a
-convolution a dot product with the unit's own kernel is left.
+The last operation of a layer is done for one channel and one position of each image: a convolution
+is reduced to a dot product with the unit's own kernel.
 """
 
 import operator
@@ -38,12 +38,12 @@ class Readout:
 
 
 def unit_readout(graph: Graph, node: fx.Node, position: tuple[int, ...] | None) -> Readout:
-    """What gives each image the response of one channel of a node.
+    """Build what computes the response of one channel of a node to each image.
 
     Args:
         graph: the prepared network.
         node: the value that is read.
-        position: row and column, token, () of a vector, or None for the mean over all positions.
+        position: row and column, token, () for a vector, or None for the mean over all positions.
     """
     crop = Crop(graph)
     emit = _unit(crop, node, position)
@@ -54,14 +54,14 @@ def unit_readout(graph: Graph, node: fx.Node, position: tuple[int, ...] | None) 
 def columns(
     graph: Graph, nodes: Mapping[str, tuple[fx.Node, tuple[int, ...] | None]]
 ) -> tuple[nn.Module, Window]:
-    """What gives each image the responses of all channels of several layers, in one forward pass.
+    """Build what computes the responses of all channels of several layers to each image, in one forward pass.
 
     Args:
         graph: the prepared network.
         nodes: layer -> the value that is read, and its position.
 
     Returns:
-        A module, normalised images (B, 3, h, w) -> layer -> (B, C), and the window of the image it takes.
+        A module, normalised images (B, 3, h, w) -> layer -> (B, C), and the image window that it takes.
     """
     crop = Crop(graph)
     emits = {layer: all_channels(crop, node, position) for layer, (node, position) in nodes.items()}
@@ -142,7 +142,7 @@ def _kernel_response(
     """Sum over (c, i, j) of patch[b, c, i, j] weight[channel b, c, i, j], and the bias; summed in float32.
 
     Args:
-        patch: (B, groups * C, h, w), what the kernel lies on.
+        patch: (B, groups * C, h, w), the inputs under the kernel.
         weight: (K, C, kh, kw).
         bias: (K,) or None.
         channels: (B,).

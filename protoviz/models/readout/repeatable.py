@@ -1,4 +1,4 @@
-"""Whether a network answers the same images in the same way each time, and which of its modules does not."""
+"""Check whether a network responds to the same images in the same way each time, and if not, which module."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from protoviz.errors import StudyError
 from protoviz.models.readout.calls import heard
 
-# Of a network that draws random numbers. A block that is left out one time in twenty is missed by half of
-# the checks with so many.
+# Passes of a network that draws random numbers. A block that is left out one time in twenty is missed by half
+# of the checks with this many.
 PASSES = 16
 _KEPT = 4096  # values of a tensor that are compared, evenly spaced over it
 _ROUNDING = 1e-4  # relative to the greatest value: sums of several threads may differ by so much
@@ -28,13 +28,13 @@ class _Call:
 
 
 def require_repeatable(module: nn.Module, images: Tensor) -> None:
-    """Two passes with the same images give the same; more of a network that draws random numbers.
+    """Check that two passes with the same images agree; more passes if the network draws random numbers.
 
     The state of torch's random numbers is left as it was.
 
     Raises:
-        StudyError: naming the module where the first difference arises: the first whose inputs agree and
-            whose outputs do not.
+        StudyError: they do not. The message names the module where the first difference arises: the first
+            whose inputs agree and whose outputs do not.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         before = torch.get_rng_state()

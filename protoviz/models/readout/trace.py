@@ -1,7 +1,7 @@
 """Any network as a graph of operations, and the values of its layers before and after non-linearities.
 
-The graph comes from torch.fx, which runs the network's own Python once on symbols. It shows what hooks
-cannot: which value enters a layer's last non-linearity, and which part of a map a unit depends on.
+The graph comes from torch.fx, which runs the network's own Python once on symbols. Unlike hooks, it shows
+which value enters a layer's last non-linearity, and which part of a map a unit depends on.
 """
 
 import operator
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from protoviz.models.readout.calls import Counted
 
-SHAPE = "shape"  # of the value of a node, in its `meta`; of the example's, so with its batch
+SHAPE = "shape"  # of the value of a node, in its `meta`, for the example, so with its batch
 
 ACTIVATION_MODULES = (
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
@@ -35,12 +35,12 @@ PASSING_MODULES = (nn.Identity, nn.Dropout, nn.Dropout2d)  # in evaluation mode 
 _BETWEEN_MODULES = (*PASSING_MODULES, nn.BatchNorm2d, nn.BatchNorm1d)
 _BETWEEN_FUNCTIONS = (functional.batch_norm, functional.dropout)
 
-# What reads of a value no more than its shape.
+# What uses only the shape of a value.
 _SHAPE_ATTRIBUTES, _SHAPE_METHODS = ("shape", "ndim", "dtype", "device"), ("size", "dim")
 
 
 class _Tracer(fx.Tracer):
-    """Remembers the node of what each call of a module returned."""
+    """Remembers the node of the value that each call of a module returned."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,14 +48,14 @@ class _Tracer(fx.Tracer):
         self.counted = Counted()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Modules of torch, and classes made of one that only build it differently."""
+        """Whether it is a module of torch, or a class derived from one that only builds it differently."""
         alike = type(m).forward.__module__.startswith("torch.nn") and not any(True for _ in m.children())
         return alike or super().is_leaf_module(m, module_qualified_name)
 
     def create_args_for_root(
         self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
     ) -> tuple[Callable[..., Any], list[Any]]:
-        """Symbols for the images alone: other arguments of the network keep what they are by default."""
+        """Symbols for the images only: other arguments of the network keep their defaults."""
 
         def forward(module: nn.Module, images: Any) -> Any:
             return root_fn(module, images)
@@ -87,8 +87,8 @@ class Traced:
     """A network and its graph.
 
     Attributes:
-        module: the network, frozen, evaluation mode, nothing in place.
-        graph: of its operations; the nodes know the shape of their value.
+        module: the network, frozen, in evaluation mode, with no operations in place.
+        graph: its operations; the nodes know the shape of their value.
         results: layer -> the node of its output; its name is that of a call (see `calls`).
     """
 
@@ -143,7 +143,7 @@ class Traced:
         return {key: self.channels_first(node) if layers[key[0]] else node for key, node in found.items()}
 
     def until(self, node: fx.Node, module: nn.Module) -> fx.GraphModule:
-        """The network up to a node: its own operations in their order, none that the node does not need.
+        """The network up to a node: its own operations in order, only those that the node needs.
 
         Args:
             node: whose value it gives.
@@ -179,10 +179,10 @@ class Traced:
 
 
 def trace(module: nn.Module, example: Tensor) -> Traced | None:
-    """The graph of a frozen module, or None where its Python depends on values.
+    """The graph of a frozen module, or None if its Python depends on values.
 
-    Nothing in the graph is in place: a value may be read again after its non-linearity, or be part of a
-    larger one. A network that is another one without what it overwrites has no graph.
+    Nothing in the graph works in place: a value may be read again after its non-linearity, or be part of a
+    larger one. A network that computes something else without its operations in place has no graph.
 
     Args:
         module: frozen; it is not copied, and its modules are no longer in place if it has a graph.

@@ -1,4 +1,4 @@
-"""Which units are meant by "layer4", "layer4:0-15", {"layer2": [3, 5]}."""
+"""Parse which units are meant by "layer4", "layer4:0-15", {"layer2": [3, 5]}."""
 
 import operator
 import re
@@ -20,13 +20,13 @@ def selected(network: Network, units: Units) -> dict[str, list[int]]:
     """Layer -> channels, each once, in the order in which they are named.
 
     Args:
-        network: that has them.
+        network: the network that has them.
         units: "layer", "layer:3", "layer:3,5", "layer:0-15" (both included), several of these, or a mapping
             layer -> channels: None for all, a number, some numbers, text as after the colon, or an array
             (K, C) of directions in the space of its channels, which make a layer "<layer> directions".
 
     Raises:
-        StudyError: a layer or a channel that the network does not have, none at all, or another form.
+        StudyError: the network lacks a layer or a channel, no units are named, or the form is another.
     """
     chosen: dict[str, dict[int, None]] = {}
     for layer, channels in _named(units):
@@ -34,7 +34,7 @@ def selected(network: Network, units: Units) -> dict[str, list[int]]:
             layer, channels = network.add_directions(layer, torch.as_tensor(channels)), None
         count = network.layer(layer).channels
         for first, last in _spans(layer, channels, count):
-            # Looked at before they are counted out: a slip of the finger may ask for billions.
+            # Checked before they are listed: a typing error may ask for billions.
             network.require_channels(layer, [first, last])
             chosen.setdefault(layer, {}).update(dict.fromkeys(range(first, last + 1)))
     if not chosen:

@@ -1,8 +1,8 @@
-"""Which part of its input an operation needs for a part of its output: exact arithmetic on windows.
+"""Compute which part of its input an operation needs for a part of its output: exact arithmetic on windows.
 
 A unit at one position depends on a window of the maps before it, its receptive field. Computing only
 that window gives the same value: where the window ends inside a map, the values beyond it are not
-needed; where it ends at the border, the padding is put back.
+needed; where it ends at the border, the padding is added again.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def at(row: int, column: int) -> Window:
 class Need(NamedTuple):
     """What an axis of an operation's input must give: a span inside the map, and padding around it.
 
-    The span is never empty. Where an operation sees nothing but padding, it is one that is not seen, and
+    The span is never empty. If an operation sees only padding, the span is one that it does not see, and
     the padding on its other side is negative: the number of positions to cut off after padding.
     """
 
@@ -99,7 +99,7 @@ class Transposed:
         return Span(first, (out.stop - 1 + self.padding) // self.stride + 1)
 
     def first(self, needed: Span) -> int:
-        """The output that the operation without padding on these inputs puts first."""
+        """The first output of the operation without padding on these inputs."""
         return needed.start * self.stride - self.padding
 
 
@@ -114,7 +114,7 @@ class Shuffled:
         return Span(out.start // self.factor, -(-out.stop // self.factor))
 
     def first(self, needed: Span) -> int:
-        """The output that the operation on these inputs puts first."""
+        """The first output of the operation on these inputs."""
         return needed.start * self.factor
 
 

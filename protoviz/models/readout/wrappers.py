@@ -1,4 +1,4 @@
-"""Networks inside of others that only run them: on several devices, compiled, averaged; and their copies."""
+"""Unwrap networks from modules that run them on several devices, compile or average them; and copy them."""
 
 import copy
 
@@ -11,7 +11,7 @@ _RUNNING = (nn.DataParallel, nn.parallel.DistributedDataParallel, AveragedModel)
 
 
 def inner_name(module: nn.Module) -> str | None:
-    """Under which name a wrapper holds the network that it runs; None if the module is no wrapper."""
+    """The name under which a wrapper holds the network that it runs; None if the module is no wrapper."""
     if isinstance(module, _RUNNING):
         return "module"
     # Of torch.compile, whose import takes seconds.
@@ -32,16 +32,16 @@ def unwrapped(module: nn.Module) -> nn.Module:
 
 
 def frozen(module: nn.Module) -> nn.Module:
-    """A copy in evaluation mode that learns nothing, of which all parts are unwrapped.
+    """A copy in evaluation mode, without gradients, with all its parts unwrapped.
 
     A weight that torch.nn.utils.weight_norm computes from its direction and length at every call is
-    computed once: the same to rounding.
+    computed once: it is the same to rounding.
 
     Raises:
         RuntimeError, TypeError: a part cannot be copied.
     """
     copied: dict[int, object] = {}
-    # Torch copies no tensor that was computed, such as a weight of weight_norm or a value that is kept.
+    # Torch does not copy computed tensors, such as a weight of weight_norm or a value that is kept.
     for part in module.modules():
         for value in (*vars(part).values(), *part._buffers.values()):
             if isinstance(value, Tensor) and not value.is_leaf:

@@ -1,1 +1,1 @@
-"""The atlas: a static web page on which all prototypes of a study can be looked at."""
+"""The atlas: a static web page that shows all prototypes of a study."""

@@ -11,7 +11,7 @@
     photographs/<cube>/<place in the test set>.webp                    natural images that drive units most
     data/map/<cube>.js, map/<network>/<repeat>/<epoch>.webp            places, and thumbnails of all units
 
-The page reads only the files that it shows, so a larger study is more files, not a larger page.
+The page reads only the files that it shows, so a larger study has more files, not a larger page.
 """
 
 import shutil
@@ -48,11 +48,11 @@ def build(target: Path, title: str, sources: Sequence[Source], findings: Finding
     The same study gives the same bytes.
 
     Args:
-        target: the folder; what stood there is replaced.
+        target: the folder; what is there is replaced.
         title: of the study.
-        sources: the study's cube first; further cubes of other conditions.
+        sources: the study's cube first, then further cubes of other conditions.
         findings: of the study.
-        how: images are stored.
+        how: how images are stored.
 
     Raises:
         StudyError: the disk is full, or a sheet would be larger than the format allows.
@@ -77,7 +77,7 @@ def build(target: Path, title: str, sources: Sequence[Source], findings: Finding
 def manifest(
     title: str, sources: Sequence[Source], strips: Sequence[frozenset[str]], tally: Tally
 ) -> dict[str, Any]:
-    """What the page has to know at once: axes, names and colours, what was computed, what it weighs."""
+    """What the page has to know at once: axes, names and colours, what was computed, and its bytes."""
     names = [name for source in sources for name in labels(source.cube, schema.CONDITION)]
     return {
         "title": title,
@@ -120,13 +120,13 @@ def _cube(source: Source, strips: frozenset[str]) -> dict[str, Any]:
 
 
 def _units(source: Source, layer: str) -> list[Any]:
-    """The number of units of a layer, and their channels where they are not 0, 1, 2, ..."""
+    """The number of units of a layer, and their channels if these are not 0, 1, 2, ..."""
     channels = source.channels(layer)
     return [len(channels)] if channels == list(range(len(channels))) else [len(channels), channels]
 
 
 def how_shown(cube: xr.Dataset) -> str:
-    """How images that are no RGB squares are shown; nothing of those that are."""
+    """A note on how images that are not RGB squares are shown; empty if they are."""
     height, width = cube.sizes[schema.Y], cube.sizes[schema.X]
     sides = ""
     if height != width:

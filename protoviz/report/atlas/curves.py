@@ -5,7 +5,7 @@ from typing import Any
 
 Row = Mapping[str, str]
 
-MEASURES = {  # group of curves -> its name, what its values are; those that are known come first
+MEASURES = {  # group of curves -> its name and the meaning of its values; these groups come first
     "diversity": ("diversity", "mean distance between units"),
     "rate_of_change": ("rate of change", "distance to the kept epoch before"),
     "between_repeats": ("between repeats", "distance between repeats"),
@@ -25,7 +25,7 @@ def groups(curves: Mapping[str, Iterable[Row]], layers: Iterable[str]) -> list[d
     Args:
         curves: name such as "diversity_layer1" or "probe_svm" -> rows with condition, run, perhaps repeat,
             epoch and value.
-        layers: of the cube; the end of a name that is none of them names the panel all the same.
+        layers: of the cube; if the end of a name is not one of them, it names the panel nevertheless.
 
     Returns:
         Groups: `name`, `unit`, `panels`, each with `name`, `layer` or None, `series`, each with
@@ -35,7 +35,7 @@ def groups(curves: Mapping[str, Iterable[Row]], layers: Iterable[str]) -> list[d
     found: dict[str, list[dict[str, Any]]] = {}
     for name, rows in sorted(curves.items()):
         ends = [one for one in layers if name.endswith(f"_{one}")]
-        layer = max(ends, key=len, default=None)  # a layer's name may end as another's
+        layer = max(ends, key=len, default=None)  # one layer's name may end with another's
         group, _, last = name.rpartition("_")
         if layer is not None:
             group, last = name.removesuffix(f"_{layer}"), layer

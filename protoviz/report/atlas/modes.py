@@ -13,11 +13,11 @@ from protoviz.store import schema, schema_modes
 
 
 def numbers(source: Source, network: Network, layer: str) -> list[dict[str, Any] | None]:
-    """Of each unit of a layer, at the last epoch at which units were started again; None of one that was not.
+    """The modes of each unit of a layer, at the last epoch with restarts; None for a unit without restarts.
 
     Returns:
-        `epoch`, `starts` that were made and those `reaching`, `count` of modes, and `shown`, for each mode of
-        which there is an image the number of its starts.
+        `epoch`; `starts`, the number made, and `reaching`, the number that count; `count` of modes; and
+        `shown`, the number of starts of each mode that has an image.
     """
     if network.modes is None:
         return []
@@ -43,7 +43,7 @@ def numbers(source: Source, network: Network, layer: str) -> list[dict[str, Any]
 
 
 def sheets(folder: Path, source: Source, tally: Tally) -> None:
-    """Write a sheet for each unit that something drives: an image of each of its modes."""
+    """Write a sheet for each unit that something drives, with an image of each of its modes."""
     for network in source.networks:
         for layer in source.layers if network.modes is not None else ():
             for channel, images in _images(network, layer):

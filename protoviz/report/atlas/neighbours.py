@@ -1,11 +1,11 @@
-"""The nearest neighbours of every unit: whose prototypes look most like its own."""
+"""The nearest neighbours of every unit: those whose prototypes look most like its own."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 Images = NDArray[np.uint8]
 
-ROWS = 8  # of the images that are taken at once
+ROWS = 8  # rows of the images that are processed at once
 
 
 def nearest(
@@ -19,10 +19,10 @@ def nearest(
         images: (N, H, W, C).
         masks: (N, H, W) in [0, 1], one for each image.
         live: (N,), the images that count.
-        count: at most so many; fewer where fewer are live.
+        count: number of neighbours; fewer if fewer images are live.
 
     Returns:
-        Places (N, count) and distances (N, count), the nearest first, equals in order; -1 and NaN where an
+        Places (N, count) and distances (N, count), the nearest first, ties in order; -1 and NaN if an
         image is not live.
     """
     n, size = len(images), images.shape[1]

@@ -16,9 +16,9 @@ def of_layer(source: Source, network: Network, layer: str) -> list[list[Partner]
     """The partners of each unit of a layer of a network, at the last epoch at which units were matched.
 
     Returns:
-        [unit], of each partner the place of its network among those of the source, its channel, the
-        correlation of responses, the channel of the partner by prototypes, their distance. The partner is the
-        one by responses, or where there is none the one by prototypes; what is not known is None.
+        [unit], for each partner: the place of its network among those of the source, its channel, the
+        correlation of responses, the channel of the partner by prototypes, and their distance. The partner is
+        the one by responses, or, if there is none, the one by prototypes; unknown values are None.
     """
     found: list[list[Partner]] = [[] for _ in source.channels(layer)]
     store = source.matching
@@ -49,7 +49,7 @@ def _ends(store: xr.Dataset) -> tuple[list[tuple[str, int]], list[tuple[str, int
 def _table(
     store: xr.Dataset, pair: int, layer: str, channels: list[int], *, turned: bool
 ) -> list[tuple[int | None, float | None, int | None, float | None]]:
-    """Of each unit of the first network, or of the second: partner, correlation, the same by prototypes."""
+    """For each unit of the first or the second network: partner, correlation, and the same by prototypes."""
     at = np.flatnonzero(store[schema.UNIT_LAYER].values == layer)
     own = store[schema.CHANNEL].values[at].tolist()
     halves: list[dict[int, tuple[int, float]]] = []

@@ -1,4 +1,4 @@
-"""The files of the atlas that hold images and numbers: of each layer of each network, and of the map."""
+"""Write the files of the atlas with images and numbers: for each layer of each network, and for the map."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ def layers(folder: Path, source: Source, tally: Tally, strips: frozenset[str]) -
     Args:
         folder: of the atlas.
         source: the cube.
-        tally: of what is written.
+        tally: counts what is written.
         strips: the layers whose units have sheets of their own.
     """
     for layer in source.layers:
@@ -37,7 +37,7 @@ def layers(folder: Path, source: Source, tally: Tally, strips: frozenset[str]) -
 
 
 def with_strips(source: Source, above: float) -> frozenset[str]:
-    """The layers with more than so many million pixels in all epochs and repeats of a network."""
+    """The layers with more than `above` million pixels in all epochs and repeats of a network."""
     moments = source.cube.sizes[schema.REPEAT] * source.cube.sizes[schema.EPOCH]
     each = moments * source.size**2 / 1e6
     return frozenset(layer for layer, at in source.layers.items() if each * (at.stop - at.start) > above)
@@ -106,7 +106,7 @@ def _layer(
 def _strips(
     folder: Path, source: Source, network: Network, layer: str, near: units.Neighbourhood, tally: Tally
 ) -> None:
-    """A sheet for each unit; as many units at once as lie in a chunk of the cube, so that it is read once."""
+    """Write a sheet for each unit, with the units of a chunk of the cube at once, so that it is read once."""
     name, at = _name(network), source.layers[layer]
     step = schema.unit_chunk(one.stop - one.start for one in source.layers.values())
     for start in range(at.start, at.stop, step):
@@ -117,7 +117,7 @@ def _strips(
 
 
 def _veil(path: Path, masks: NDArray[np.floating], tally: Tally, kind: str = "veils") -> None:
-    """Masks are lossless: an error of theirs would change every image that they are laid over."""
+    """Write masks losslessly: an error in one would change every image that it is laid over."""
     tally.bytes[kind] += sheets.write(path, sheets.veil(masks))
     tally.images[kind] += len(masks)
 

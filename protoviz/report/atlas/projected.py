@@ -1,4 +1,4 @@
-"""The map of the atlas: where every prototype lies in the plane, small enough to send."""
+"""The map of the atlas: where every prototype lies in the plane, encoded compactly."""
 
 import base64
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from protoviz.store.schema_projection import AXIS
 STEPS = 65534  # of a coordinate between the least and the greatest value
 NOWHERE = 65535  # of a prototype without a place
 SEQUENCES = (schema.CONDITION, schema.RUN, schema.REPEAT, schema.EPOCH)
-OF_THE_VARIABLE = ("title", "description", "units")  # attributes that say nothing of this map
+OF_THE_VARIABLE = ("title", "description", "units")  # attributes that do not describe this map
 
 
 def points(position: xr.DataArray) -> dict[str, Any]:
@@ -28,8 +28,8 @@ def points(position: xr.DataArray) -> dict[str, Any]:
 
     Returns:
         `axes`, the labels along condition, run, repeat and epoch; `x` and `y`, each little-endian uint16 in
-        base64, y upwards; `aspect`, width by height of the map;
-        `count` of those that have a place; `said`, what the attributes say of the map.
+        base64, y upwards; `aspect`, width divided by height of the map; `count`, the number of prototypes
+        that have a place; `said`, what the attributes say about the map.
     """
     axes = {name: labels(position, name) for name in SEQUENCES}
     values = position.transpose(*SEQUENCES, schema.UNIT, AXIS).to_numpy().reshape(-1, 2).astype(np.float64)

@@ -1,6 +1,6 @@
 """Data for the page: scripts that hand over one value, so that they also load from `file://`.
 
-Browsers let a page from a folder load scripts and images, not read files.
+Browsers let a page that is opened from a folder load scripts and images, but not read files.
 """
 
 import json
@@ -22,7 +22,7 @@ def write(folder: Path, name: str, value: Any) -> int:
 
 
 def numbers(values: NDArray[np.floating], digits: int = 4) -> Any:
-    """Nested lists of numbers to so many significant digits; None for what is not finite."""
+    """Nested lists of numbers, rounded to `digits` significant digits; None for what is not finite."""
     if values.ndim > 1:
         return [numbers(one, digits) for one in values]
     return [float(f"{one:.{digits}g}") if math.isfinite(one) else None for one in values.tolist()]

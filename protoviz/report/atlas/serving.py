@@ -1,4 +1,4 @@
-"""Show the atlas: a web server for this machine alone, and the browser, if there is one."""
+"""Show the atlas: a web server for this machine only, and the browser, if there is one."""
 
 import contextlib
 import functools
@@ -14,20 +14,20 @@ from protoviz import files
 from protoviz.errors import StudyError
 
 LOOPBACK = "127.0.0.1"
-NAMES = (LOOPBACK, "localhost", "[::1]")  # by which a browser of this machine may call it
+NAMES = (LOOPBACK, "localhost", "[::1]")  # by which a browser on this machine may address it
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    """Files of one folder, to pages of this server, without a line on the terminal for each.
+    """Serves files of one folder to pages of this server, without a line on the terminal for each.
 
-    The loopback address keeps other machines out, but not the pages of other sites that a browser of this
-    machine shows. They get nothing, as the study may be private.
+    The loopback address keeps other machines out, but not the pages of other sites in a browser on this
+    machine. They get nothing, as the study may be private.
     """
 
     server: "_Server"
     timeout = 60  # s without a word from the browser; then its thread ends
 
-    # WebP is unknown to the tables of types of some systems.
+    # Some systems' tables of file types lack WebP.
     extensions_map = {  # noqa: RUF012 (the class we inherit from has it so)
         **http.server.SimpleHTTPRequestHandler.extensions_map,
         ".webp": "image/webp",
@@ -38,9 +38,9 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         del format, args
 
     def send_head(self) -> Any:
-        """The head of an answer to GET or HEAD: an error if the address is not ours.
+        """The head of an answer to GET or HEAD: an error if the host name is not ours.
 
-        The owner of another name may let it lead here, and then read what is answered under it.
+        The owner of another name may let it resolve to this machine, and then read what is sent under it.
         """
         port = self.server.server_port
         ours = {f"{name}:{port}" for name in NAMES} | (set(NAMES) if port == 80 else set())
@@ -52,26 +52,26 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         return super().send_head()
 
     def translate_path(self, path: str) -> str:
-        """The real path of a file of the folder, of index.html for the folder itself; "" if there is none."""
+        """The real path of a file in the folder, index.html for the folder itself; "" if there is none."""
         asked = super().translate_path(path)
         if asked.rstrip("/") == self.directory:
             asked = f"{self.directory}/index.html"
-        # Where there can be no file (a NUL, a long name, a slash behind a name) this says no; Path may raise.
+        # If no such file can exist (a NUL, a long name, a slash after a name) this says no; Path may raise.
         if not os.path.isfile(asked):  # noqa: PTH113
             return ""
         found = Path(asked).resolve()
         return str(found) if found.is_relative_to(self.directory) else ""  # a link may lead out
 
     def end_headers(self) -> None:
-        # A rebuilt atlas has the same names: ask each time whether a file is still the same.
+        # A rebuilt atlas has the same names: browsers have to ask each time whether a file is still the same.
         self.send_header("Cache-Control", "no-cache")
-        # Data are scripts, which a page of another site could include and so read.
+        # Data are scripts, which a page of another site could include and thereby read.
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
         super().end_headers()
 
 
 class _Server(http.server.ThreadingHTTPServer):
-    """Silent where a browser hangs up before it has all: it does so whenever somebody scrubs on."""
+    """Is silent if a browser closes a connection early, which it does whenever somebody goes on scrubbing."""
 
     request_queue_size = 1024  # connections that wait to be accepted; the system drops those beyond
 
@@ -81,7 +81,7 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 def server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
-    """A server of the files of a folder, which only this machine can reach; port 0 takes one that is free.
+    """A server for the files of a folder, which only this machine can reach; port 0 takes a free one.
 
     Raises:
         StudyError: there is no atlas, or the port is taken.
@@ -100,10 +100,10 @@ def server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
 
 
 def serve(folder: Path, port: int, *, browser: bool) -> None:
-    """Serve until interrupted; say the address first, and open it if asked to.
+    """Serve until interrupted; print the address first, and open it if asked to.
 
     Raises:
-        StudyError: as `server`.
+        StudyError: as for `server`.
     """
     with server(folder, port) as serving:
         address = f"http://{LOOPBACK}:{serving.server_port}/"

@@ -1,7 +1,7 @@
 """Sheets: many images of one size in one WebP, row by row, without gaps.
 
 A browser asks for one file instead of hundreds, and draws from it what it needs. A lossless sheet holds the
-images of the cube, pixel for pixel; a lossy one has a fifth of the bytes, and is measured against them.
+images of the cube, pixel for pixel; a lossy one has a fifth of the bytes, and its error is measured.
 """
 
 from math import ceil, sqrt
@@ -23,7 +23,7 @@ LEVELS = 256
 
 
 def columns(count: int) -> int:
-    """Tiles in a row of a sheet of `count`: about as many as there are rows. The page counts the same."""
+    """Tiles in a row of a sheet of `count`: about as many as there are rows. The page computes the same."""
     return ceil(sqrt(count))
 
 
@@ -39,7 +39,7 @@ def sheet(images: Images) -> Images:
 
 
 def tiles(whole: Images, count: int, height: int) -> Images:
-    """The first `count` images of a sheet, (count, height, width, C): `sheet` undone."""
+    """The first `count` images of a sheet, (count, height, width, C): the inverse of `sheet`."""
     across = columns(count)
     down, width = whole.shape[0] // height, whole.shape[1] // across
     grid = whole.reshape(down, height, across, width, whole.shape[-1]).swapaxes(1, 2)
@@ -78,7 +78,7 @@ def write(path: Path, images: Images, quality: Quality = "lossless") -> int:
 
 
 def differences(path: Path, images: Images) -> NDArray[np.int64]:
-    """How far a sheet is from the images (N, H, W, 3) that were written on it.
+    """How far a sheet differs from the images (N, H, W, 3) that were written to it.
 
     Returns:
         (256,): how many values differ by 0, 1, 2, ... grey levels, over all pixels and colours.
@@ -90,7 +90,7 @@ def differences(path: Path, images: Images) -> NDArray[np.int64]:
 
 
 def veil(masks: NDArray[np.floating]) -> Images:
-    """What turns images into masked ones when it is laid over them: grey, as opaque as the mask is low.
+    """An overlay that turns images into masked ones: grey, which is the more opaque the lower the mask is.
 
     Args:
         masks: (N, H, W) in [0, 1].
@@ -104,14 +104,14 @@ def veil(masks: NDArray[np.floating]) -> Images:
 
 
 def window(masks: NDArray[np.floating], least: float = 0.02) -> tuple[int, int, int]:
-    """The smallest square within the images that holds all of every mask that can be seen.
+    """The smallest square within the images that holds the visible part of every mask.
 
     Args:
         masks: (N, S, S) in [0, 1].
-        least: where a mask is below this, what it shows is as good as grey.
+        least: where a mask is below this, the image is as good as grey.
 
     Returns:
-        Left, top and side, px; the whole image where no mask reaches `least`.
+        Left, top and side, px; the whole image if no mask reaches `least`.
     """
     size = masks.shape[-1]
     seen = np.any(np.asarray(masks >= least), axis=0)

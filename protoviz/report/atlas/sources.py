@@ -1,6 +1,6 @@
 """What an atlas is made from: cubes of prototypes, and what later stages have found about them.
 
-Only the cube is needed. Whatever else is None was not computed; the page says so in its place.
+Only the cube is required. Anything else may be None, which means that it was not computed; the page says so.
 """
 
 from collections.abc import Callable
@@ -19,16 +19,16 @@ Images = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Network:
-    """One network of a cube, by its labels, and the stores that speak of it.
+    """One network of a cube, by its labels, and the stores that describe it.
 
     Attributes:
-        condition, run: which.
+        condition, run: its labels.
         fields: the store of its receptive fields, with its own masks and perhaps the fixed ones.
         distances: the store of the distances between its prototypes.
         appearance: a data set with `saturation` (condition, run, repeat, epoch, unit).
         settling: a data set with `settling_epoch` (condition, run, repeat, unit).
         natural: a data set with `top_image` (condition, run, epoch, unit, rank), places in a data set.
-        modes: the store of how many images drive its units, which may be some of the cube's.
+        modes: the store of how many images drive its units, for all or some of the cube's units.
     """
 
     condition: str
@@ -51,8 +51,8 @@ class Source:
         cube: as `cube.open_cube` gives it.
         networks: one for each condition and run of the cube.
         projection: `position` (condition, run, repeat, epoch, unit, axis), the map.
-        matching: which unit of one network is which of another.
-        photographs: places in the data set that `top_image` counts in -> images (N, S, S, 3).
+        matching: which unit of one network corresponds to which of another.
+        photographs: places in the data set, as in `top_image` -> images (N, S, S, 3).
     """
 
     name: str
@@ -75,16 +75,16 @@ class Source:
 
     @property
     def size(self) -> int:
-        """Height and width of the images as they are shown, px: the longer side, as they are made square."""
+        """Height and width of the images as shown, px: the longer side, as they are padded to squares."""
         return int(max(self.cube.sizes[schema.X], self.cube.sizes[schema.Y]))
 
     @property
     def transparent(self) -> bool:
-        """Whether the cube says where its images were worked on."""
+        """Whether the cube says where its images were changed by the ascent."""
         return schema.TRANSPARENCY in self.cube
 
     def opacities(self, network: Network, units: slice, **at: int) -> Float32:
-        """(units, S, S) in [0, 1]: where prototypes as they are shown were worked on; see `stored`."""
+        """(units, S, S) in [0, 1]: where the shown prototypes were changed by the ascent; see `stored`."""
         chosen = self.cube[schema.TRANSPARENCY].isel({**self.place(network), **at, schema.UNIT: units})
         return channels.squared(chosen.to_numpy().astype(np.float32) / np.float32(255), 1)
 
@@ -96,11 +96,11 @@ class Source:
         }
 
     def images(self, network: Network, units: slice, **at: int) -> Images:
-        """Prototypes as they are shown: RGB squares, with black around others; see `stored`."""
+        """Prototypes as they are shown: RGB squares, others padded with black; see `stored`."""
         return as_shown(self.stored(network, units, **at))
 
     def stored(self, network: Network, units: slice, **at: int) -> Images:
-        """Prototypes of some units of a network, with the axes that `at` does not fix by position."""
+        """Prototypes of some units of a network; `at` fixes axes by position, the others are kept."""
         chosen = self.cube[schema.IMAGE].isel({**self.place(network), **at, schema.UNIT: units})
         images: Images = chosen.to_numpy()
         return images
@@ -111,11 +111,11 @@ class Source:
         return values
 
     def masks(self, network: Network, layer: str) -> Float32:
-        """(epoch, S, S): the masks of a layer for the images as they are shown; 1 where there are none."""
+        """(epoch, S, S): the masks of a layer for the images as they are shown; 1 if there are none."""
         return channels.squared(self.stored_masks(network, layer), 1)
 
     def stored_masks(self, network: Network, layer: str) -> Float32:
-        """(epoch, y, x): the masks of a layer; 1 where there are none."""
+        """(epoch, y, x): the masks of a layer; 1 if there are none."""
         epochs = labels(self.cube, schema.EPOCH)
         if network.fields is None or layer not in labels(network.fields, schema.LAYER):
             return np.ones((len(epochs), self.cube.sizes[schema.Y], self.cube.sizes[schema.X]), np.float32)
@@ -124,7 +124,7 @@ class Source:
         return np.nan_to_num(masks, nan=1.0)
 
     def fixed_mask(self, layer: str) -> Float32 | None:
-        """(1, S, S): the one mask of a layer in all networks and epochs; None where there is none."""
+        """(1, S, S): the one mask of a layer in all networks and epochs; None if there is none."""
         fields = self.networks[0].fields
         if fields is None or schema.FIXED_MASK not in fields:
             return None

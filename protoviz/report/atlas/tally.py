@@ -1,4 +1,4 @@
-"""What an atlas weighs, and how far its images are from those of the cubes: counted while it is written."""
+"""Count, while an atlas is written, its bytes and how far its images are from those of the cubes."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class Tally:
         quality: of images, as `sheets.write` takes it; masks are always lossless.
         bytes: kind of file ("sheets", "units", "veils", ...) -> how many.
         images: kind of file -> how many images are on them.
-        differences: (256,), how many values of prototypes are so many grey levels off.
+        differences: (256,), how many values of prototypes are off by 0, 1, 2, ... grey levels.
     """
 
     quality: Quality
@@ -30,7 +30,7 @@ class Tally:
     differences: NDArray[np.int64] = field(default_factory=lambda: np.zeros(sheets.LEVELS, np.int64))
 
     def prototypes(self, kind: str, path: Path, images: Images) -> None:
-        """Write a sheet of prototypes, and measure what they lose."""
+        """Write a sheet of prototypes, and measure the loss."""
         self.pictures(kind, path, images)
         if self.quality != "lossless":
             self.differences += sheets.differences(path, images)
@@ -41,10 +41,10 @@ class Tally:
         self.images[kind] += len(images)
 
     def distance(self) -> dict[str, float] | None:
-        """Grey levels of 255 between what the atlas shows and the cubes; None where it is lossless.
+        """Grey levels (of 255) between what the atlas shows and the cubes; None if it is lossless.
 
         Returns:
-            `mean`, `most` (95 % of the values are at most so far off) and `greatest`.
+            `mean`, `most` (95 % of the values are off by at most this) and `greatest`.
         """
         if self.quality == "lossless":
             return None

@@ -18,9 +18,9 @@ PHOTOGRAPHS = 9  # natural images of each unit, at most
 
 
 class Neighbourhood(NamedTuple):
-    """Of all units of a layer, in all networks of a cube, at the last epoch and in the first repeat.
+    """Neighbours of all units of a layer, in all networks of a cube, at the last epoch and first repeat.
 
-    Units are counted through: those of the first network, of the second, ...
+    Units are numbered consecutively: those of the first network, of the second, ...
 
     Attributes:
         images: (N, S, S, 3), as they are shown.
@@ -34,7 +34,7 @@ class Neighbourhood(NamedTuple):
 
 
 def neighbourhood(source: Source, layer: str) -> Neighbourhood:
-    """Compare the units of a layer across all networks; layers have masks of their own, so never across."""
+    """Compare the units of a layer across all networks, but not across layers, whose masks differ."""
     at = source.layers[layer]
     last = {schema.REPEAT: 0, schema.EPOCH: source.cube.sizes[schema.EPOCH] - 1}
     images = np.concatenate([source.stored(network, at, **last) for network in source.networks])
@@ -49,7 +49,7 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
     """All numbers of a layer's units in one network, as the page reads them.
 
     Returns:
-        `status`, a digit for each unit, and `activation` [repeat][epoch]; where they were computed `change`
+        `status`, a digit for each unit, and `activation` [repeat][epoch]; if they were computed, `change`
         since the epoch before, `saturation`, `settling` and `photographs` [unit], places in the data set;
         `faithfulness` [repeat][epoch] and `along`, the same at the last epoch in each of the `layers` on the
         way, `values` [repeat][layer];
@@ -96,9 +96,10 @@ def numbers(source: Source, network: Network, layer: str, near: Neighbourhood) -
 def unit_images(
     source: Source, network: Network, layer: str, near: Neighbourhood, units: slice
 ) -> list[Images]:
-    """What the sheet of each of some units of a layer holds, in this order.
+    """The images on the sheet of each of some units of a layer.
 
-    Its prototypes, repeat after repeat, epoch after epoch; its neighbours; its partners in other networks.
+    They are, in this order, the unit's prototypes, by repeat and then by epoch; its neighbours; and its
+    partners in other networks.
 
     Args:
         source: the cube.
@@ -131,7 +132,7 @@ def photographs(natural: xr.Dataset, units: slice) -> NDArray[np.int64]:
 
 
 def _along(natural: xr.Dataset, at: slice) -> dict[str, Any]:
-    """Faithfulness at the last epoch in the layers on the way to a layer's units."""
+    """Faithfulness at the last epoch, in the layers on the way to a layer's units."""
     values = natural[ALONG].isel({schema.CONDITION: 0, schema.RUN: 0, schema.EPOCH: -1, schema.UNIT: at})
     table = values.transpose(schema.REPEAT, INNER, schema.UNIT).to_numpy()
     there = np.isfinite(table).any((0, 2))
@@ -140,7 +141,7 @@ def _along(natural: xr.Dataset, at: slice) -> dict[str, Any]:
 
 
 def _own(source: Source, network: Network, at: slice) -> slice:
-    """Where a network's units are when those of all networks are counted through."""
+    """Where a network's units are if those of all networks are numbered consecutively."""
     each = at.stop - at.start
     start = source.networks.index(network) * each
     return slice(start, start + each)

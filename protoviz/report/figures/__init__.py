@@ -1,8 +1,8 @@
 """The figures of study A (requirements G1..G9) and of its findings: from the data to matplotlib figures.
 
 Each function takes what the other stages wrote and returns one figure (`animation` one for each frame);
-`save` and `save_animation` write them. None needs a display, and nothing of matplotlib's global state is read
-or changed.
+`save` and `save_animation` write them. None of them needs a display, or reads or changes matplotlib's global
+state.
 """
 
 from protoviz.report.figures.animation import animation, save_animation

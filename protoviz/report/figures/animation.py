@@ -23,13 +23,13 @@ def animation(
 ) -> list[Figure]:
     """G9: prototypes of a layer, a frame for each kept epoch; first run and repeat, masked.
 
-    Where the masks of all epochs leave only the middle of the images, that is shown enlarged.
+    If the masks of all epochs leave only the middle of the images, it is shown enlarged.
 
     Args:
         cube: the prototypes (protoviz.store.cube.open_cube).
-        masks: the receptive fields of the first run by condition; None where there are none.
+        masks: the receptive fields of the first run by condition; None if there are none.
         layer: the layer.
-        grid_units: prototypes shown, from channel 0; all where the layer has fewer.
+        grid_units: prototypes shown, from channel 0; all if the layer has fewer.
         title: of the data set.
         dpi: at which the frames will be drawn.
 

@@ -1,4 +1,4 @@
-"""What figures show where params.yaml does not say it: the middle layer, channels that lie evenly apart."""
+"""What figures show if params.yaml does not say so: the middle layer, and evenly spaced channels."""
 
 import xarray as xr
 
@@ -9,15 +9,15 @@ UNITS = 4  # rows of a page
 
 
 def middle_layer(cube: xr.Dataset) -> str:
-    """The layer in the middle; of an even number the deeper of two."""
+    """The layer in the middle; if the number of layers is even, the deeper of the middle two."""
     layers = list(schema.layer_slices(cube[schema.LAYER].to_numpy()))
     return layers[len(layers) // 2]
 
 
 def spaced_units(cube: xr.Dataset, layer: str) -> tuple[list[int], list[int]]:
-    """Channels of a layer for two pages: from the first to the last evenly apart, and between those.
+    """Channels of a layer for two pages: evenly spaced from the first to the last, and others between those.
 
-    The second page has none where the first has all of them; both have none where there is no such layer.
+    The second page has none if the first has all of them; both have none if there is no such layer.
     """
     at = schema.layer_slices(cube[schema.LAYER].to_numpy()).get(layer, slice(0))
     channels: list[int] = cube[schema.CHANNEL].to_numpy()[at].tolist()

@@ -1,4 +1,4 @@
-"""The findings of any study at a glance: each pair of conditions in each measure, on one logarithmic axis."""
+"""The findings of any study at a glance: each pair of conditions by each measure, on one logarithmic axis."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,15 +12,15 @@ from protoviz.report.figures.style import FAINT, FOOTER, HEADER, INK, MARGIN, SO
 from protoviz.report.palette import PALETTE
 from protoviz.report.text import shortened, spread
 
-PAIRS = 6  # at most so many are drawn
-ROWS = 90  # and about so many rows in all: layers are left out before
+PAIRS = 6  # at most this many are drawn
+ROWS = 90  # and about this many rows in all: beyond that, layers are left out
 NUMBERS = 2.6  # inches for the numbers at the right
 COLOURS = {"higher": PALETTE[0], "lower": PALETTE[1], "undecided": SOFT, "not computed": SOFT}
 
 
 @styled
 def contrasts(found: Mapping[str, Any], title: str) -> Figure:
-    """Each measure of each layer: one condition against another, with the interval.
+    """Each measure of each layer: the ratio of one condition to another, with its interval.
 
     Differences, which have no place on an axis of ratios, are given in numbers.
 
@@ -89,7 +89,7 @@ def _rows(
 
 
 def _draw(axes: Axes, comparison: Mapping[str, Any], y: float) -> None:
-    """The interval and the estimate of a ratio; what lies beyond the axis is cut, with an arrow."""
+    """Draw the interval and the estimate of a ratio; what lies beyond the axis is cut off, with an arrow."""
     if comparison["effect"] is None or comparison["scale"] != "ratio":
         return
     colour = COLOURS[comparison["verdict"]]
@@ -131,5 +131,5 @@ def heading(measure: Mapping[str, Any]) -> str:
 
 
 def most_layers(rows: int) -> int:
-    """How many layers a page has room for, with so many rows of each."""
+    """How many layers a page has room for, with this many rows for each."""
     return max(1, ROWS // rows)

@@ -24,7 +24,7 @@ SCALES = "scales differ: masks, and so distances, do not compare across layers"
 
 @dataclass(frozen=True)
 class Space:
-    """In what space images are compared, how, and whether within the receptive field."""
+    """The space in which images are compared, the distance, and whether the receptive field masks them."""
 
     embedder: str
     distance: str = "mse"
@@ -36,7 +36,7 @@ class Space:
 
     @property
     def measure(self) -> str:
-        """The distance, short; it has no unit."""
+        """A short name of the distance, which has no unit."""
         return {"mse": "MSE", "cosine": "cosine distance"}.get(self.distance, self.distance)
 
 
@@ -154,7 +154,7 @@ def _epochs(distances: Stores) -> list[int]:
 
 
 def condition_of(store: xr.Dataset) -> str:
-    """The condition of the network that a store is of."""
+    """The condition of the network that a store belongs to."""
     return str(store[schema.CONDITION].values[0])
 
 
@@ -163,7 +163,7 @@ def _run(store: xr.Dataset) -> int:
 
 
 def n_of(stores: Stores, *, repeats: bool = True) -> str:
-    """How many runs and repeats the figure stands on."""
+    """How many runs and repeats the figure is based on."""
     runs = dict.fromkeys(map(condition_of, stores), 0)
     for store in stores:
         runs[condition_of(store)] += 1
@@ -174,7 +174,7 @@ def n_of(stores: Stores, *, repeats: bool = True) -> str:
 
 
 def left_out(distances: Stores) -> str:
-    """The share of prototypes that no mean holds, as they were not made or the unit is dead."""
+    """The share of prototypes left out of all means, as they were not made or the unit is dead."""
     live = sum(int(store[schema.LIVE_UNITS].sum()) for store in distances)
     axes = (schema.REPEAT, schema.EPOCH, schema.UNIT)
     made = sum(int(np.prod([store.sizes[axis] for axis in axes])) for store in distances)

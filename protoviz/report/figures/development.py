@@ -22,8 +22,8 @@ from protoviz.report.figures.style import HEADER, MARGIN, SOFT, Page, colours, c
 from protoviz.store import attributes, schema
 
 LABELS = 1.3  # inches to the left of the pictures
-EPOCHS = 10  # at most so many columns for a condition
-COLUMNS = 12  # at most so many on a page
+EPOCHS = 10  # at most this many columns for a condition
+COLUMNS = 12  # at most this many on a page
 
 
 @styled
@@ -32,19 +32,19 @@ def development(
 ) -> Figure:
     """G3, G8: prototypes of some units over the kept epochs, for each condition; first run and repeat.
 
-    Masked; under each prototype stands the unit's response to it. Where more than `EPOCHS` epochs were
-    kept, as many of them are shown, evenly spread over the list.
+    Prototypes are masked, and the unit's response to each is written below it. If more than `EPOCHS` epochs
+    were kept, only that many are shown, evenly spread over the list.
 
     Args:
         cube: the prototypes (protoviz.store.cube.open_cube).
-        masks: the receptive fields of the first run by condition; None where there are none.
+        masks: the receptive fields of the first run by condition; None if there are none.
         layer: the layer.
         units: channels of the layer.
         title: of the data set.
         dpi: at which the figure will be saved.
 
     Raises:
-        StudyError: there is no such layer, or a unit that it does not have.
+        StudyError: there is no such layer, or it lacks one of the units.
     """
     sample = Sample(cube, masks)
     check_layer(sample, layer)
@@ -95,7 +95,7 @@ def development(
 def _draw_block(
     page: Page, blocks: Blocks, drawn: Sequence[Drawn], names: Sequence[str], left: float, top: float
 ) -> None:
-    """The pictures of one condition, the names of the epochs above and the responses below them."""
+    """Draw the pictures of one condition, with the names of the epochs above and the responses below."""
     columns = []
     for j, (part, name) in enumerate(zip(drawn, names, strict=True)):
         columns.append(np.where(part.alive[:, None, None, None], part.images, hatched(blocks.size)))
@@ -110,7 +110,7 @@ def _draw_block(
 
 
 def _read(cube: xr.Dataset) -> str:
-    """Where responses are read: the layers of a ResNet end in a ReLU, those of other networks may not."""
+    """A note on where responses are read: a ResNet's layers end in a ReLU, other networks' may not."""
     objective = attributes.read(cube).get("synthesis", {}).get("objective", {})
     side = "after" if objective.get("activation") == "post" else "before"
     residual = all(re.fullmatch(r"layer[1-4]", name) for name in names(cube[schema.LAYER]))

@@ -1,7 +1,7 @@
-"""What stands behind the measures, one panel for each layer.
+"""Figures that explain the measures, with one panel for each layer.
 
-Change without the noise of the synthesis, the share of settled units (F9), the appearance of prototypes
-(F10), the dimension of responses (F11).
+They show change without the noise of the synthesis, the share of settled units (F9), the appearance of
+prototypes (F10), and the dimension of responses (F11).
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ APPEARANCE = {  # measure -> heading, explanation, label; all in %
 
 @styled
 def learning(distances: Stores, space: Space, title: str) -> Figure:
-    """As G6, without the noise of the synthesis: what a step of training changes in the prototypes.
+    """Like G6, without the noise of the synthesis: how much a step of training changes the prototypes.
 
     Args:
         distances: the distance stores, conditions in the order of their colours.
@@ -74,7 +74,7 @@ def settled(units: Stores, epochs: Sequence[int], title: str) -> Figure:
 
     Args:
         units: the stores of settling epochs, conditions in the order of their colours.
-        epochs: that were kept.
+        epochs: the epochs that were kept.
         title: of the data set.
     """
     heading, caption = "Units that have settled", [title, n_of(units)]

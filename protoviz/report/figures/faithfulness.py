@@ -1,6 +1,6 @@
-"""Whether prototypes are treated as the natural images that drive the same units.
+"""Figures of whether networks process prototypes like the natural images that drive the same units.
 
-After Geirhos et al. 2023 (arXiv:2306.04719), the sanity check along the layers; see the store `natural`.
+This is the sanity check along the layers of Geirhos et al. 2023 (arXiv:2306.04719); see the store `natural`.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ from protoviz.store import schema
 from protoviz.store.schema_responses import ALONG, FAITHFULNESS, INNER
 
 HEIGHT, GAP, BELOW, LEGEND = 3.0, 0.45, 1.25, 0.35  # inches
-NAMES, EPOCHS = 8, 5  # of layers under a panel, and of lines of a condition, at most
-LIMITS = -2.0, 3.0  # beyond, a layer that hardly tells images apart would flatten all others
+NAMES, EPOCHS = 8, 5  # at most this many names of layers under a panel, and lines of a condition
+LIMITS = -2.0, 3.0  # beyond these, a layer that hardly tells images apart would flatten all others
 MEANING = "1: as natural images that drive the unit, 0: as those that drive others"
 
 

@@ -22,10 +22,10 @@ BETWEEN = 0.25  # inches between panels
 NAME = 0.35  # inches over a panel, for its name
 FLATTEST = 0.4  # a panel's height as a share of its width
 DEPTH = "viridis"
-TINY = 8  # points, of the names over the columns
+TINY = 8  # points, size of the names over the columns
 LETTERS = 10  # of a line of such a name
 SIDE = 1 / 30  # of a picture on a map, as a share of the map's
-NARROW = 0.05  # of the scale of depth: less than a label takes
+NARROW = 0.05  # of the scale of depth: narrower than a label
 POINT = 14  # square points
 
 Colours = NDArray[np.floating]
@@ -103,7 +103,7 @@ def state_maps(
         maps: their places (schema_projection.PROJECTION).
         variable: `position`, the map that all states share, or `position_alone`, `position_aligned`.
         title: of the study.
-        pictures: draw each prototype in the place of its point, in a frame of its colour.
+        pictures: draw each prototype in place of its point, in a frame of its colour.
     """
     places = _first(maps[variable])
     shared = variable != schema_projection.POSITION_ALONE
@@ -184,9 +184,9 @@ def _depths(cube: xr.Dataset) -> tuple[NDArray[np.int64], list[str]]:
 
 
 def _views(places: NDArray[np.generic], shared: bool) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """What panels show of places (state, unit, 2): their middles (state, 2) and half of their extents (2,).
+    """Views of panels with places (state, unit, 2): their middles (state, 2) and half of their extents (2,).
 
-    One scale for all panels and both axes, as tight as the largest allows; where the map is shared, one view.
+    All panels and both axes have one scale, as tight as the largest allows; if the map is shared, one view.
     """
     low, high = np.nanmin(places, 1), np.nanmax(places, 1)
     if shared:
@@ -196,7 +196,7 @@ def _views(places: NDArray[np.generic], shared: bool) -> tuple[NDArray[np.floati
 
 
 def _frame(axes: Axes, middle: NDArray[np.floating], half: NDArray[np.floating]) -> None:
-    """A view without a scale: on a map of UMAP only neighbourhood means something."""
+    """Set a view without a scale: on a UMAP map only neighbourhood has a meaning."""
     axes.set(xlim=(middle[0] - half[0], middle[0] + half[0]), ylim=(middle[1] - half[1], middle[1] + half[1]))
     axes.set_xticks([])
     axes.set_yticks([])
@@ -206,7 +206,7 @@ def _frame(axes: Axes, middle: NDArray[np.floating], half: NDArray[np.floating])
 
 
 def _pictures(axes: Axes, places: NDArray[np.generic], images: Images, colours: Colours) -> None:
-    """Small images at their places, each framed in its colour; a point where it would lie on another."""
+    """Draw small images at their places, framed in their colours; a point if one would cover another."""
     bottom, (low, high) = axes.get_ylim(), axes.get_xlim()
     half = (high - low) * SIDE / 2
     drawn: list[NDArray[np.generic]] = []
@@ -231,7 +231,7 @@ def _pictures(axes: Axes, places: NDArray[np.generic], images: Images, colours: 
 
 
 def _scale(page: Page, top: float, layers: Sequence[str]) -> None:
-    """The colours of depth, with the names of the blocks of layers where they begin."""
+    """Draw the colour scale of depth, with the names of the blocks of layers where they begin."""
     width = 6.0
     axes = page.axes((WIDTH - width) / 2, top, width, 0.14)
     axes.imshow(np.arange(len(layers))[None], cmap=DEPTH, aspect="auto")

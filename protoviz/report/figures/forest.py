@@ -12,17 +12,17 @@ from protoviz.report.palette import PALETTE
 
 ROW, CLAIM = 0.27, 0.36  # inches of an effect, and of a claim above its effects
 TEXT, VERDICT = 5.6, 1.35  # inches for the words at the left, and for the verdict at the right
-REACH = 32.0  # the axis goes from one over this to this; what lies beyond is cut, with an arrow
+REACH = 32.0  # the axis goes from 1 / REACH to REACH; what lies beyond is cut off, with an arrow
 COLOURS = {"supported": PALETTE[0], "not supported": PALETTE[1], "undecided": SOFT, "not computed": SOFT}
 TICKS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8, 16, 32)
 
 
 @styled
 def forest(found: Mapping[str, Any], title: str) -> Figure:
-    """Estimates and intervals of all effects, the side that the paper says, and the verdicts.
+    """Estimates and intervals of all effects, the side that the paper claims, and the verdicts.
 
     Args:
-        found: what `findings.collect` returns, or metrics/findings.json holds.
+        found: what `findings.collect` returns, or what metrics/findings.json holds.
         title: of the data set.
     """
     findings = found["findings"]
@@ -65,7 +65,7 @@ def forest(found: Mapping[str, Any], title: str) -> Figure:
 
 
 def ratio_axis(axes: Axes, height: float) -> None:
-    """Dress axes of ratios, rows of which stand from 0 at the top to `height` inches at the bottom."""
+    """Format axes of ratios, whose rows go from 0 at the top to `height` inches at the bottom."""
     axes.set_xscale("log", base=2)
     axes.set_xlim(1 / REACH, REACH)
     axes.set_ylim(height, 0)
@@ -77,7 +77,7 @@ def ratio_axis(axes: Axes, height: float) -> None:
 
 
 def _draw(axes: Axes, effect: Mapping[str, Any], y: float) -> None:
-    """One row: the claimed side, the interval, the runs, the estimate."""
+    """Draw one row: the claimed side, the interval, the runs, the estimate."""
     claimed = (1, REACH) if effect["claim"] == "above" else (1 / REACH, 1)
     axes.fill_between(claimed, y - ROW * 0.42, y + ROW * 0.42, color="#EFEFEF", lw=0, zorder=0)
     axes.plot([1, 1], [y - ROW / 2, y + ROW / 2], color=SOFT, lw=1, solid_capstyle="butt", zorder=1)

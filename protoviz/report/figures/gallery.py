@@ -31,7 +31,7 @@ UNMASKED_UNITS = 16  # of each layer: without masks the images are all detail, a
 
 @dataclass(frozen=True)
 class Shown:
-    """What of it is shown, see params.yaml; None: chosen here (choices.py)."""
+    """Which parts of it are shown, see params.yaml; None: chosen automatically (choices.py)."""
 
     grid_units: int
     layer: str | None
@@ -42,18 +42,18 @@ class Shown:
 
 @dataclass(frozen=True)
 class Artefacts:
-    """What the stages before have written; networks with the conditions in the order of their colours.
+    """What earlier stages have written; networks are listed with conditions in the order of their colours.
 
     Attributes:
         title: of the data set.
         cube: the prototypes.
         masks: the receptive fields of the first run by condition.
         distances: of every network.
-        units, appearance, natural, modes: the same; empty where the study has none.
+        units, appearance, natural, modes: the same; empty if the study has none.
         accuracies: rows of the probe; none without one.
         classes: number of classes; None without a probe.
         findings: what metrics/findings.json holds.
-        matching: which unit of one network is which of another; None where that was not asked.
+        matching: which unit of one network corresponds to which of another; None if that was not asked for.
     """
 
     title: str
@@ -71,7 +71,7 @@ class Artefacts:
 
 
 def left_out(made: Artefacts, shown: Shown) -> dict[str, str]:
-    """Name of each figure that is not drawn -> why, in words."""
+    """Name of each figure that is not drawn -> the reason, in words."""
     found = {}
     if not made.accuracies or made.classes is None:
         found["g4_probe"] = "the study has no probe"
@@ -105,9 +105,9 @@ def _rows_of_units(made: Artefacts, shown: Shown) -> tuple[str, Sequence[int], S
 
 
 def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
-    """Name of the file, without ending -> draws the figure; the animation (G9) is not among them.
+    """Name of the file, without ending -> function that draws the figure; the animation (G9) is excluded.
 
-    What is in `left_out` is not among them either.
+    Figures in `left_out` are excluded, too.
     """
     title, dpi = made.title, shown.dpi
     space = Space(str(made.distances[0][schema.EMBEDDER].values[0]))
@@ -156,7 +156,7 @@ def gallery(made: Artefacts, shown: Shown) -> dict[str, Callable[[], Figure]]:
     }
     if made.modes:  # which a study asks for (modes.runs)
         every["modes"] = lambda: modes(made.modes, title)
-    if "beside" in made.findings:  # of a study of the paper's form: what its claims do not say
+    if "beside" in made.findings:  # in a study of the paper's form: what its claims do not cover
         every["findings_conditions"] = lambda: contrasts(made.findings["beside"], title)
     absent = left_out(made, shown)
     return {name: draw for name, draw in every.items() if name not in absent}

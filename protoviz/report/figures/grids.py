@@ -12,7 +12,7 @@ from protoviz.report.figures.style import HEADER, MARGIN, SMALL, SOFT, Page, col
 from protoviz.report.text import broken, spread
 
 LABELS = 1.6  # inches to the left of the grids
-LAYERS = 40  # of a page; of more, as many that lie evenly apart
+LAYERS = 40  # of a page; if there are more, this many evenly spaced ones
 NAME, LINE = 10, 15  # letters of a layer's name that fit beside the grids, large and small
 
 
@@ -22,15 +22,15 @@ def prototype_grids(
 ) -> Figure:
     """G1: prototypes of every layer and condition at the last epoch, first run, first repeat.
 
-    Where the masks of a layer leave only the middle of its images, that is shown enlarged.
+    If the masks of a layer leave only the middle of its images, it is shown enlarged.
 
     Args:
         cube: the prototypes (protoviz.store.cube.open_cube).
-        masks: the receptive fields of the first run by condition; None where there are none.
-        grid_units: prototypes shown of each layer, from channel 0; all where a layer has fewer.
+        masks: the receptive fields of the first run by condition; None if there are none.
+        grid_units: prototypes shown of each layer, from channel 0; all if a layer has fewer.
         title: of the data set.
         dpi: at which the figure will be saved.
-        masked: whether to multiply each prototype with its layer's mask.
+        masked: whether to multiply each prototype by its layer's mask.
     """
     sample = Sample(cube, masks)
     conditions, epoch, layers = sample.conditions, sample.epochs[-1], sample.channels()
@@ -77,9 +77,9 @@ def prototype_grids(
 
 
 def columns_of(units: int, conditions: int) -> int:
-    """Columns of a grid, so that the page is wider than high: wide grids for one or two conditions.
+    """Number of columns of a grid that makes the page wider than high: wide grids for one or two conditions.
 
-    A number that fills every row, if there is one within a factor of two.
+    It is a number that fills every row, if there is one within a factor of two.
     """
     aspect = 4 if conditions <= 2 else 1
     wanted = min(float(units), np.sqrt(aspect * units))
@@ -89,14 +89,14 @@ def columns_of(units: int, conditions: int) -> int:
 
 
 def draw_grid(page: Page, blocks: Blocks, part: Drawn, times: int, left: float, top: float) -> None:
-    """The pictures of one layer and condition at this place, their middle `times` enlarged."""
+    """Draw the pictures of one layer and condition at this place, with their middle enlarged `times`."""
     images = part.images if part.mask is None else enlarged(part.images, part.mask, times)
     whole = np.where(part.alive[:, None, None, None], images, hatched(blocks.size))
     blocks.draw(page, mosaic(whole, blocks.columns, blocks.gap), left, top)
 
 
 def label(page: Page, top: float, layer: str, shown: int, units: int, times: int) -> None:
-    """What stands to the left of the pictures of a layer."""
+    """Write the text to the left of the pictures of a layer."""
     left = MARGIN * page.scale
     number = count(units, "unit") if shown == units else f"{shown} of {units}" + " units" * (times == 1)
     lines = [layer] if len(layer) <= NAME else broken(layer, LINE)
@@ -108,6 +108,6 @@ def label(page: Page, top: float, layer: str, shown: int, units: int, times: int
 
 
 def in_order(channels: Iterable[Sequence[int]]) -> str:
-    """For the small print: which channels are shown, in which order."""
+    """A note for the small print on which channels are shown, in which order."""
     from_0 = all(list(some) == list(range(len(some))) for some in channels)
     return "channels from 0, row by row" if from_0 else "the first of the channels that are units, row by row"

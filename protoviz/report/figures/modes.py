@@ -15,7 +15,7 @@ from protoviz.store.attributes import read
 
 @styled
 def modes(stores: Stores, title: str) -> Figure:
-    """Mean number of modes of a unit along training, units that nothing drives left out.
+    """Mean number of modes of a unit along training, without units that nothing drives.
 
     Args:
         stores: of modes, conditions in the order of their colours.
@@ -40,7 +40,7 @@ def modes(stores: Stores, title: str) -> Figure:
 
 
 def said(store: xr.Dataset) -> Sequence[str]:
-    """How modes were told, and what the number of starts cannot show, for the small print."""
+    """How modes were told apart, and what the number of starts cannot show, for the small print."""
     starts = store.sizes[schema_modes.START]
     asked = read(store).get("modes", {})
     lines = [f"a mode of 1 in 10 starts is missed in {100 * 0.9**starts:.0f} % of units"]

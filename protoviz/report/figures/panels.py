@@ -31,8 +31,8 @@ ACROSS = 4  # panels in a row
 HEIGHT = 3.3  # inches of a panel
 GAP, BELOW = 0.62, 0.7  # inches between panels, and under them for the axis
 WIDE = 24  # letters under a panel, with spaces between names
-LABELS, INTERVALS = 8, 5  # at most so many on an axis; fewer where they are long
-LAYERS = 40  # panels of a page; of more layers, as many that lie evenly apart
+LABELS, INTERVALS = 8, 5  # at most this many on an axis; fewer if they are long
+LAYERS = 40  # panels of a page; if there are more layers, this many evenly spaced ones
 COUNT = 0.8  # inches that the number of a layer's units takes in the title of its panel
 LARGE, SMALL_LETTER = 0.115, 0.072  # inches of a letter of its name, in 13 points and in 8
 NAME = 20  # letters of a condition's name beside a panel
@@ -62,7 +62,7 @@ class Horizontal:
 def epoch_axis(epochs: Sequence[int]) -> Horizontal:
     """The horizontal axis of measures taken at epochs.
 
-    Evenly kept epochs stand on a linear axis. Others (0, 1, 2, 4, 8, ...) on one that is linear from
+    Evenly spaced epochs are on a linear axis. Others (0, 1, 2, 4, 8, ...) are on one that is linear from
     0 to 1 and logarithmic from there, so that each doubling is as long as the first epoch.
     """
     exact = np.asarray(epochs, float)
@@ -78,7 +78,7 @@ def epoch_axis(epochs: Sequence[int]) -> Horizontal:
 
 
 def spread(x: Values, most: int = LABELS) -> list[int]:
-    """Which places to label: the first, the last, and those between that leave room for each other."""
+    """Which places to label: the first, the last, and those between for which there is room."""
     if len(x) == 1:
         return [0]
     room = (x[-1] - x[0]) / (most - 0.5)
@@ -90,7 +90,7 @@ def spread(x: Values, most: int = LABELS) -> list[int]:
 
 
 def _fitting(most: int, letters: int, names: Sequence[str]) -> int:
-    """How many names fit under a panel: `most` up to so many letters, fewer of longer ones, two at least."""
+    """How many names fit under a panel: `most` of up to `letters` letters, fewer if longer, at least two."""
     longest = max(map(len, names))
     return most if longest <= letters else max(2, WIDE // (longest + 1))
 
@@ -129,11 +129,11 @@ def panels(
         heading: of the page.
         explanation: the line under the heading.
         y_label: what is measured, in words.
-        measure: its name, which stands where a unit would.
+        measure: its name, which is given in place of a unit.
         caption: parts of the small print.
-        lines: what a line is for.
+        lines: what a line stands for.
         from_zero: whether the vertical axes begin at zero.
-        chance: what would be there if nothing was, a dashed line.
+        chance: the value expected by chance, drawn as a dashed line.
     """
     every = list(dict.fromkeys(curve.layer for curve in curves))
     layers = evenly(every, LAYERS)
@@ -170,7 +170,7 @@ def panels(
         axes.grid(axis="y", color=FAINT, lw=0.7)
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=3))
     if ends:
-        # The names of the conditions stand beside the last panel that has the most of them.
+        # The names of the conditions are beside the last panel that has the most of them.
         most = max(len(names_of) for _, names_of in ends)
         axes, names_of = [panel for panel in ends if len(panel[1]) == most][-1]
         short = {name: shortened(name, NAME) for name in conditions}
@@ -198,7 +198,7 @@ def _title(axes: Axes, layer: str, room: float) -> None:
 def draw_lines(
     axes: Axes, curves: Sequence[Curve], x: Values, colour: dict[str, str], scale: float
 ) -> dict[str, float]:
-    """The lines of one panel; where the mean of each condition ends."""
+    """Draw the lines of one panel; return where the mean of each condition ends."""
     ends = {}
     dot = 2.6 if len(x) > 1 else 6
     for name in colour:

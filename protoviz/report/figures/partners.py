@@ -36,7 +36,7 @@ def matched(matching: xr.Dataset | None, name: str, conditions: Sequence[str], t
     """One share along training, a line for each pair of runs.
 
     Args:
-        matching: the store of matched units; None where there is none.
+        matching: the store of matched units; None if there is none.
         name: a key of `SHARES`.
         conditions: in the order of their colours.
         title: of the data set.

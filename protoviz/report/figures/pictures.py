@@ -1,4 +1,4 @@
-"""Many small pictures on one page: the mosaic, and how large its pixels are drawn.
+"""Draw many small pictures on one page: the mosaic, and the size of its pixels.
 
 Arrays of images have shape (units, y, x, rgb) and dtype uint8. Pictures are drawn at a whole number
 of device pixels for each pixel of a prototype, so that nothing is blurred or resampled.
@@ -48,7 +48,7 @@ def mosaic(images: Images, columns: int, gap: tuple[int, int]) -> Images:
 
 
 def hatched(size: int) -> Images:
-    """(size, size, rgb): what stands where a unit has no prototype."""
+    """(size, size, rgb): the picture for a unit without a prototype."""
     y, x = np.indices((size, size))
     period = max(size // 8, 2)
     line = (x + y) % period < max(period // 6, 1)
@@ -58,7 +58,7 @@ def hatched(size: int) -> Images:
 def apply_mask(images: Images, mask: Mask | None) -> Images:
     """Images (..., y, x, rgb) that fade to neutral grey where a mask (y, x) in [0, 1] is low.
 
-    They are unchanged without one. Measures multiply by the mask; grey is kinder to the eye than black.
+    They are unchanged without a mask. Measures multiply by the mask; grey is kinder to the eye than black.
     """
     if mask is None:
         return images
@@ -68,13 +68,13 @@ def apply_mask(images: Images, mask: Mask | None) -> Images:
 
 
 def enlargement(masks: Sequence[Mask], least: float = 0.05) -> int:
-    """How many times the middle of images can be enlarged with all of every mask still in view.
+    """How many times the middle of images can be enlarged with every mask still entirely in view.
 
-    A whole number that divides the size of an image, at most 4.
+    It is a whole number that divides the size of an image, at most 4.
 
     Args:
         masks: (y, x) in [0, 1], square, all of one size.
-        least: where a mask is below this, what it shows is as good as grey.
+        least: where a mask is below this, the image is as good as grey.
     """
     size = masks[0].shape[0]
     fits = [k for k in (4, 3, 2) if size % k == 0 and all(_in_view(mask, k, least) for mask in masks)]
@@ -130,34 +130,34 @@ class Blocks:
 
     @property
     def tile(self) -> float:
-        """A picture."""
+        """The width of a picture."""
         return self.size * self._inch
 
     @property
     def gap_x(self) -> float:
-        """The gap between columns."""
+        """The width of the gap between columns."""
         return self.gap[1] * self._inch
 
     @property
     def step_x(self) -> float:
-        """From a column to the next."""
+        """The distance from one column to the next."""
         return self.tile + self.gap_x
 
     @property
     def step_y(self) -> float:
-        """From a row to the next."""
+        """The distance from one row to the next."""
         return self.tile + self.gap[0] * self._inch
 
     @property
     def block_width(self) -> float:
-        """A whole block."""
+        """The width of a whole block."""
         return self.columns * self.step_x - self.gap_x
 
     @property
     def scale(self) -> float:
-        """How much wider than the standard page: type, margins and pictures then fill it exactly."""
+        """How much wider the page is than the standard one, so that the pictures fill it exactly."""
         fixed = self.labels + MARGIN + BETWEEN * (self.blocks - 1)
-        # Never so small that the heading does not fit beside a handful of pictures.
+        # It is never so small that the heading of a page with a handful of pictures does not fit.
         return max(self.blocks * self.block_width / (WIDTH - fixed), 0.75)
 
     def left(self, block: int) -> float:
@@ -165,14 +165,14 @@ class Blocks:
         return self.labels * self.scale + block * (self.block_width + BETWEEN * self.scale)
 
     def heading(self, page: Page, block: int, top: float, name: str, colour: str) -> None:
-        """The name of a condition above a block, smaller or shortened where it is longer than the block."""
+        """Write a condition's name above a block, smaller or shortened if it is longer than the block."""
         fits = self.block_width / page.scale / LETTER  # letters of the usual size
         size = max(SMALLEST, min(15.0, 15 * fits / len(name)))
         text = shortened(name, max(3, int(fits * 15 / size)))
         page.text(self.left(block), top, text, size, bold=True, colour=colour)
 
     def height(self, rows: int) -> float:
-        """So many rows of pictures."""
+        """The height of this many rows of pictures."""
         return rows * self.step_y - self.gap[0] * self._inch
 
     def page(self, content: float) -> Page:
@@ -182,7 +182,7 @@ class Blocks:
         return Page(width, height, self.dpi)
 
     def draw(self, page: Page, sheet: Images, left: float, top: float) -> None:
-        """The sheet at this place, moved to the nearest device pixel."""
+        """Draw the sheet at this place, moved to the nearest device pixel."""
         height, width = (round(pixels * self.zoom) / self.dpi for pixels in sheet.shape[:2])
         left, top = round(left * self.dpi) / self.dpi, round(top * self.dpi) / self.dpi
         axes = page.axes(left, top, width, height)

@@ -1,4 +1,4 @@
-"""Accuracy of the linear read-outs (G4): A along training, B at its end."""
+"""Accuracy of the linear read-outs (G4): panel A along training, panel B at its end."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -127,7 +127,7 @@ def _dress(axes: Axes, limits: tuple[float, float], chance: float, *, labelled: 
 
 
 def _training(axes: Axes, data: _Accuracies, readout: str, colour: Mapping[str, str]) -> dict[str, float]:
-    """A line for each run; where the lines of each condition end on average."""
+    """Draw a line for each run; return where the lines of each condition end on average."""
     horizontal = epoch_axis(data.epochs)
     ends = {}
     for condition in data.conditions:
@@ -145,7 +145,7 @@ def _training(axes: Axes, data: _Accuracies, readout: str, colour: Mapping[str, 
 
 
 def _final(axes: Axes, data: _Accuracies, colour: Mapping[str, str], first: str) -> None:
-    """A point for each run, a bar and a number for the mean; the level of epoch 0 under each read-out."""
+    """Draw a point for each run, a bar and a number for the mean, and the level of epoch 0 by read-out."""
     last, number = data.epochs[-1], len(data.conditions)
     apart = 0.7 / number
     for k, readout in enumerate(data.readouts):

@@ -26,11 +26,11 @@ class Drawn:
 
 
 class Sample:
-    """The first run and repeat of a cube. Its images are shown as RGB, and with black around them as squares.
+    """The first run and repeat of a cube. Its images are shown as RGB, and padded with black to squares.
 
     Args:
         cube: the prototypes (protoviz.store.cube.open_cube).
-        masks: the receptive fields by condition; none, or None, where they are missing.
+        masks: the receptive fields by condition; empty or None if they are missing.
     """
 
     def __init__(self, cube: xr.Dataset, masks: Masks) -> None:
@@ -43,7 +43,7 @@ class Sample:
         self._cube, self._masks = cube.isel(run=0, repeat=0), masks
 
     def checkpoint(self, epoch: int) -> str:
-        """What the checkpoint of an epoch is called."""
+        """The name of the checkpoint of an epoch."""
         if schema.CHECKPOINT in self._cube.coords:
             return str(self._cube[schema.CHECKPOINT].values[self.epochs.index(epoch)])
         return schema.checkpoint_name(epoch)
@@ -89,10 +89,10 @@ class Sample:
 
 
 def check_layer(sample: Sample, layer: str) -> None:
-    """Refuse a layer that there is not.
+    """Check that there is such a layer.
 
     Raises:
-        StudyError: so.
+        StudyError: there is none.
     """
     layers = sample.channels()
     if layer not in layers:
@@ -110,12 +110,12 @@ def names(coordinate: xr.DataArray) -> list[str]:
 
 
 def missing_prototypes(number: int) -> str:
-    """For the small print: what the hatching means, where there is any."""
+    """A note for the small print on what the hatching means, if there is any."""
     return f"hatched: {number} without a prototype (dead or diverged)" if number else ""
 
 
 def missing_masks(places: Sequence[str]) -> str:
-    """For the small print: which pictures are shown in full for want of a mask."""
+    """A note for the small print on which pictures are shown in full, as they have no mask."""
     if not places:
         return ""
     more = f" and {len(places) - 4} more" if len(places) > 4 else ""

@@ -1,4 +1,4 @@
-"""How every figure looks: one page, one typeface, one colour for each condition, bytes that repeat."""
+"""The style of every figure: one page, one typeface, one colour for each condition, reproducible bytes."""
 
 import functools
 import textwrap
@@ -85,8 +85,8 @@ def save(figure: Figure, path: str | Path, dpi: int) -> None:
 
 
 def has_pictures(figure: Figure) -> bool:
-    """Whether pixels of prototypes are on it, which a vector file would only wrap."""
-    return any(axes.images for axes in figure.axes)  # `findobj` would make every tick of every axis
+    """Whether a figure shows pixels of prototypes, which a vector file would only embed."""
+    return any(axes.images for axes in figure.axes)  # `findobj` would create every tick of every axis
 
 
 @styled
@@ -155,7 +155,7 @@ class Page:
 
 
 SMALL = 9.5  # points of the small print
-LETTERS = 178  # of the small print that fill a line
+LETTERS = 178  # letters of the small print that fill a line
 HEADER = 1.05  # inches that the heading of a page takes at the standard width
 FOOTER = 0.7  # and the small print, two or three lines
 
@@ -200,7 +200,7 @@ def end_labels(
     heights = [height for height, _ in places]
     for i in range(1, len(heights)):
         heights[i] = max(heights[i], heights[i - 1] + apart)
-    # What was pushed up comes down by half, so that a pair stands centred on its two ends
+    # What was pushed up comes down by half, so that a pair is centred on its two ends
     # (but not below the axis).
     excess = [moved - height for moved, (height, _) in zip(heights, places, strict=True)]
     shift = min(max(excess, default=0.0) / 2, heights[0] - 0.03) if heights else 0.0
@@ -217,7 +217,7 @@ def end_labels(
 
 
 def nothing(axes: Axes, why: str) -> None:
-    """Turn axes into a line of words: a panel without data shows no scale that means nothing."""
+    """Replace axes by a line of words, so that a panel without data does not show a meaningless scale."""
     axes.set_xticks([])
     axes.set_yticks([])
     for side in axes.spines.values():
