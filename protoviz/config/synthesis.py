@@ -7,8 +7,7 @@ A preset is nothing but numbers: every recipe runs through the same code.
     fast        what `paper` finds, at a fraction of its cost. A unit begins at the mean of the eight latents
                 of a pool that drive it most, and may climb to the length at which `paper` ends, 3.6 times
                 the usual one: it sets the contrast of the images, and so the distances between them
-    natural     softer images, nearer to what the prior makes, of latents at most twice as long as usual: the
-                preset of the default study
+    natural     softer images, nearer to what the prior makes, of latents at most twice as long as usual
     gentle      more and smaller steps than `natural`, in a smaller ball: for the prior `natural`, which burns
                 out beyond twice the usual length
     fourier     for images that no network has learnt to make (Q3, Q4)
