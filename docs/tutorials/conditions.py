@@ -82,7 +82,8 @@ axes = protoviz.plot.curves(measures, "diversity", "1")
 
 # %% [markdown]
 # One line for each run and repeat, one colour for each condition. A difference is worth a claim only where the runs
-# of one condition lie apart from those of the other. With two runs an exact test cannot go below p = 0.33: more
+# of one condition lie apart from those of the other. With two runs an exact test cannot go below p = 0.33
+# (0.5 where the runs are matched): more
 # runs, not more units, make a claim stronger. See [Uncertainty with few runs](../explanation/uncertainty.md).
 #
 # ## As a study

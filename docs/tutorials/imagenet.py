@@ -7,7 +7,8 @@
 #
 # ## Which units are there?
 #
-# A unit is one channel of one layer. `protoviz.units` lists the layers that have weights.
+# A unit is one channel of one layer. `protoviz.units` lists the layers that have weights, by their names in
+# `named_modules()`; any other layer, such as `relu`, can be named too.
 
 # %%
 import protoviz
