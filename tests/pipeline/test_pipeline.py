@@ -106,7 +106,16 @@ def first(
     )
     for name in listed.stdout.splitlines():
         if (ROOT / name).is_file() and not name.startswith(
-            ("metrics/", "figures/", "figures_stages/", "DATASET.md", "dvc.lock", "tests/", "studies/")
+            (
+                "metrics/",
+                "figures/",
+                "figures_stages/",
+                "DATASET.md",
+                "dvc.lock",
+                "tests/",
+                "studies/",
+                "published/",
+            )
         ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)

@@ -62,7 +62,9 @@ def study() -> params.Params:
     """The parameters of the repository with these conditions, runs and one embedder."""
     whole = params.load(ROOT / "params.yaml")
     spaces = whole.distances.model_copy(update={"embedders": ["pixels"]})
-    return whole.model_copy(update={"runs": list(RUNS), "distances": spaces, "title": "a made-up study"})
+    shown = whole.atlas.model_copy(update={"runs": None})
+    own = {"runs": list(RUNS), "distances": spaces, "title": "a made-up study", "atlas": shown}
+    return whole.model_copy(update=own)
 
 
 def write_stores() -> None:

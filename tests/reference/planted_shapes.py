@@ -61,13 +61,14 @@ def study(shape: Shape) -> SeriesStudy:
         "mean": [0.5] * 3,
         "std": [0.25] * 3,
     }
-    same = ("compute", "receptive_fields", "synthesis", "distances", "matching", "modes", "atlas")
+    same = ("compute", "receptive_fields", "synthesis", "distances", "matching", "modes")
     images = {**read["images"], "size": shape.size} if shape.images else None
     maps = {**read["projection"], "embedders": ["pixels"]}
     maps = {name: maps[name] for name in Maps.model_fields}
     return SeriesStudy.model_validate(
         {
             **{name: read[name] for name in same},
+            "atlas": {**read["atlas"], "runs": None},
             "title": "somebody's networks",
             "checkpoints": series,
             "conditions": {name: {} for name in shape.conditions},

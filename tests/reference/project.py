@@ -184,6 +184,9 @@ def create(folder):
     for own in (KEEP, RUNS):
         name = own.partition(":")[0]
         change(folder, re.search(rf"\b{name}: \[.*?\]", (ROOT / "params.yaml").read_text())[0], own)
+    change(
+        folder, re.search(r"runs: .* # whose networks", (ROOT / "params.yaml").read_text())[0], "runs: null #"
+    )
     shutil.copytree(
         ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache", "config.local")
     )
