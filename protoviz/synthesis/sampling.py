@@ -16,7 +16,7 @@ def convolutions(network: Network, *, squeeze_excite: bool = False) -> dict[str,
     return {
         layer.name: layer.channels
         for layer in network.layers.values()
-        if layer.type == "Conv2d" and (squeeze_excite or not layer.gate)
+        if layer.convolution and (squeeze_excite or not layer.gate)
     }
 
 

@@ -22,6 +22,16 @@ def test_the_network_of_study_b_has_85_convolutions_32_of_which_gate():
     assert network.is_traced
 
 
+def test_the_default_network_of_study_b_has_49_convolutions():
+    """Five of them are of timm's class Conv2dSame, which derives from PyTorch's."""
+    module = timm.create_model("tf_efficientnet_lite0", num_classes=10).eval()
+    found = convolutions(Network(module, 64))
+    assert list(found) == [name for name, part in module.named_modules() if isinstance(part, nn.Conv2d)]
+    assert len(found) == 49
+    same = {name for name in found if type(module.get_submodule(name)) is not nn.Conv2d}
+    assert same == {"conv_stem", *(f"blocks.{block}.0.conv_dw" for block in (1, 2, 3, 5))}
+
+
 def test_gates_are_told_by_their_block():
     class SEModule(nn.Module):
         def __init__(self):

@@ -34,6 +34,7 @@ class Layer:
         channels: C.
         shape: (H, W), (T,) or ().
         weighted: whether it is a convolution or linear layer, or made of several modules.
+        convolution: whether it is a convolution, of PyTorch's class or one derived from it (timm's Conv2dSame).
         channels_last: whether its map is (B, H, W, C), as in some transformers.
         gate: whether it lies inside a squeeze-excite block (Hu et al. 2018), whose units answer to the whole
             image and scale the channels of another layer.
@@ -45,6 +46,7 @@ class Layer:
     channels: int
     shape: tuple[int, ...]
     weighted: bool
+    convolution: bool
     channels_last: bool = False
     gate: bool = False
 
@@ -93,7 +95,16 @@ def layer_of(name: str, module: nn.Module, shape: tuple[int, ...], last: bool) -
         module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear
     )
     kind = _KINDS[len(shape) - 1]
-    return Layer(name, type(module).__name__, kind, channels, extent, weighted, last and kind == "map")
+    return Layer(
+        name,
+        type(module).__name__,
+        kind,
+        channels,
+        extent,
+        weighted,
+        isinstance(module, nn.Conv2d),
+        last and kind == "map",
+    )
 
 
 def absent(name: str, layers: Mapping[str, Layer], reason: tuple[str, str] | None) -> StudyError:

@@ -8,7 +8,7 @@ from protoviz.models.readout.layers import Layer, centre, is_channels_last, laye
 
 
 def of(kind, *shape):
-    return Layer("here", "Conv2d", kind, 8, shape, True)
+    return Layer("here", "Conv2d", kind, 8, shape, True, True)
 
 
 @pytest.mark.parametrize(

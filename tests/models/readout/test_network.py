@@ -54,7 +54,7 @@ def test_every_convolution_is_a_layer():
     import timm
 
     network = Network(timm.create_model("seresnext50_32x4d", pretrained=False), 64)
-    convolutions = [name for name, layer in network.layers.items() if layer.type == "Conv2d"]
+    convolutions = [name for name, layer in network.layers.items() if layer.convolution]
     assert len(convolutions) == 85
     assert sum(".se." in name for name in convolutions) == 32
 
