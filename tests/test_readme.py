@@ -117,6 +117,39 @@ def test_what_the_default_study_is_said_to_be():
     assert "of an eighth of the usual width" in README
 
 
+def test_silhouettes_in_the_text_are_those_of_the_benchmark():
+    rows = re.findall(
+        r"^\| \w+ \| \d \| ([\d., ]+) \| ([\d.]+) \|$", PAGES["docs/benchmarks.md"], re.MULTILINE
+    )
+    assert len(rows) == 6
+    of_repeats = [[float(value) for value in repeats.split(", ")] for repeats, _ in rows]
+    means = [float(mean) for _, mean in rows]
+    assert [sum(values) / 2 for values in of_repeats] == pytest.approx(means, abs=1.01e-3)
+    mean = f"{sum(means) / 6:.3f}"
+    assert f"Mean {mean}." in PAGES["docs/benchmarks.md"]
+    assert f"the silhouette of layers is {mean} and" in PAGES["docs/explanation/prototypes.md"]
+    told = " ".join(PAGES["docs/explanation/study-a.md"].split())
+    extent = f"from {min(means)} to {max(means)}"
+    assert f"is {mean}, the mean over two repeats of six networks, whose means go {extent}" in told
+
+
+def test_saturations_in_the_text_are_those_of_the_committed_runs():
+    of = {name: files.read_json(ROOT / layout.metrics(name)) for name in ("clrjit", "keepclr")}
+    found = {name: [of[name][f"layer{k}"]["saturation"] for k in (1, 2, 3, 4)] for name in of}
+    told = " ".join(PAGES["docs/benchmarks.md"].split())
+    ranges = {name: f"{min(values):.2f} to {max(values):.2f}" for name, values in found.items()}
+    assert f"{ranges['keepclr']} of each layer, {ranges['clrjit']} with it" in told
+
+
+def test_sizes_in_the_text_are_those_of_the_committed_runs():
+    stages = YAML(typ="safe").load(ROOT / "dvc.lock")["stages"]
+    (prototypes,) = (one["size"] for one in stages["cube"]["deps"] if one["path"] == "data/prototypes")
+    assert f"16 levels take {prototypes / 1e6:.0f} MB" in " ".join(
+        PAGES["docs/explanation/prototypes.md"].split()
+    )
+    assert params.load(ROOT / layout.PARAMS).synthesis.levels == 16
+
+
 def test_example_condition_is_accepted():
     raw = YAML(typ="safe").load(ROOT / layout.PARAMS)
     (example,) = re.findall(r"```yaml\nconditions:\n(.*?)```", PAGES["docs/how-to/change.md"], re.DOTALL)

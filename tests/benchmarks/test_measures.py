@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from benchmarks import distances, embedding
+from benchmarks import distances, embedding, silhouette
 from protoviz.analysis import embedders
 from protoviz.models import checkpoints, resnet
+from protoviz.store import cube, schema
+from tests.reference import prototypes
 
 
 @pytest.mark.parametrize("damage", [1.0, 1.1])
@@ -35,3 +37,25 @@ def test_embedding_is_timed_beside_the_same_network(tmp_path):
     assert embedded > 0
     assert bare > 0
     assert [batch.shape for batch in embedding.bare_pass("reference", setting, 6, 32)()] == [(4, 32), (2, 32)]
+
+
+def test_silhouettes_are_those_of_live_units_of_unmasked_prototypes(tmp_path):
+    """Layers of one shade are apart; units that died count for nothing."""
+    extent = prototypes.template()
+    place = tmp_path / "prototypes.zarr"
+    cube.create(place, extent, {})
+    generator = np.random.default_rng(0)
+    for address in prototypes.addresses(extent):
+        made = prototypes.shard(address)
+        direction = np.where(np.arange(prototypes.SIZE) < 3, 200, 0)[:, None, None]
+        apart = [direction, direction[::-1]] if address.epoch == 8 else [direction, direction]
+        shades = np.repeat(np.stack(apart), list(prototypes.LAYERS.values()), axis=0)
+        made.image[:] = shades + generator.integers(0, 20, made.image.shape)
+        made.image[0], made.status[0] = made.image[-1], schema.Status.DEAD
+        cube.write_shard(place, address, made)
+    cube.finish(place)
+    embed = embedders.load(["pixels"], embedders.Setting(tmp_path, "cpu", 1, 4))["pixels"]
+    last, first = (list(silhouette.of_network(place, embed, epoch)) for epoch in (None, 0))
+    assert [row[:3] for row in last] == [("clrjit", 1, 0), ("clrjit", 1, 1)]
+    assert all(value > 0.9 for *_, value in last)
+    assert all(abs(value) < 0.1 for *_, value in first)

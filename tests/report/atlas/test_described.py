@@ -35,6 +35,7 @@ def test_findings_of_any_study_list_measures_and_pairs(
         assert diversity.locator("table").count() == 0
         diversity.locator("summary").click()
         rows = diversity.locator("tbody tr")
+        rows.first.wait_for()  # the browser tells the page later that the summary is open
         assert rows.count() == 2 * 3
         (pair,) = found["measures"][0]["layers"][0]["comparisons"]
         said = rows.nth(2).inner_text().split("\t")

@@ -200,7 +200,7 @@ def test_a_browser_without_webp_is_told(chromium: Any, rich: str) -> None:
         });
         window.createImageBitmap = () => Promise.reject(new Error("no such format"));"""
     )
-    visited.open("#/grid?mask=own")
+    visited.open("#/grid/clrjit?mask=own")
     # The mask cannot be shown either; the sheet is named, whichever is refused first.
     assert "sheets/clrjit-1/0/5/layer1.webp is missing or damaged" in page.locator(".pane .note").inner_text()
     page.locator("#messages").get_by_text(

@@ -128,6 +128,25 @@ def test_a_lossy_tile_is_the_decoded_sheet_and_within_the_stated_distance(
     assert visited.problems == []
 
 
+@pytest.mark.parametrize(("width", "beside"), [(1280, True), (600, False)])
+def test_at_first_two_conditions_stand_side_by_side_if_the_window_has_room(
+    visit: Any, width: int, beside: bool
+) -> None:
+    visit.page.set_viewport_size({"width": width, "height": 800})
+    page = visit.open()
+    assert page.locator(".sides.two").count() == beside
+    chosen = page.locator(".sides select").evaluate_all("all => all.map(one => one.value)")
+    assert [name for name in chosen if name in ("clrjit", "keepclr")] == ["clrjit", "keepclr"][: 1 + beside]
+    assert page.get_by_label("side by side").is_checked() == beside
+    if beside:
+        page.get_by_label("side by side").uncheck()
+        page.wait_for_function("!location.hash.includes('with')")
+        visit.settle()
+        assert page.locator(".sides.two").count() == 0
+    visit.open("#/grid/keepclr/1")
+    assert page.locator(".sides.two").count() == 0, "an address that names a network shows it alone"
+
+
 def test_the_grid_draws_every_unit_in_its_place(visit: Any) -> None:
     """On the screen: the pixels of each tile, enlarged and smoothed, are those of the cube."""
     page = visit.open("#/grid/keepclr/1/1/2/layer1?whole=1")

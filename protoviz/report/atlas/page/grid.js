@@ -10,6 +10,7 @@
     ["settling", "settling epoch"],
   ];
   const FULL = 24; // units of a layer that is worth a first look
+  const WIDE = 900; // px of a window that has room for two networks
   const COMPUTED = { change: "change", saturation: "saturation", settling: "settling" };
 
   let root, bar, second, status, layerChoice, sortChoice, maskChoice, wholeBox, withBox, linkedBox;
@@ -259,10 +260,7 @@
       go();
     });
     withBox = atlas.checkbox("side by side", false, (value) => {
-      const { condition, run, repeat, epoch } = state;
-      const cube = atlas.study.cube(condition);
-      const others = cube.condition.filter((one) => one !== condition && cube.networks.some(([c, r]) => c === one && r === run));
-      state.with = value ? { condition: others[0] || condition, run, repeat, epoch } : null;
+      state.with = value ? beside(state) : null;
       go();
     });
     linkedBox = atlas.checkbox("linked sliders", true, (value) => {
@@ -275,8 +273,15 @@
     root = atlas.element("div", { class: "grid" }, atlas.element("h1", { class: "unseen" }, "Prototypes of a layer"), bar, status, second);
   }
 
+  // What is shown beside a network: that of the next condition in the same run, or the same once more.
+  function beside({ condition, run, repeat, epoch }) {
+    const cube = atlas.study.cube(condition);
+    const others = cube.condition.filter((one) => one !== condition && cube.networks.some(([c, r]) => c === one && r === run));
+    return { condition: others[0] || condition, run, repeat, epoch };
+  }
+
   // The address made complete; what it does not say is the first condition at the last epoch in the
-  // first layer that fills a screen.
+  // first layer that fills a screen. One that names no network shows two conditions, if the window has room.
   function complete(asked) {
     const condition = asked.condition ?? atlas.study.conditions[0];
     const cube = atlas.study.cube(condition);
@@ -289,6 +294,10 @@
       layer: asked.layer ?? (cube.layers.find(([, units]) => units >= FULL) ?? cube.layers[0])[0],
     };
     let problem = atlas.study.problem(found);
+    if (!asked.condition && !asked.with && innerWidth >= WIDE) {
+      const other = beside(found);
+      if (other.condition !== condition) found.with = other;
+    }
     if (asked.with && !problem) {
       const [other, ...numbers] = asked.with.split("/");
       const [run, repeat, epoch] = numbers.map(Number);
