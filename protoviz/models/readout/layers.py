@@ -34,7 +34,7 @@ class Layer:
         channels: C.
         shape: (H, W), (T,) or ().
         weighted: whether it is a convolution or linear layer, or made of several modules.
-        convolution: whether it is a convolution, of PyTorch's class or one derived from it (timm's Conv2dSame).
+        convolution: whether it is one, of PyTorch's class or a class derived from it (timm's Conv2dSame).
         channels_last: whether its map is (B, H, W, C), as in some transformers.
         gate: whether it lies inside a squeeze-excite block (Hu et al. 2018), whose units answer to the whole
             image and scale the channels of another layer.
