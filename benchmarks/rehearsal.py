@@ -40,6 +40,15 @@ CONDITIONS, RUNS, REPEATS, SIZE = ("clrjit", "keepclr"), (1, 2, 3), (0, 1), 96
 ALL = 101  # epochs of the study
 EACH = ("distances", "appearance")  # stages of each network
 WHOLE = ("cube", "matching", "metrics", "findings", "figures", "atlas")
+# A small process between this one and a command: a process's greatest memory begins with that of the one that
+# has started it.
+MEASURED = """
+import os, sys
+_, status, used = os.wait4(os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ), 0)
+with open(sys.argv[1], "w") as file:
+    file.write(str(used.ru_maxrss))
+sys.exit(1 if status else 0)
+"""
 STEEP = 1.3  # growth of a time, as a multiple of that of the epochs, from which it is marked
 
 
@@ -123,13 +132,12 @@ def run(folder: Path, *command: str) -> float:
         "OMP_NUM_THREADS": "1",
         "PROTOVIZ_WORKERS": "1",
     }
+    measured = (sys.executable, "-S", "-c", MEASURED, str(folder / "memory.txt"), *command)
     with open(folder / "said.txt", "wb") as said:
-        process = subprocess.Popen(command, cwd=folder, env={**os.environ, **own}, stdout=said, stderr=said)
-        _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+        ended = subprocess.run(measured, cwd=folder, env={**os.environ, **own}, stdout=said, stderr=said)
+    if ended.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{(folder / 'said.txt').read_text()}")
-    return used.ru_maxrss / 1024
+    return int((folder / "memory.txt").read_text()) / 1024
 
 
 def parameters(

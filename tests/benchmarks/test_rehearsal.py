@@ -1,5 +1,7 @@
 """The rehearsal of a great study goes through, and its straight line is one."""
 
+import sys
+
 import pytest
 
 from benchmarks import rehearsal
@@ -31,6 +33,18 @@ def test_all_epochs_lie_on_the_line_of_the_last_two():
     even, steep = rehearsal.table(found).splitlines()[2:]
     assert even.endswith("| 207 (100) |")
     assert steep.endswith("| 598 (1,010); grows faster than the epochs |")
+
+
+def test_the_memory_is_that_of_the_command(tmp_path):
+    """Whatever this process holds itself: torch, for one."""
+    held = bytearray(400_000_000)
+    held[::4096] = b"1" * len(held[::4096])
+    small, large = (
+        rehearsal.run(tmp_path, sys.executable, "-S", "-c", f"held = b'1' * {count}")
+        for count in (1, 300_000_000)
+    )
+    assert small < 100
+    assert 280 < large < 400
 
 
 def test_what_fails_is_told(tmp_path):
