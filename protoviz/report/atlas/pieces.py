@@ -1,22 +1,28 @@
 """Write the files of the atlas with images and numbers: for each layer of each network, and for the map."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protoviz import layout
+from protoviz import layout, machine
 from protoviz.report.atlas import projected, scripts, sheets, units
 from protoviz.report.atlas.sources import Network, Source, labels
 from protoviz.report.atlas.tally import Tally
 from protoviz.store import schema
 
 THUMBNAIL = 32  # px, of the pictures on the map
+MOST_THREADS = 8  # each of them holds the images of some units at all epochs
 
 
 def layers(folder: Path, source: Source, tally: Tally, strips: frozenset[str]) -> Iterator[None]:
     """Write everything about each layer of each network, and yield after each of them.
+
+    The networks of a layer are written side by side, a thread for each core: packing pictures takes most of
+    the time, and other threads go on meanwhile. The files do not depend on the number of threads.
 
     Args:
         folder: of the atlas.
@@ -24,16 +30,19 @@ def layers(folder: Path, source: Source, tally: Tally, strips: frozenset[str]) -
         tally: counts what is written.
         strips: the layers whose units have sheets of their own.
     """
-    for layer in source.layers:
-        near = units.neighbourhood(source, layer)
-        fixed = source.fixed_mask(layer)
-        if fixed is not None:
-            _veil(folder / "veils" / source.name / f"{layer}.webp", fixed, tally)
-        for network in source.networks:
-            _layer(folder, source, network, layer, near, tally)
-            if layer in strips:
-                _strips(folder, source, network, layer, near, tally)
-            yield
+    threads = ThreadPoolExecutor(min(machine.cores(), MOST_THREADS))
+    try:
+        for layer in source.layers:
+            near = units.neighbourhood(source, layer)
+            fixed = source.fixed_mask(layer)
+            if fixed is not None:
+                _veil(folder / "veils" / source.name / f"{layer}.webp", fixed, tally)
+            write = partial(_layer, folder, source, layer, near, tally.quality, layer in strips)
+            for part in threads.map(write, source.networks):
+                tally.add(part)
+                yield
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def with_strips(source: Source, above: float) -> frozenset[str]:
@@ -86,9 +95,16 @@ def projection(folder: Path, source: Source, tally: Tally) -> None:
 
 
 def _layer(
-    folder: Path, source: Source, network: Network, layer: str, near: units.Neighbourhood, tally: Tally
-) -> None:
-    name, at = _name(network), source.layers[layer]
+    folder: Path,
+    source: Source,
+    layer: str,
+    near: units.Neighbourhood,
+    quality: sheets.Quality,
+    strips: bool,
+    network: Network,
+) -> Tally:
+    """Write everything about one layer of one network; what was written."""
+    name, at, tally = _name(network), source.layers[layer], Tally(quality)
     for i, repeat in enumerate(labels(source.cube, schema.REPEAT)):
         for j, epoch in enumerate(labels(source.cube, schema.EPOCH)):
             images = source.images(network, at, **{schema.REPEAT: i, schema.EPOCH: j})
@@ -101,6 +117,9 @@ def _layer(
     _veil(folder / "veils" / name / f"{layer}.webp", source.masks(network, layer), tally)
     found = units.numbers(source, network, layer, near)
     tally.bytes["numbers"] += scripts.write(folder, f"units/{name}/{layer}", found)
+    if strips:
+        _strips(folder, source, network, layer, near, tally)
+    return tally
 
 
 def _strips(

@@ -40,6 +40,12 @@ class Tally:
         self.bytes[kind] += sheets.write(path, images, self.quality)
         self.images[kind] += len(images)
 
+    def add(self, other: "Tally") -> None:
+        """Count what another one has counted, too."""
+        self.bytes.update(other.bytes)
+        self.images.update(other.images)
+        self.differences += other.differences
+
     def distance(self) -> dict[str, float] | None:
         """Grey levels (of 255) between what the atlas shows and the cubes; None if it is lossless.
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from protoviz import files, layout
+from protoviz import files, layout, machine
 from protoviz.report.atlas import pieces, sheets
 from stages import atlas as stage
 from tests.reference import atlas as made_up
@@ -205,7 +205,11 @@ def test_a_sample_of_channels_keeps_its_names(study: Any) -> None:
     assert {channel for row in near for _, channel, _ in row} <= {2, 3, 5, 8}
 
 
-def test_the_same_study_gives_the_same_bytes(study: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_same_study_gives_the_same_bytes(
+    study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    monkeypatch.setattr(machine, "cores", lambda: threads)
     first = hashes(study.rich)
     before = Path.cwd()
     os.chdir(study.folder)
