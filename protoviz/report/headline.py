@@ -7,7 +7,7 @@ import numpy as np
 
 
 def headline(studies_a: Sequence[Mapping[str, Any]], study_b: Mapping[str, Any]) -> str:
-    """Two tables: what each study consists of, and the verdict on each claim.
+    """Three tables: what each study consists of, and the verdicts on the claims of A and of B.
 
         headline([read_json("metrics/findings.json")], read_json("metrics/findings_stages.json"))
 
