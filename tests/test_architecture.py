@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from protoviz import layout
+from protoviz.pipeline import stage_process
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("protoviz", "stages")
@@ -312,6 +313,11 @@ def test_stages_load_only_what_they_use(stages: tuple[str, ...], never: set[str]
     """Every stage is a process and pays for its imports."""
     present = [f"stages.{name}" for name in stages if name in STAGES]
     assert not loaded(f"import {', '.join(present)}") & never
+
+
+@pytest.mark.parametrize("library", stage_process.LIBRARIES)
+def test_what_the_driver_loads_for_stages_they_import(library: str) -> None:
+    assert any(library.split(".")[0] in closure(f"stages.{stage}") for stage in STAGES)
 
 
 def test_every_stage_of_the_pipeline_has_its_script() -> None:

@@ -11,7 +11,7 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -20,7 +20,7 @@ from pathlib import Path
 from protoviz import files, layout, machine
 from protoviz.config import params, studies
 from protoviz.errors import StudyError, rerun
-from protoviz.pipeline import dvc_lock, executor, prune, resume
+from protoviz.pipeline import dvc_lock, executor, prune, resume, stage_process
 from protoviz.pipeline.scheduler import Schedule
 from protoviz.report import finetuning_table
 from protoviz.report.findings_table import table
@@ -66,7 +66,7 @@ def repro(jobs: int | None, cluster: str | None = None) -> None:
         print(f"{path}: removed, as no stage makes it any more (DVC's cache keeps it).")
     needs = stale()
     if needs:
-        run(Schedule(needs), min(jobs, len(needs)))
+        run(Schedule(needs), min(jobs, len(needs)), _preloaded(needs, study.compute))
         dvc_lock.sort()
         print(f"\nThe study is up to date after {_duration(time.monotonic() - started)}.")
     else:
@@ -119,11 +119,16 @@ class Running:
     output: Connection
 
 
-def run(schedule: Schedule, jobs: int) -> None:
+def run(schedule: Schedule, jobs: int, preloaded: bool) -> None:
     """Run all stages of a schedule, `jobs` side by side, and show their output line by line.
 
     After a failure no further stage is started, and running ones are waited for. On Ctrl-C or SIGTERM
     all are stopped.
+
+    Args:
+        schedule: the stages.
+        jobs: number of stages side by side.
+        preloaded: whether stages run in processes that have the libraries loaded (`stage_process`).
 
     Raises:
         StudyError: a stage failed.
@@ -131,7 +136,10 @@ def run(schedule: Schedule, jobs: int) -> None:
     # Processes are forked from one that has loaded DVC once, which saves a second for each stage.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["__main__", "protoviz.pipeline.driver", "dvc.cli", "dvc.repo", "dvc.commands.repro"]
+        [
+            *("__main__", "protoviz.pipeline.driver", "dvc.cli", "dvc.repo", "dvc.commands.repro"),
+            *(stage_process.LIBRARIES if preloaded else ()),
+        ]
     )
     total = len(schedule.needs)
     print(f"{_count(total, 'stage')} to run, {jobs} side by side.", flush=True)
@@ -142,7 +150,7 @@ def run(schedule: Schedule, jobs: int) -> None:
         with selectors.DefaultSelector() as selector:
             while True:
                 while len(running) < jobs and not failed and (stage := schedule.start(time.monotonic())):
-                    running.append(_start(context, stage))
+                    running.append(_start(context, stage, preloaded))
                     selector.register(running[-1].output, selectors.EVENT_READ, _lines(running[-1]))
                 if not running:
                     break
@@ -184,21 +192,28 @@ def _prepare_environment(compute: params.Compute) -> None:
     os.environ["DVC_NO_ANALYTICS"] = "1"
 
 
-def _start(context: multiprocessing.context.ForkServerContext, stage: str) -> Running:
+def _preloaded(needs: Mapping[str, object], compute: params.Compute) -> bool:
+    """Whether stages run in processes that have the libraries loaded: on CPUs, where there are several."""
+    return len(needs) > 1 and compute.device == "cpu" and stage_process.can_fork()
+
+
+def _start(context: multiprocessing.context.ForkServerContext, stage: str, preloaded: bool) -> Running:
     reader, writer = context.Pipe(duplex=False)
-    process = context.Process(target=_repro_single, args=(stage, writer), name=stage)
+    process = context.Process(target=_repro_single, args=(stage, writer, preloaded), name=stage)
     process.start()
     writer.close()
     os.set_blocking(reader.fileno(), False)
     return Running(stage, process, reader)
 
 
-def _repro_single(stage: str, output: Connection) -> None:
+def _repro_single(stage: str, output: Connection, preloaded: bool) -> None:
     """In the new process: run one stage through DVC's own command line, with its output to the pipe."""
     os.setsid()  # Ctrl-C on the terminal is for the parent, which stops this whole group
     for descriptor in (1, 2):
         os.dup2(output.fileno(), descriptor)
     output.close()
+    if preloaded:
+        stage_process.Waiting().take_over_from_dvc()
     from dvc.cli import main
 
     sys.exit(main(["--wait-for-lock", "repro", "--single-item", stage]))

@@ -1,4 +1,8 @@
-"""The parallel driver on a small pipeline of real DVC stages."""
+"""The parallel driver on a small pipeline of real DVC stages.
+
+All but one are started as the study's are, so that the driver runs them in processes that have loaded the
+libraries, and `dvc repro` in others.
+"""
 
 import os
 import shutil
@@ -20,21 +24,21 @@ ROOT = Path(__file__).parents[2]
 PIPELINE = """
 stages:
   first:
-    cmd: python work.py first
-    deps: [work.py, input.txt]
+    cmd: python -m stages.work first
+    deps: [stages/work.py, input.txt]
     outs: [first.txt]
   middle:
     matrix: {item: [a, b, c]}
-    cmd: python work.py middle-${item.item} first
-    deps: [work.py, first.txt]
+    cmd: python -m stages.work middle-${item.item} first
+    deps: [stages/work.py, first.txt]
     outs: ["middle-${item.item}.txt"]
   last:
-    cmd: python work.py last middle-a middle-b middle-c
-    deps: [work.py, middle-a.txt, middle-b.txt, middle-c.txt]
+    cmd: python -m stages.work last middle-a middle-b middle-c
+    deps: [stages/work.py, middle-a.txt, middle-b.txt, middle-c.txt]
     outs: [last.txt]
   alone:
-    cmd: python work.py alone
-    deps: [work.py]
+    cmd: python stages/work.py alone
+    deps: [stages/work.py]
     outs: [alone.txt]
 """
 
@@ -72,7 +76,9 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "dvc.yaml").write_text(PIPELINE)
-    (folder / "work.py").write_text(WORK)
+    (folder / "stages").mkdir()
+    (folder / "stages" / "__init__.py").touch()
+    (folder / "stages" / "work.py").write_text(WORK)
     (folder / "input.txt").write_text("1")
     shutil.copy(ROOT / "params.yaml", folder)
     shutil.copytree(ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
@@ -242,7 +248,9 @@ def test_wrong_parameters_end_in_one_line_before_anything_runs(
 
 
 def test_a_wrong_pipeline_ends_in_one_line(project: Path, repro: Repro) -> None:
-    (project / "dvc.yaml").write_text(PIPELINE.replace("deps: [work.py, input.txt]", "needs: [input.txt]"))
+    (project / "dvc.yaml").write_text(
+        PIPELINE.replace("deps: [stages/work.py, input.txt]", "needs: [input.txt]")
+    )
     result = repro(project)
     assert result.returncode == 1
     assert result.stderr.startswith("dvc.yaml: expected a pipeline that DVC can run")

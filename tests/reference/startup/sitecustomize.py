@@ -44,7 +44,8 @@ def _stand_for(arguments: list[str]) -> None:
             signal.signal(number, lambda number, _: os.kill(program, number))
     code = int(asking.readline())
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
 
