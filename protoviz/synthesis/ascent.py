@@ -193,7 +193,7 @@ class _Climb:
         self.first.lerp_(gradient, 1 - BETA1)
         self.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
         steps = self.done.double()
-        spread = (self.second / (1 - BETA2**steps)).sqrt()
+        spread = (self.second / (1 - BETA2**steps)).sqrt_()
         greatest = spread.amax(1, keepdim=True)
         least = EPSILON * greatest.clamp(_SMALLEST, 1) + damping * greatest
-        self.latent.add_(lr / (1 - BETA1**steps) * self.first / (spread + least))
+        self.latent.add_((lr / (1 - BETA1**steps) * self.first).div_(spread.add_(least)))

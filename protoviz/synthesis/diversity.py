@@ -22,7 +22,7 @@ from torch import Tensor
 from protoviz import compute
 from protoviz.config.synthesis import Objective, Synthesis
 from protoviz.models.priors.base import ImagePrior, require_channels
-from protoviz.models.readout import layers
+from protoviz.models.readout import depthwise, layers
 from protoviz.models.readout.network import Network
 from protoviz.store.cube import Shard
 from protoviz.synthesis import ascent, attempts, batching, memory, pool, transforms
@@ -83,9 +83,11 @@ def diverse(
         other = [twin(address), *places[1:]]
         for first in range(0, len(channels), block):
             some = channels[first : first + block]
-            for k, shard in enumerate(search(some, places, places)):
+            with depthwise.gradients_in_float32(dtype, device):
+                together, apart = search(some, places, places), search(some, places, other)
+            for k, shard in enumerate(together):
                 made[k].append(shard)
-            made[count].append(search(some, places, other)[0])
+            made[count].append(apart[0])
     return Made.of([_joined(parts) for parts in made])
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from protoviz import compute
 from protoviz.config.synthesis import Objective, Synthesis
 from protoviz.models.priors.base import ImagePrior
+from protoviz.models.readout import depthwise
 from protoviz.models.readout.network import Network
 from protoviz.store import schema
 from protoviz.store.cube import Shard
@@ -75,14 +76,15 @@ def prototypes(
         exact=Renderer(prior, network.size, torch.float32, device),
         latent_size=prior.latent_size,
     )
-    starts = search.starts(units)
-    parts = []
-    for group in batching.groups(units, layers_at_once):
-        layers = batching.layers(group)
-        start = torch.cat([starts[layer] for layer in layers])
-        work = partial(search.of(layers).first, group, start)
-        parts += memory.in_blocks(len(group), search.block, work)
-    return search.rescued([(layer, c) for layer in units for c in units[layer]], joined(parts))
+    with depthwise.gradients_in_float32(dtype, device):
+        starts = search.starts(units)
+        parts = []
+        for group in batching.groups(units, layers_at_once):
+            layers = batching.layers(group)
+            start = torch.cat([starts[layer] for layer in layers])
+            work = partial(search.of(layers).first, group, start)
+            parts += memory.in_blocks(len(group), search.block, work)
+        return search.rescued([(layer, c) for layer in units for c in units[layer]], joined(parts))
 
 
 @dataclass(frozen=True)

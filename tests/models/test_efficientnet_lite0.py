@@ -237,6 +237,20 @@ print("done")
 """
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_its_relu6_is_torchs_for_every_number(dtype):
+    every = torch.arange(-(1 << 15), 1 << 15).to(torch.int16).view(torch.bfloat16)
+    every = every[~every.isnan()].to(dtype)
+    expected = torch.nn.functional.relu6(every)
+    assert torch.equal(lite0._Relu6()(every), expected)
+
+
+def test_features_use_it():
+    kinds = [type(part) for part in lite0.features().modules()]
+    assert kinds.count(lite0._Relu6) == 33
+    assert torch.nn.ReLU6 not in kinds
+
+
 def test_nothing_opens_a_socket():
     command = [sys.executable, "-c", OFFLINE]
     run = subprocess.run(command, capture_output=True, text=True, check=False)

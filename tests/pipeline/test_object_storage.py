@@ -21,7 +21,7 @@ pytest.importorskip("moto", reason="moto is not installed")
 pytestmark = pytest.mark.slow
 
 ADDRESS = cube.Address("keepclr", 2, 1, 4)
-SHARD = "image/c/1/1/1/3/0/0/0/0"  # of ADDRESS
+SHARD = "image/c/1/1/1/2/0/0/0/0"  # of ADDRESS
 STUDY = "s3://bucket/study"
 
 

@@ -108,7 +108,7 @@ class TestPull:
 
 class TestPublish:
     def test_what_is_stale_is_not_published(self, study):
-        project.change(study, project.KEEP, "keep: [0, 1, 2, 4]")
+        project.change(study, project.KEEP, "keep: [0, 2, 3, 4]")
         result = project.protoviz(study, "publish")
         assert result.returncode == 1
         assert result.stderr.startswith("the study: expected results that are up to date")
@@ -122,7 +122,7 @@ class TestPublish:
         assert not (study / "published").exists()
 
     def test_older_publications_count(self, study):
-        project.change(study, project.KEEP, "keep: [0, 1, 2]")
+        project.change(study, project.KEEP, "keep: [0, 2]")
         project.done(study, "python", "-m", "protoviz", "repro")
         result = project.protoviz(study, "publish", "--limit", "0.1")
         assert re.search(r"and \d\.\d of older publications\).*`dvc gc --workspace --cloud`", result.stderr)
@@ -160,9 +160,9 @@ class TestPublish:
         assert_array_equal(read.image.sel(**ADDRESS._asdict()).to_numpy(), toy.shard(ADDRESS).image)
 
 
-SHARD = "data/cube.zarr/image/c/1/1/1/3/0/0/0/0"  # of ADDRESS
+SHARD = "data/cube.zarr/image/c/1/1/1/2/0/0/0/0"  # of ADDRESS
 PART_STORE = "data/prototypes/keepclr-2.zarr"
-PART = "data/prototypes/keepclr-2.zarr/image/c/0/0/1/3/0/0/0/0"  # the same file
+PART = "data/prototypes/keepclr-2.zarr/image/c/0/0/1/2/0/0/0/0"  # the same file
 
 
 def damage(path):
@@ -234,9 +234,9 @@ class TestVerify:
         """Labels that are of the right form but not those of the study: every checksum is right."""
         store = study / "data" / "prototypes" / "keepclr-2.zarr"
         shutil.rmtree(store)
-        toy.write_cube(store, toy.template(("keepclr",), (2,), (0, 1), (0, 1, 2, 5, 6)))
+        toy.write_cube(store, toy.template(("keepclr",), (2,), (0, 1), (0, 2, 5)))
         result = project.protoviz(study, "verify", "data/prototypes/keepclr-2.zarr")
-        assert "  coordinate epoch: [0, 1, 2, 5, 6], where dvc.lock has [0, 1, 2, 4, 6]\n" in result.stdout
+        assert "  coordinate epoch: [0, 2, 5], where dvc.lock has [0, 2, 4]\n" in result.stdout
         assert "  coordinate epoch: changed since" not in result.stdout
         restored(study, result)
 
@@ -270,7 +270,7 @@ class TestVerify:
         for file in store.rglob("*"):
             file.chmod(0o755)
         image = zarr.open_array(store / "image", mode="r+")
-        image[0, 0, 1, 2, 0, 0, 0] = 255 - image[0, 0, 1, 2, 0, 0, 0]
+        image[0, 0, 1, 1, 0, 0, 0] = 255 - image[0, 0, 1, 1, 0, 0, 0]
         result = project.protoviz(study, "verify", "data/prototypes/clrjit-1.zarr")
         where = "condition clrjit, run 1, repeat 1, epoch 2: image"
         assert [line for line in result.stdout.splitlines() if line.startswith("  cond")] == [
