@@ -226,6 +226,7 @@ def _repro_single(stage: str, output: Connection, preloaded: bool) -> None:
     output.close()
     if preloaded:
         stage_process.Waiting().take_over_from_dvc()
+    dvc_lock.change_quickly()
     from dvc.cli import main
 
     sys.exit(main(["--wait-for-lock", "repro", "--single-item", stage]))

@@ -1,6 +1,7 @@
 """dvc.lock: what every stage made, from what and with which parameters; read without DVC, changed with it."""
 
-from collections.abc import Callable, Collection, Mapping
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,31 @@ def sort() -> None:
 def keep(stages: Collection[str]) -> None:
     """Drop the entries of all other stages."""
     _rewrite(lambda entries: {name: entry for name, entry in entries.items() if name in stages})
+
+
+def change_quickly() -> None:
+    """Let DVC, in this process, change the file without looking for comments, in half the time: it has none.
+
+    This replaces a part of DVC that is not public; where a new version has another, nothing changes.
+    """
+    from dvc import dvcfile
+    from dvc.utils.serialize import dump_yaml, load_yaml
+
+    ordinary = getattr(dvcfile, "modify_yaml", None)
+    if ordinary is None:
+        return
+
+    @contextlib.contextmanager
+    def modify(path: str, fs: Any = None) -> Iterator[Any]:
+        if Path(path).name == LOCK_FILE and Path(path).is_file():
+            content = load_yaml(path, fs=fs)
+            yield content
+            dump_yaml(path, content, fs=fs)
+        else:
+            with ordinary(path, fs=fs) as content:
+                yield content
+
+    dvcfile.modify_yaml = modify
 
 
 def _rewrite(changed: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

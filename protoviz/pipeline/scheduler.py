@@ -7,22 +7,24 @@ from graphlib import TopologicalSorter
 # Core-seconds of each stage of the default study, measured on two x86 cores. Only their ratios count,
 # for the order and for the time left; a stage that is not named takes 10.
 SECONDS = {
-    "dataset": 20,
-    "reference": 60,  # this and the next where they are trained; 5 elsewhere
+    "dataset": 15,
+    "reference": 60,  # this and the next where they are trained; 2 elsewhere
     "generator": 90,
-    "train": 75,
-    "synthesize": 45,
-    "distances": 30,
-    "responses": 15,
-    "probe": 20,
-    "train_stages": 35,
-    "synthesize_stages": 110,
-    "findings_stages": 40,
-    "projection": 35,
-    "projection_stages": 35,
-    "figures": 30,
+    "train": 55,
+    "synthesize": 40,
+    "train_stages": 30,
+    "synthesize_stages": 80,
+    "findings_stages": 20,
+    "projection": 20,
+    "projection_stages": 20,
+    "distances": 15,
+    "probe": 11,
+    "responses": 9,
+    "receptive_fields": 9,
+    "atlas": 12,
+    "figures": 23,
 }
-OTHERWISE = 10
+OTHERWISE = 5
 
 
 @dataclass

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 from ruamel.yaml import YAML
 
 from tests.reference.forked import Zygote
@@ -171,7 +172,35 @@ def test_the_result_is_that_of_serial_dvc(project: Path, repro: Repro, zygote: Z
     assert repro(project, "-j", "3").returncode == 0
     own = zygote.serving(environment(serial))
     subprocess.run(["dvc", "repro"], cwd=serial, env=own, check=True, capture_output=True)
-    assert locked(project) == locked(serial)
+    assert (project / "dvc.lock").read_text() == (serial / "dvc.lock").read_text()
+
+
+def test_dvc_lock_is_what_dvc_makes_of_its_content() -> None:
+    """It has no comments and no form of its own, which `dvc_lock.change_quickly` would drop."""
+    text = (ROOT / "dvc.lock").read_text()
+    assert text == dumps_yaml(loads_yaml(text))
+
+
+def test_dvc_changes_its_lock_file_quickly_and_other_files_with_their_comments(tmp_path: Path) -> None:
+    changing = """
+from dvc import dvcfile
+from dvc.fs import localfs
+from protoviz.pipeline import dvc_lock
+dvc_lock.change_quickly()
+for name in ("dvc.lock", "dvc.yaml", "other/dvc.lock"):
+    with dvcfile.modify_yaml(name, fs=localfs) as content:
+        content["stages"] = {**content.get("stages", {}), "new": {"cmd": name}}
+"""
+    (tmp_path / "other").mkdir()
+    for name in ("dvc.lock", "dvc.yaml"):
+        (tmp_path / name).write_text("stages:\n  old:  # of which more\n    cmd: nothing\n")
+    own = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", changing], cwd=tmp_path, env=own, check=True)
+    plain = "stages:\n  old:\n    cmd: nothing\n  new:\n    cmd: dvc.lock\n"
+    assert (tmp_path / "dvc.lock").read_text() == plain
+    kept = "stages:\n  old:  # of which more\n    cmd: nothing\n  new:\n    cmd: dvc.yaml\n"
+    assert (tmp_path / "dvc.yaml").read_text() == kept
+    assert (tmp_path / "other" / "dvc.lock").read_text() == "stages:\n  new:\n    cmd: other/dvc.lock\n"
 
 
 def test_a_failed_stage_is_named_and_what_is_done_is_kept(project: Path, repro: Repro) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from protoviz.pipeline.scheduler import Schedule, longest_chains, seconds
+from protoviz.pipeline.scheduler import OTHERWISE, Schedule, longest_chains, seconds
 
 STUDY = {
     "dataset": [],
@@ -24,7 +24,7 @@ def test_the_longest_chain_that_waits() -> None:
 
 def test_a_stage_of_a_matrix_takes_what_its_group_takes() -> None:
     assert seconds("train@clrjit-1") == seconds("train")
-    assert seconds("unheard_of") == 10
+    assert seconds("unheard_of") == OTHERWISE
 
 
 def test_what_holds_up_most_starts_first() -> None:

@@ -9,7 +9,9 @@ points.
     AUC               how well a point's neighbours predict its state: 0.5 by chance, 1 without error
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ Labels = NDArray[np.int64]
 Rng = np.random.Generator
 
 LEVEL = 0.95  # of the intervals
+ROWS = 64  # draws measured at once
 
 
 @dataclass(frozen=True)
@@ -84,20 +87,25 @@ def clustering(distances: Distances, labels: Labels, permutations: int, rng: Rng
     return Estimate(value, np.nan, np.nan, float(null.mean()), _p(value, null))
 
 
-def energy(away: Distances, second: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
-    """Energy distance of two samples of the same units, as a share of the mean distance between them.
+def energy(away: Distances, second: NDArray[np.bool_], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Energy distances of two samples of the same units, as a share of the mean distance between them.
 
     2 E|X - Y| - E|X - X'| - E|Y - Y'|, over 2 E|X - Y|; all means are over pairs of different units. It is
     therefore unbiased: where states are exchangeable its mean is 0, and single values lie on either side.
 
     Args:
         away: (2U, 2U), distances of U units at one state, then the same units at another; 0 within a unit.
-        second: (2U,), whether a point counts as one of the second state; one point of each unit does.
-        weights: (2U,), how often the unit of a point was drawn.
+        second: (..., 2U), whether a point counts as one of the second state; one point of each unit does.
+        weights: (..., 2U), how often the unit of a point was drawn.
+
+    Returns:
+        One for each row of `second` and `weights`, (...).
     """
     x, y = weights * ~second, weights * second
-    across, inside = x @ away @ y, x @ away @ x + y @ away @ y
-    return float((2 * across - inside) / (2 * across)) if across else 0.0
+    to_x, to_y = x @ away, y @ away
+    across, inside = (to_x * y).sum(-1), (to_x * x).sum(-1) + (to_y * y).sum(-1)
+    share = np.zeros_like(across)
+    return np.divide(2 * across - inside, 2 * across, out=share, where=across != 0)
 
 
 def neighbours(distances: Distances, count: int) -> Labels:
@@ -111,8 +119,8 @@ def auc(nearest: Labels, second: NDArray[np.bool_], weights: NDArray[np.float64]
 
     Args:
         nearest: `neighbours`.
-        second: as `energy`.
-        weights: as `energy`.
+        second: one row of those of `energy`.
+        weights: one row of those of `energy`.
 
     Returns:
         The chance that a point of the second state has more second-state neighbours than one of the first;
@@ -145,18 +153,29 @@ def difference(
     units = len(strata)
     nearest, away = neighbours(distances, voters), _of_others(distances, 0.0)
 
-    def measured(second: NDArray[np.bool_], weights: NDArray[np.float64]) -> tuple[float, float]:
-        return energy(away, second, weights), auc(nearest, second, weights)
+    def measured(second: NDArray[np.bool_], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Both, (rows, 2), of rows of either, (rows, 2U) or (1, 2U)."""
+        rows = np.broadcast_shapes(second.shape, weights.shape)
+        votes = zip(np.broadcast_to(second, rows), np.broadcast_to(weights, rows), strict=True)
+        return np.stack([energy(away, second, weights), [auc(nearest, *row) for row in votes]], 1)
 
-    state = np.repeat([False, True], units)
-    value = measured(state, np.ones(2 * units))
-    drawn = np.array([measured(state, np.tile(_resampled(strata, rng), 2)) for _ in range(resamples)])
-    swaps = [np.tile(rng.random(units) < 0.5, 2) for _ in range(permutations)]
-    null = np.array([measured(state ^ swapped, np.ones(2 * units)) for swapped in swaps])
+    state, once = np.repeat([False, True], units)[None], np.ones((1, 2 * units))
+    value = measured(state, once)[0].tolist()
+    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    weights = _blocks(resamples, lambda: _resampled(members, rng))
+    drawn = np.concatenate([measured(state, some) for some in weights])
+    swaps = _blocks(permutations, lambda: rng.random(units) < 0.5)
+    null = np.concatenate([measured(state ^ some, once) for some in swaps])
     return {
         name: Estimate(value[k], *_interval(drawn[:, k]), expected, _p(value[k], null[:, k]))
         for k, (name, expected) in enumerate((("energy", 0.0), ("auc", 0.5)))
     }
+
+
+def _blocks(count: int, draw: Callable[[], NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    """Draws (U,), each for both points of a unit, a few at once: (rows, 2U)."""
+    for start in range(0, count, ROWS):
+        yield np.array([np.tile(draw(), 2) for _ in range(min(ROWS, count - start))])
 
 
 def _of_others(distances: Distances, own: float) -> Distances:
@@ -167,11 +186,10 @@ def _of_others(distances: Distances, own: float) -> Distances:
     return others
 
 
-def _resampled(strata: Labels, rng: Rng) -> NDArray[np.float64]:
-    """(U,) how often each unit is drawn, with replacement within its stratum."""
-    weights = np.zeros(len(strata))
-    for stratum in np.unique(strata):
-        members = np.flatnonzero(strata == stratum)
+def _resampled(strata: Sequence[NDArray[np.intp]], rng: Rng) -> NDArray[np.float64]:
+    """(U,) how often each unit is drawn, with replacement within its stratum; these are the units of each."""
+    weights = np.zeros(sum(map(len, strata)))
+    for members in strata:
         weights[members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)))
     return weights
 

@@ -116,6 +116,7 @@ def test_the_same_unit_at_two_states_is_no_evidence():
 
 
 def test_units_are_resampled_within_their_layer():
-    weights = separation._resampled(STRATA, np.random.default_rng(0))
+    members = [np.flatnonzero(stratum == STRATA) for stratum in np.unique(STRATA)]
+    weights = separation._resampled(members, np.random.default_rng(0))
     assert all(weights[k == STRATA].sum() == 4 for k in range(6))
     assert weights.max() > 1
