@@ -6,9 +6,9 @@ without a data loader. Here the numbers are drawn; `resampling` and `colour` app
 
 The intended differences from the original:
 
-- From the colour steps on values stay floating point; PIL rounds to 8 bits after every step, and rounds down
-  after the colour steps. With the same draws, every component on, a view differs from PIL's by 1.8/255 root
-  mean square and is lighter by 1.2/255; a single component by at most 1.1/255 root mean square.
+- Values stay floating point; PIL rounds to 8 bits after every step, and rounds down after the colour steps.
+  With the same draws, every component on, a view differs from PIL's by 1.8/255 root mean square and is
+  lighter by 1.2/255; a single component by at most 1.1/255 root mean square.
 - Every component draws its numbers whether or not it is then switched on. So two augmentations that
   differ in colour only, with generators in the same state, give views of the same crops.
 
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from protoviz.config.learning import Augment
 from protoviz.learning.colour import COLOUR_STEPS, Jitter, jitter_colours, to_gray
-from protoviz.learning.resampling import Crops, Turns, blur, crop_and_resize, turn
+from protoviz.learning.resampling import Crops, Turns, blur, crop_and_resize, turn_quarter
 from protoviz.models.resnet import normalise
 
 CROP_TRIES = 10
@@ -49,8 +49,8 @@ def draw_views(images: Tensor, augment: Augment, view_size: int, generator: torc
     gray = _chance(count, augment.random_gray_scale, generator)
     sigma = draw_sigma(count, augment, generator)
 
-    views = turn(crop_and_resize(images, crops, view_size), turns)
-    views = jitter_colours(views / 255, jitter)
+    views = turn_quarter(crop_and_resize(images, crops, turns, view_size), turns.quarter)
+    views = jitter_colours(views, jitter)
     views = to_gray(views, gray)
     views = blur(views, sigma)
     return normalise(views)

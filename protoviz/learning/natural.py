@@ -26,7 +26,7 @@ from protoviz.data.base import Pixels
 from protoviz.errors import StudyError, said
 from protoviz.learning import natural_latents
 from protoviz.learning.natural_latents import JUDGES, NEEDED, Encoder, Whitening
-from protoviz.learning.resampling import Crops, Turns, crop_and_resize, turn
+from protoviz.learning.resampling import Crops, Turns, crop_and_resize
 from protoviz.models.priors.natural import Natural, Shape, initial
 from protoviz.progress import track
 
@@ -208,7 +208,7 @@ class _Training:
         mirrored, never = torch.from_numpy(rng.random(count) < 0.5), torch.zeros(count, dtype=torch.bool)
         window = Crops(*(part.to(self.device) for part in (top, left, length, length)))
         turns = Turns(*(part.to(self.device) for part in (mirrored, never, never)))
-        return turn(crop_and_resize(photographs, window, size), turns) / 255
+        return crop_and_resize(photographs, window, turns, size).clamp_(0, 1)
 
     def _maps(self, images: Tensor, count: int) -> list[Tensor]:
         with self._autocast():

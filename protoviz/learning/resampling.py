@@ -1,14 +1,13 @@
 """Linear maps of the pixel grid: windows resized to views, mirrors and quarter turns, blur.
 
-All are those of PIL, with which torchvision and lightly crop and blur. A blur is a pair of small matrices for
-each image, one for an axis, so that a batch takes a few batched matrix products.
+Each is a pair of small matrices for each image, one for an axis, so a batch takes a few batched matrix
+products. The weights are those of PIL, with which torchvision and lightly crop and blur.
 """
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 BOX_BLURS = 3  # passes that make up PIL's Gaussian blur
 
@@ -32,50 +31,35 @@ class Turns:
     quarter: Tensor
 
 
-def crop_and_resize(images: Tensor, crops: Crops, view_size: int) -> Tensor:
-    """The windows, resized to squares as by PIL, antialiased and bilinear, and rounded to 8 bits as there.
-
-    On processors by torch's port of it, image by image, in a quarter of the time of matrix products. These,
-    PIL and torch differ by one level at most.
+def crop_and_resize(images: Tensor, crops: Crops, turns: Turns, view_size: int) -> Tensor:
+    """The windows, resized to squares and mirrored: two matrix products for each image.
 
     Args:
         images: (B, H, W, 3) uint8.
         crops: windows in them.
+        turns: only the flips are used here.
         view_size: S in px.
 
     Returns:
-        (B, 3, S, S) uint8.
+        (B, 3, S, S) float32 in [0, 1].
     """
-    if images.device.type != "cpu":
-        return _resized_by_matrices(images, crops, view_size)
-    views = images.new_empty(len(images), 3, view_size, view_size)
-    sides = [side.long().tolist() for side in (crops.top, crops.left, crops.height, crops.width)]
-    channels_first = images.permute(0, 3, 1, 2)
-    for k, (top, left, height, width) in enumerate(zip(*sides, strict=True)):
-        window = channels_first[k : k + 1, :, top : top + height, left : left + width]
-        views[k] = functional.interpolate(window, view_size, mode="bilinear", antialias=True)[0]
-    return views
-
-
-def _resized_by_matrices(images: Tensor, crops: Crops, view_size: int) -> Tensor:
-    """`crop_and_resize` of all images at once."""
     count, height, width, _ = images.shape
-    rows = _resampling(crops.top, crops.height, height, view_size)
-    columns = _resampling(crops.left, crops.width, width, view_size)
+    rows = _resampling(crops.top, crops.height, height, view_size, turns.vertical) / 255
+    columns = _resampling(crops.left, crops.width, width, view_size, turns.horizontal)
     squeezed = torch.bmm(rows, images.flatten(2).float()).view(count, view_size, width, 3)
     squeezed = squeezed.permute(0, 3, 1, 2).reshape(count, 3 * view_size, width)
-    views = torch.bmm(squeezed, columns.transpose(1, 2)).view(count, 3, view_size, view_size)
-    return views.round_().to(torch.uint8)
+    return torch.bmm(squeezed, columns.transpose(1, 2)).view(count, 3, view_size, view_size)
 
 
-def _resampling(start: Tensor, length: Tensor, extent: int, view_size: int) -> Tensor:
+def _resampling(start: Tensor, length: Tensor, extent: int, view_size: int, reverse: Tensor) -> Tensor:
     """Weights (B, S, extent) of the pixels of an axis in each pixel of the view.
 
     PIL's antialiased bilinear resize of the window alone: a triangle as wide as the larger of the two
     pixel pitches, cut at the edges of the window and normalised.
     """
     device = start.device
-    place = torch.arange(view_size, device=device) + 0.5
+    pixel = torch.arange(view_size, device=device)
+    place = torch.where(reverse[:, None], view_size - 1 - pixel, pixel) + 0.5  # (B, S)
     pitch = (length / view_size)[:, None]
     centre = (start[:, None] + place * pitch).float()[:, :, None]
     source = torch.arange(extent, device=device, dtype=torch.float32) + 0.5
@@ -85,14 +69,11 @@ def _resampling(start: Tensor, length: Tensor, extent: int, view_size: int) -> T
     return weights / weights.sum(2, keepdim=True)
 
 
-def turn(views: Tensor, turns: Turns) -> Tensor:
-    """Mirror the chosen of (B, C, S, S) views, and then turn those chosen for it, counter-clockwise."""
+def turn_quarter(views: Tensor, quarter: Tensor) -> Tensor:
+    """Turn the chosen views by 90 degrees, counter-clockwise."""
+    chosen = quarter.nonzero()[:, 0]
     views = views.clone()
-    for chosen, axis in ((turns.horizontal, 3), (turns.vertical, 2)):
-        rows = chosen.nonzero()[:, 0]
-        views[rows] = views.index_select(0, rows).flip(axis)
-    rows = turns.quarter.nonzero()[:, 0]
-    views[rows] = views.index_select(0, rows).rot90(1, (2, 3))
+    views[chosen] = views.index_select(0, chosen).rot90(1, (2, 3))
     return views
 
 
