@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.style
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -23,9 +24,10 @@ INK, SOFT, FAINT = "#222222", "#666666", "#DDDDDD"
 WIDTH = 13.33  # inches, a wide slide: sizes of type below are in points at this width
 MARGIN = 0.45  # inches, left and right of everything
 
+TYPEFACE = "DejaVu Sans"
 STYLE = {
     # Named outright: "sans-serif" would be looked up in the user's settings when the file is written.
-    "font.family": "DejaVu Sans",
+    "font.family": TYPEFACE,
     "font.size": 12,
     "text.color": INK,
     "axes.edgecolor": SOFT,
@@ -50,6 +52,21 @@ STYLE = {
     "lines.solid_capstyle": "round",
     "hatch.linewidth": 0.6,
 }
+
+
+def keep_own_typeface() -> None:
+    """Let Matplotlib find the files of the typeface that come with it alone.
+
+    The system may have others, such as those of a browser, whose other version changes the bytes of a figure.
+    """
+    manager, own = font_manager.fontManager, Path(matplotlib.get_data_path())
+    others = [font for font in manager.ttflist if font.name != TYPEFACE]
+    ours = [font for font in manager.ttflist if font.name == TYPEFACE and own in Path(font.fname).parents]
+    if ours:
+        manager.ttflist = others + ours
+
+
+keep_own_typeface()
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:

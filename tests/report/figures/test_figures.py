@@ -12,6 +12,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -341,6 +342,19 @@ def test_the_users_settings_of_matplotlib_do_not_matter_and_stay(tmp_path: Path)
         figures.save(BUILD["g2"](), tmp_path / "odd.png", DPI)
         assert matplotlib.rcParams["font.size"] == 30
     assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "odd.png").read_bytes()
+
+
+def test_other_versions_of_the_typeface_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as that of a browser, whose boxes of glyphs differ by one unit: a PDF had other bytes."""
+    manager = font_manager.fontManager
+    other = font_manager.FontEntry(fname="/usr/share/fonts/other.ttf", name=style.TYPEFACE, weight=700)
+    unrelated = font_manager.FontEntry(fname="/usr/share/fonts/serif.ttf", name="Some Serif")
+    monkeypatch.setattr(manager, "ttflist", [other, unrelated, *manager.ttflist])
+    style.keep_own_typeface()
+    assert other not in manager.ttflist
+    assert unrelated in manager.ttflist
+    found = manager.findfont(font_manager.FontProperties(family=style.TYPEFACE, weight="bold"))
+    assert Path(matplotlib.get_data_path()) in Path(found).parents
 
 
 def test_conditions_have_their_colours() -> None:
