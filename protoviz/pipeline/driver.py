@@ -148,7 +148,7 @@ def run(schedule: Schedule, jobs: int, preloaded: bool) -> None:
     context.set_forkserver_preload(
         [
             *("__main__", "protoviz.pipeline.driver", "dvc.cli", "dvc.repo", "dvc.commands.repro"),
-            *(stage_process.LIBRARIES if preloaded else ()),
+            *(["protoviz.pipeline.preloaded"] if preloaded else ()),
         ]
     )
     total = len(schedule.needs)

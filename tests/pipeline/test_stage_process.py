@@ -114,6 +114,19 @@ def test_an_interrupted_stage_says_nothing(study: Path, zygote: Zygote) -> None:
     assert made.stderr == ""
 
 
+def test_a_library_that_is_broken_or_missing_keeps_no_stage_from_running(tmp_path: Path) -> None:
+    """Only one that needs it, which says so."""
+    for broken, why in (
+        ("lightly", "RuntimeError('built for another torch')"),
+        ("timm", "ImportError('no')"),
+    ):
+        (tmp_path / f"{broken}.py").write_text(f"raise {why}")
+    loading = "import protoviz.pipeline.preloaded, sys; print('pytorch_lightning' in sys.modules)"
+    own = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    made = subprocess.run([sys.executable, "-c", loading], env=own, capture_output=True, text=True)
+    assert (made.stdout, made.stderr) == ("True\n", "")
+
+
 def test_what_waits_ends_with_the_process_that_it_waits_for(study: Path, zygote: Zygote) -> None:
     assert drive(study, zygote).returncode == 0  # and its output is closed, or this would wait for ever
 
