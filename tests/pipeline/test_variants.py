@@ -87,5 +87,5 @@ def test_curves_are_drawn_coloured_by_condition_and_dashed_by_revision(page, chr
     assert sorted(map(tuple, lines)) == sorted(
         [(c, d) for c in ("#0072B2", "#D55E00") for d in ("", "6 3")] * 2
     )
-    assert len(points) == 8 * 5
+    assert len(points) == 8 * 3
     assert "condition clrjit, rev weaker, run 2, epoch 4, value 4.0" in points
