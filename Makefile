@@ -36,7 +36,7 @@ help:
 repro: install
 	@python -m protoviz repro $(if $(JOBS),--jobs $(JOBS))
 
-# Some twenty minutes on two cores; those marked `slow`, which run the pipeline, take most of it.
+# Some seventeen to twenty minutes on two cores; those marked `slow`, which run the pipeline, take most of it.
 test: install
 	@python -m pytest --numprocesses $(or $(JOBS),auto) --maxprocesses 8
 
