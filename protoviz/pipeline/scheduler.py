@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
 # Core-seconds of each stage of the default study, measured on two x86 cores. Only their ratios count,
-# for the order and for the time left; a stage that is not named takes 10.
+# for the order and for the time left; a stage that is not named takes OTHERWISE.
 SECONDS = {
     "dataset": 15,
     "reference": 60,  # this and the next where they are trained; 2 elsewhere

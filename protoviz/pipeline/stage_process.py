@@ -14,7 +14,6 @@ import runpy
 import shlex
 import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -69,8 +68,7 @@ class Waiting:
     def _run(self, arguments: Sequence[str], folder: str, environment: dict[str, str]) -> int:
         """The child's return code, as a shell tells it. Ctrl-C is for the child alone, as under DVC."""
         told = {"arguments": arguments, "folder": str(folder), "environment": environment}
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main_thread else None
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             with os.fdopen(self._writer, "w") as writer:
                 self._writer = -1
@@ -78,8 +76,7 @@ class Waiting:
             code = os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
             return code if code >= 0 else 128 - code
         finally:
-            if before is not None:
-                signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, before)
 
 
 def module_and_arguments(command: str) -> list[str] | None:

@@ -84,10 +84,10 @@ def diverse(
         for first in range(0, len(channels), block):
             some = channels[first : first + block]
             with depthwise.gradients_in_float32(dtype, device):
-                together, apart = search(some, places, places), search(some, places, other)
+                together, twins = search(some, places, places), search(some, places, other)
             for k, shard in enumerate(together):
                 made[k].append(shard)
-            made[count].append(apart[0])
+            made[count].append(twins[0])
     return Made.of([_joined(parts) for parts in made])
 
 
